@@ -1,0 +1,32 @@
+import type { Attempt } from './exchange.ts'
+import type { ProblemCode } from './problems.ts'
+
+export interface CbtorErrorOptions extends ErrorOptions {
+  /** The workers that were tried. */
+  readonly attempts?: readonly Attempt[]
+  /** Milliseconds after which a retry makes sense. */
+  readonly retryAfterMs?: number
+}
+
+/**
+ * The one error that crosses parts. `message` says what was attempted, then why not, then the value; it is shown to the
+ * client, so it names no host, path or secret of ours.
+ */
+export class CbtorError extends Error {
+  override readonly name = 'CbtorError'
+  readonly code: ProblemCode
+  readonly attempts: readonly Attempt[]
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: ProblemCode, message: string, options: CbtorErrorOptions = {}) {
+    super(message, options)
+    this.code = code
+    this.attempts = options.attempts ?? []
+    this.retryAfterMs = options.retryAfterMs
+  }
+}
+
+/** Anything that is not ours is a bug, and its message is not for strangers. */
+export function codeOf(error: unknown): ProblemCode {
+  return error instanceof CbtorError ? error.code : 'internal'
+}

@@ -1,0 +1,85 @@
+import type { Isolation } from './identity.ts'
+import type { ProblemCode } from './problems.ts'
+import type { Exit, Route } from './worker.ts'
+
+/** How the pool chooses a worker; as the original names them. */
+export const MODES = ['round_robin', 'sticky', 'random', 'least_connections', 'failover'] as const
+export type Mode = (typeof MODES)[number]
+
+/** What a request says about the worker it wants. */
+export interface Selection {
+  /** Overrides the pool's mode. */
+  readonly mode?: Mode
+  /** What `sticky` hashes: the caller's sticky key, or the host when there is none. */
+  readonly key: string
+  /** Only this worker will do. */
+  readonly workerId?: string
+}
+
+/** One anonymous HTTP exchange as the caller asks for it, its syntax checked but not yet the target policy. */
+export interface FetchRequest {
+  readonly url: string
+  readonly method: string
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body?: Uint8Array
+  /** The whole budget: queue, connect, redirects, failover and body. */
+  readonly timeoutMs: number
+  /** Counted after decompression. */
+  readonly maxBytes: number
+  readonly followRedirects: boolean
+  readonly maxRedirects: number
+  /** Follow a redirect from https to http. */
+  readonly allowDowngrade: boolean
+  /** Follow a redirect from an onion service to the clearnet. */
+  readonly allowOnionToClearnet: boolean
+  readonly isolation: Isolation
+  readonly stickyKey?: string
+  readonly mode?: Mode
+  readonly workerId?: string
+}
+
+/** One try on one worker. */
+export interface Attempt {
+  readonly worker: string
+  readonly outcome: 'ok' | ProblemCode
+  readonly ms: number
+}
+
+export interface Redirect {
+  readonly status: number
+  readonly from: string
+  readonly to: string
+}
+
+/** Milliseconds, of the exchange that gave the final answer unless said otherwise. */
+export interface Timing {
+  /** From the start to the first lease: choosing a worker. */
+  readonly queueMs: number
+  /** Making the stream through Tor; 0 on a kept-alive connection. */
+  readonly connectMs: number
+  /** The TLS handshake with the target; 0 on http and on a kept-alive connection. */
+  readonly tlsMs: number
+  /** From the request's last byte to the answer's first. */
+  readonly firstByteMs: number
+  readonly bodyMs: number
+  /** From start to end, all attempts and redirects included. */
+  readonly totalMs: number
+}
+
+export interface FetchAnswer {
+  readonly url: string
+  readonly status: number
+  readonly statusText: string
+  /** As received, names in lower case, hop-by-hop headers left out; after decompression without Content-Encoding. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: Uint8Array
+  readonly redirects: readonly Redirect[]
+  readonly worker: string
+  readonly route: Route
+  /** Undefined for an onion service, which has no exit, and where Tor did not tell in time. */
+  readonly exit: Exit | undefined
+  /** Whether an earlier request's connection was used. */
+  readonly connectionReused: boolean
+  readonly attempts: readonly Attempt[]
+  readonly timing: Timing
+}

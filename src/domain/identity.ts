@@ -1,0 +1,58 @@
+import { createHmac } from 'node:crypto'
+
+/** What circuits are shared by when the caller names no `sticky_key`. */
+export const ISOLATIONS = ['destination', 'request', 'none'] as const
+export type Isolation = (typeof ISOLATIONS)[number]
+
+/**
+ * What circuits, connections, TLS sessions and cookies are shared by: two requests with the same token may share them,
+ * two with different tokens never do.
+ */
+export interface Identity {
+  /** 43 characters of base64url: a keyed hash, never the caller's own key. */
+  readonly token: string
+  /** True when nobody will ask for this identity again: nothing of it is worth keeping. */
+  readonly isOneOff: boolean
+}
+
+export interface IdentityRequest {
+  readonly isolation: Isolation
+  readonly stickyKey?: string
+  /** The host of the first URL. */
+  readonly host: string
+}
+
+/** Derives identities from a secret of the pool, so that a sticky key keeps its identity across restarts and replicas. */
+export class Identities {
+  readonly #secret: Buffer
+  readonly #nonce: () => Buffer
+
+  /** `secret`: at least 32 bytes. `nonce`: 32 fresh random bytes at each call. */
+  constructor(secret: Buffer, nonce: () => Buffer) {
+    if (secret.length < 32)
+      throw new RangeError(`Cannot derive identities: the secret has ${secret.length} bytes of 32`)
+    this.#secret = secret
+    this.#nonce = nonce
+  }
+
+  for(request: IdentityRequest): Identity {
+    if (request.stickyKey !== undefined) return this.#lasting('sticky', request.stickyKey)
+    switch (request.isolation) {
+      case 'destination':
+        return this.#lasting('destination', request.host)
+      case 'none':
+        return this.#lasting('shared', '')
+      case 'request':
+        return { token: this.#hash('request', this.#nonce()), isOneOff: true }
+    }
+  }
+
+  #lasting(kind: string, name: string): Identity {
+    return { token: this.#hash(kind, Buffer.from(name)), isOneOff: false }
+  }
+
+  /** The kind is hashed apart from the name, so that no name of one kind can pose as another kind's. */
+  #hash(kind: string, name: Buffer): string {
+    return createHmac('sha256', this.#secret).update(kind).update('\0').update(name).digest('base64url')
+  }
+}

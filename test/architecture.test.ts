@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { it } from 'node:test'
+
+/** Who may import whom. Every folder may import itself; the files directly in `src` see all. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  lib: [],
+  domain: [],
+  tor: ['lib'],
+  health: ['domain', 'lib'],
+  pool: ['domain', 'lib'],
+  fetch: ['domain', 'lib'],
+  proxy: ['domain', 'lib'],
+  testnet: ['tor', 'lib'],
+  workers: ['domain', 'tor', 'lib'],
+  store: ['domain', 'lib'],
+  api: ['domain', 'lib'],
+  config: ['api', 'domain', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
+  cli: ['api', 'config', 'domain', 'lib'],
+}
+
+/** Static imports and re-exports, the only kinds this code base has. */
+const IMPORT = /(?:from|import) '(\.[^']+)'/g
+
+it('every import follows the dependency table', () => {
+  const broken: string[] = []
+  for (const file of globSync('src/*/**/*.ts')) {
+    const from = folderOf(file)
+    for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(IMPORT)) {
+      const to = folderOf(join(dirname(file), target))
+      if (to !== from && !MAY_IMPORT[from]?.includes(to)) broken.push(`${file} imports ${target}`)
+    }
+  }
+  assert.deepEqual(broken, [])
+})
+
+it('every folder of src has a row in the dependency table', () => {
+  const folders = new Set(globSync('src/*/**/*.ts').map(folderOf))
+  assert.deepEqual(
+    [...folders].filter((folder) => !(folder in MAY_IMPORT)),
+    [],
+  )
+})
+
+it('only lib reads the clock, waits or draws random numbers', () => {
+  const FORBIDDEN =
+    /\b(?:Date\.now|new Date\(\)|setTimeout|setInterval|Math\.random|performance\.now|AbortSignal\.timeout)\b/
+  const broken: string[] = []
+  for (const file of globSync('src/**/*.ts')) {
+    if (folderOf(file) === 'lib' || file.endsWith('.test.ts')) continue
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .forEach((line, index) => {
+        if (!/^\s*(?:\*|\/\/|\/\*)/.test(line) && FORBIDDEN.test(line))
+          broken.push(`${file}:${index + 1}: ${line.trim()}`)
+      })
+  }
+  assert.deepEqual(broken, [])
+})
+
+it('no file dials a host except the SOCKS client of src/tor', () => {
+  // Fail closed: a socket to a host can be opened in one place only, and that place speaks SOCKS to a worker.
+  const DIALS = /\b(?:connect|createConnection)\(\s*\{[^}]*\bhost\b|\bdns\b.*from 'node:dns|from 'node:dns/
+  const ALLOWED = new Set(['src/tor/socks/dial.ts', 'src/testnet'])
+  const broken = globSync('src/**/*.ts').filter(
+    (file) =>
+      !file.endsWith('.test.ts') &&
+      ![...ALLOWED].some((allowed) => file.startsWith(allowed)) &&
+      DIALS.test(readFileSync(file, 'utf8')),
+  )
+  assert.deepEqual(broken, [])
+})
+
+function folderOf(path: string): string {
+  return relative('src', path).split('/')[0] ?? ''
+}
