@@ -2,7 +2,8 @@
 export type WorkerKind = 'local' | 'openwrt' | 'external' | 'fake'
 
 /** What the operator asked for. Never changed by health. */
-export type DesiredState = 'enabled' | 'drained' | 'stopped'
+export const DESIRED_STATES = ['enabled', 'drained', 'stopped'] as const
+export type DesiredState = (typeof DESIRED_STATES)[number]
 
 /** What is observed. `starting` and `recovery` take no traffic, `suspect` takes it after the healthy ones. */
 export type HealthState = 'starting' | 'healthy' | 'suspect' | 'dead' | 'recovery'

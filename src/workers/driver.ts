@@ -1,11 +1,11 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Identity } from '../domain/identity.ts'
 import type { Exit, Route, Target, WorkerKind } from '../domain/worker.ts'
 
 /** A byte stream to a target through a worker. */
 export interface WorkerConnection {
   /** Connected: the worker has said that the far end answers. The caller owns it and destroys it. */
-  readonly socket: Socket
+  readonly socket: Duplex
   readonly route: Route
   /**
    * The exit of this connection's circuit, asked of the worker's own Tor. Resolves to undefined for an onion service,

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { Identities, type IdentityRequest } from './identity.ts'
+
+const secret = Buffer.alloc(32, 1)
+let drawn = 0
+const nonce = () => Buffer.from(String(drawn++).padStart(32))
+const identities = new Identities(secret, nonce)
+
+describe('Identities', () => {
+  it('gives one destination the same identity, and another destination another one', () => {
+    const token = (host: string) => identities.for({ isolation: 'destination', host }).token
+    assert.equal(token('a.test'), token('a.test'))
+    assert.notEqual(token('a.test'), token('b.test'))
+  })
+
+  it('gives a sticky key one identity whatever the destination', () => {
+    const token = (host: string) => identities.for({ isolation: 'destination', host, stickyKey: 'me' }).token
+    assert.equal(token('a.test'), token('b.test'))
+  })
+
+  it('gives every request an identity of its own when asked, and says that nobody will ask for it again', () => {
+    const draw = () => identities.for({ isolation: 'request', host: 'a.test' })
+    assert.notEqual(draw().token, draw().token)
+    assert.equal(draw().isOneOff, true)
+  })
+
+  it('derives other tokens from another secret', () => {
+    const other = new Identities(Buffer.alloc(32, 2), nonce)
+    const request: IdentityRequest = { isolation: 'none', host: 'a.test' }
+    assert.notEqual(identities.for(request).token, other.for(request).token)
+  })
+
+  it('never lets a host pose as a sticky key, nor a key show through', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), (name) => {
+        const asKey = identities.for({ isolation: 'destination', host: 'x', stickyKey: name }).token
+        const asHost = identities.for({ isolation: 'destination', host: name }).token
+        assert.notEqual(asKey, asHost)
+        assert.match(asKey, /^[A-Za-z0-9_-]{43}$/)
+      }),
+    )
+  })
+
+  it('refuses a secret that is too short', () => {
+    assert.throws(() => new Identities(Buffer.alloc(31), nonce), /31 bytes of 32/)
+  })
+})

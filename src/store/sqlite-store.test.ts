@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { it } from 'node:test'
+import { storeContract } from '../../test/contracts/store-contract.ts'
+import { SqliteStore } from './sqlite-store.ts'
+
+function temporaryFile() {
+  const directory = mkdtempSync(join(tmpdir(), 'cbtor-store-'))
+  return {
+    path: join(directory, 'cbtor.db'),
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  }
+}
+
+storeContract('sqlite', () => {
+  const file = temporaryFile()
+  return { open: () => new SqliteStore(file.path), [Symbol.dispose]: () => file[Symbol.dispose]() }
+})
+
+it('lets only its owner read the file', () => {
+  using file = temporaryFile()
+  writeFileSync(file.path, '', { mode: 0o644 })
+  using _store = new SqliteStore(file.path)
+  assert.equal(statSync(file.path).mode & 0o777, 0o600)
+})
+
+it('names the file that cannot be opened', () => {
+  assert.throws(() => new SqliteStore('/proc/nowhere/cbtor.db'), /Cannot open the store \/proc\/nowhere\/cbtor\.db: /)
+})
+
+it('refuses a file of a newer version rather than harm it', () => {
+  using file = temporaryFile()
+  new DatabaseSync(file.path).exec('pragma user_version = 99')
+  assert.throws(() => new SqliteStore(file.path), /newer version \(schema 99, this one knows 1\)/)
+})

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { describe, it } from 'node:test'
+import { codeOf } from '../../src/domain/errors.ts'
+import type { Identity } from '../../src/domain/identity.ts'
+import type { Target } from '../../src/domain/worker.ts'
+import type { WorkerDriver } from '../../src/workers/driver.ts'
+
+/** A driver that is not started yet, and what the suite needs to know of the world around it. */
+export interface DriverSubject extends AsyncDisposable {
+  readonly driver: WorkerDriver
+  /** Answers `GET /ip HTTP/1.0` with a status line of HTTP/1.x and closes. */
+  readonly target: Target
+  readonly refused: Target
+  readonly unknown: Target
+  readonly onion: Target
+  readonly exitNicknames: readonly string[]
+  /** Ends the worker from outside, as a crash would. */
+  crash(): void
+  /** Whether anything of the worker still runs. */
+  isAlive(): boolean
+}
+
+const LIMIT_MS = 90_000
+const never = new AbortController().signal
+
+/** The promise of `src/workers/driver.ts`, sentence by sentence. Every driver passes it. */
+export function driverContract(name: string, create: () => Promise<DriverSubject>): void {
+  describe(`the ${name} driver keeps the promise of a worker driver`, { timeout: 4 * LIMIT_MS }, () => {
+    it('starts once for two calls, and a start of a worker that is up changes nothing', async () => {
+      await using subject = await create()
+      const { driver } = subject
+      await Promise.all([driver.start(never), driver.start(never)])
+      const before = driver.observe()
+      assert.equal(before.process, 'running')
+      assert.equal(before.bootstrap.progress, 100)
+      await driver.start(never)
+      assert.deepEqual(driver.observe(), before)
+    })
+
+    it('leaves nothing behind when a start is aborted', async () => {
+      await using subject = await create()
+      const controller = new AbortController()
+      const starting = subject.driver.start(controller.signal)
+      controller.abort(new Error('changed my mind'))
+      // A fake may have been quicker than the abort: then there is nothing to leave behind but the worker itself.
+      const outcome = await starting.then(
+        () => 'started',
+        (error: Error) => error.message,
+      )
+      if (outcome === 'started') await subject.driver.stop(never)
+      else assert.equal(outcome, 'changed my mind')
+      assert.equal(subject.isAlive(), false)
+    })
+
+    it('connects to the target and back, and names the exit', async () => {
+      await using subject = await started(create)
+      const { driver, target, exitNicknames } = subject
+      const connection = await driver.connect(target, identity('a'), never)
+      const exit = await connection.exit(5_000)
+      connection.socket.end(`GET /ip HTTP/1.0\r\nHost: ${target.host}\r\n\r\n`)
+      assert.match(await text(connection.socket), /^HTTP\/1\.[01] 200 /)
+      assert.ok(exit, 'the exit is known')
+      assert.ok(exitNicknames.includes(exit.nickname), `${exit.nickname} is an exit`)
+      assert.match(exit.fingerprint, /^[0-9A-F]{40}$/)
+    })
+
+    it('keeps the exit of an identity, and gives identities different ones', async () => {
+      await using subject = await started(create)
+      const exitOf = async (name: string) => {
+        const connection = await subject.driver.connect(subject.target, identity(name), never)
+        const exit = await connection.exit(5_000)
+        connection.socket.destroy()
+        return exit?.nickname
+      }
+      const first = await exitOf('kept')
+      assert.equal(await exitOf('kept'), first)
+      const others = await Promise.all(Array.from({ length: 12 }, (_, n) => exitOf(`other-${n}`)))
+      assert.ok(new Set(others).size > 1, `12 identities left by ${[...new Set(others)]}`)
+    })
+
+    it('reaches an onion service, which has no exit', async () => {
+      await using subject = await started(create)
+      const connection = await subject.driver.connect(subject.onion, identity('onion'), never)
+      assert.equal(await connection.exit(100), undefined)
+      connection.socket.end(`GET /ip HTTP/1.0\r\nHost: ${subject.onion.host}\r\n\r\n`)
+      assert.match(await text(connection.socket), /^HTTP\/1\.[01] 200 /)
+    })
+
+    it('tells a refused connection from a name that does not resolve', async () => {
+      await using subject = await started(create)
+      const { driver, refused, unknown } = subject
+      await assert.rejects(driver.connect(refused, identity('a'), never), hasCode('connection_refused', 'tor_failure'))
+      await assert.rejects(driver.connect(unknown, identity('a'), never), hasCode('resolve_failed'))
+    })
+
+    it('rejects an aborted connect with the reason of its signal', async () => {
+      await using subject = await started(create)
+      const reason = new Error('the client left')
+      const aborted = AbortSignal.abort(reason)
+      await assert.rejects(subject.driver.connect(subject.target, identity('a'), aborted), reason)
+    })
+
+    it('ends its connections when stopped, calls that no loss, and starts again', async () => {
+      await using subject = await started(create)
+      const { driver, target } = subject
+      const losses: string[] = []
+      driver.onLost((reason) => losses.push(reason))
+      const { socket } = await driver.connect(target, identity('a'), never)
+      socket.on('error', () => {})
+      const closed = once(socket, 'close')
+      await driver.stop(never)
+      await closed
+      assert.equal(driver.observe().process, 'stopped')
+      assert.equal(subject.isAlive(), false)
+      await assert.rejects(driver.connect(target, identity('a'), never), hasCode('worker_unreachable'))
+      await driver.stop(never)
+      await driver.start(never)
+      ;(await driver.connect(target, identity('a'), never)).socket.destroy()
+      assert.deepEqual(losses, [])
+    })
+
+    it('tells of a crash once, at once, and can be started again', async () => {
+      await using subject = await started(create)
+      const { driver, target } = subject
+      const losses: string[] = []
+      const lost = new Promise<void>((resolve) => {
+        driver.onLost((reason) => {
+          losses.push(reason)
+          resolve()
+        })
+      })
+      subject.crash()
+      await lost
+      assert.equal(driver.observe().process, 'exited')
+      assert.ok(driver.observe().problem)
+      await assert.rejects(driver.connect(target, identity('a'), never), hasCode('worker_unreachable'))
+      await driver.start(never)
+      ;(await driver.connect(target, identity('a'), never)).socket.destroy()
+      assert.equal(losses.length, 1)
+    })
+
+    it('leaves nothing behind when disposed', async () => {
+      const subject = await started(create)
+      await subject.driver[Symbol.asyncDispose]()
+      assert.equal(subject.isAlive(), false)
+      await subject[Symbol.asyncDispose]()
+    })
+  })
+}
+
+async function started(create: () => Promise<DriverSubject>): Promise<DriverSubject> {
+  const subject = await create()
+  try {
+    await subject.driver.start(never)
+  } catch (error) {
+    await subject[Symbol.asyncDispose]()
+    throw error
+  }
+  return subject
+}
+
+function identity(name: string): Identity {
+  return { token: `contract-${name}`, isOneOff: false }
+}
+
+function hasCode(...codes: string[]): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(codes.includes(codeOf(error)), `${codeOf(error)} (${error}) is one of ${codes}`)
+    return true
+  }
+}
