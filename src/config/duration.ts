@@ -1,0 +1,17 @@
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** `'10s'`, `'1.5m'`, `'250ms'` → milliseconds; undefined for anything else. A bare number has no unit and is refused. */
+export function parseDuration(text: string): number | undefined {
+  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? []
+  const factor = UNITS[unit]
+  return amount === undefined || factor === undefined ? undefined : Math.round(Number(amount) * factor)
+}
+
+/** The shortest exact form: 90000 → `'90s'`, 120000 → `'2m'`. */
+export function formatDuration(ms: number): string {
+  for (const unit of ['d', 'h', 'm', 's']) {
+    const factor = UNITS[unit] ?? 1
+    if (ms >= factor && ms % factor === 0) return `${ms / factor}${unit}`
+  }
+  return `${ms}ms`
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { ConfigError, parseConfig, readConfig } from './read-config.ts'
+
+const env = { HOME: '/home/me' }
+
+function withFile<T>(text: string, use: (path: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), 'cbtor-config-'))
+  try {
+    writeFileSync(join(directory, 'cbtor.yaml'), text)
+    return use(join(directory, 'cbtor.yaml'))
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+function faultsOf(read: () => unknown): readonly string[] {
+  try {
+    read()
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+describe('the configuration', () => {
+  it("is the original's when nothing is said", () => {
+    const config = readConfig({}, env)
+    assert.deepEqual(config.listen, { host: '127.0.0.1', port: 32211 })
+    assert.equal(config.state, '/home/me/.local/state/cbtor')
+    assert.deepEqual(
+      config.workers.map((worker) => worker.id),
+      ['tor01', 'tor02', 'tor03', 'tor04'],
+    )
+    assert.deepEqual(config.health, {
+      check_interval: 10_000,
+      check_timeout: 30_000,
+      failure_threshold: 3,
+      recovery_backoff: [1_000, 2_000, 4_000, 8_000, 16_000, 32_000],
+      reboot_after_attempts: 6,
+      reboot_wait: 90_000,
+    })
+  })
+
+  it('is taken from the file, then from the environment, then from the flags', () => {
+    const text = 'listen: 127.0.0.1:1\nmode: sticky\nlog: debug\n'
+    const config = withFile(text, (path) =>
+      readConfig({ config: path, log: 'error' }, { ...env, CBTOR_LISTEN: '[::1]:2', CBTOR_LOG: 'warn' }),
+    )
+    assert.deepEqual([config.listen, config.mode, config.log], [{ host: '::1', port: 2 }, 'sticky', 'error'])
+  })
+
+  it('tells all faults at once, with the name, the value and what would be right', () => {
+    const text = `
+listen: nowhere
+colour: red
+health: { check_interval: 10, failure_threshold: 0 }
+targets: { allow: [203.0.113.0/33] }
+checks: { onion: ['http://example.com/'] }
+workers: [{ kind: local, id: Tor 1 }]
+`
+    const faults = withFile(text, (path) => faultsOf(() => readConfig({ config: path }, { ...env, CBTOR_PORT: '1' })))
+    assert.deepEqual(
+      faults.map((fault) => fault.split(':')[0]),
+      [
+        'CBTOR_PORT',
+        'listen',
+        'workers.0.id',
+        'targets.allow.0',
+        'health.check_interval',
+        'health.failure_threshold',
+        'checks.onion.0',
+        'colour',
+      ],
+    )
+    assert.match(faults[1] ?? '', /expected HOST:PORT, such as 127\.0\.0\.1:32211, not "nowhere"/)
+  })
+
+  it('names a file that is missing or is not YAML', () => {
+    assert.match(
+      faultsOf(() => readConfig({ config: '/nowhere.yaml' }, env))[0] ?? '',
+      /^\/nowhere\.yaml: cannot be read/,
+    )
+    const faults = withFile('listen: [', (path) => faultsOf(() => readConfig({ config: path }, env)))
+    assert.match(faults[0] ?? '', /cbtor\.yaml: .* line 1/)
+  })
+
+  it('refuses two workers of one name', () => {
+    const worker = { kind: 'local', id: 'tor01' }
+    assert.deepEqual(
+      faultsOf(() => parseConfig({ workers: [worker, worker] }, env)),
+      ['workers: the id "tor01" is there more than once'],
+    )
+  })
+})

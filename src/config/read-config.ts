@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { LineCounter, parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { type ConfigDocument, configSchema } from './schema.ts'
+
+export interface ServiceConfig extends Omit<ConfigDocument, 'state'> {
+  /** An absolute path. */
+  readonly state: string
+}
+
+/** Everything that is wrong with a configuration, each fault with the name, the value and what would be right. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(`The configuration has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n  ${faults.join('\n  ')}`)
+    this.faults = faults
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** The variables that are read, and the field that each one sets. `CBTOR_CONFIG` names the file. */
+const VARIABLES = { CBTOR_LISTEN: 'listen', CBTOR_STATE: 'state', CBTOR_LOG: 'log', CBTOR_MODE: 'mode' } as const
+
+/**
+ * Reads the configuration: defaults, then the file, then the environment, then `flags`. Throws a `ConfigError` with all
+ * faults at once; an unknown field or `CBTOR_*` variable is one.
+ */
+export function readConfig(flags: Readonly<Record<string, string>>, env: Environment): ServiceConfig {
+  const faults: string[] = []
+  const { config: file = env.CBTOR_CONFIG, ...overrides } = flags
+  const document: Record<string, unknown> = file === undefined ? {} : readFile(file, faults)
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith('CBTOR_') || name === 'CBTOR_CONFIG' || value === undefined) continue
+    const field = VARIABLES[name as keyof typeof VARIABLES]
+    if (field === undefined)
+      faults.push(`${name}: not a variable that is read; there are ${Object.keys(VARIABLES).join(', ')}`)
+    else document[field] = value
+  }
+  return parseConfig({ ...document, ...overrides }, env, faults)
+}
+
+/** Checks a configuration that is at hand already. */
+export function parseConfig(document: unknown, env: Environment, faults: string[] = []): ServiceConfig {
+  const parsed = configSchema.safeParse(document)
+  if (!parsed.success) faults.push(...parsed.error.issues.flatMap((issue) => describe(issue, document)))
+  const config = parsed.data
+  if (config !== undefined) faults.push(...duplicates(config.workers.map((worker) => worker.id)))
+  if (config === undefined || faults.length > 0) throw new ConfigError(faults)
+  return { ...config, state: resolve(config.state ?? defaultState(env)) }
+}
+
+function readFile(path: string, faults: string[]): Record<string, unknown> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new ConfigError([`${path}: cannot be read: ${error instanceof Error ? error.message : error}`])
+  }
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  for (const error of document.errors) faults.push(`${path}: ${error.message.split('\n')[0]}`)
+  if (document.errors.length > 0) throw new ConfigError(faults)
+  const value: unknown = document.toJS()
+  if (value === null || value === undefined) return {}
+  if (typeof value === 'object' && !Array.isArray(value)) return { ...value }
+  throw new ConfigError([`${path}: expected fields, such as "listen: 127.0.0.1:32211"`])
+}
+
+function describe(issue: z.core.$ZodIssue, document: unknown): string[] {
+  const path = issue.path.map(String).join('.')
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => `${[path, key].filter(Boolean).join('.')}: there is no such field`)
+  }
+  const value = issue.path.reduce<unknown>(
+    (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
+    document,
+  )
+  const shown = value === undefined ? '' : `, not ${JSON.stringify(value)?.slice(0, 64)}`
+  return [`${path || 'configuration'}: ${issue.message}${shown}`]
+}
+
+function duplicates(ids: readonly string[]): string[] {
+  const twice = new Set(ids.filter((id, index) => ids.indexOf(id) !== index))
+  return [...twice].map((id) => `workers: the id ${JSON.stringify(id)} is there more than once`)
+}
+
+/** As the XDG base directory specification has it for state. */
+function defaultState(env: Environment): string {
+  return join(env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state'), 'cbtor')
+}

@@ -1,0 +1,110 @@
+import { BlockList, isIP } from 'node:net'
+import { z } from 'zod'
+import { MODES } from '../domain/exchange.ts'
+import { parseDuration } from './duration.ts'
+
+/** A duration with its unit outside (`10s`), milliseconds inside. */
+const duration = z
+  .string()
+  .transform((text, context) => {
+    const ms = parseDuration(text)
+    if (ms !== undefined) return ms
+    context.addIssue({ code: 'custom', message: 'expected a duration with its unit, such as 250ms, 10s or 15m' })
+    return z.NEVER
+  })
+  .describe('duration')
+
+/** Written `host:port`, `[v6]:port` or a port alone. */
+const listen = z.string().transform((text, context) => {
+  const [, v6, name, digits] = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? []
+  const port = Number(digits)
+  if (digits !== undefined && port <= 65_535) return { host: v6 ?? name ?? '127.0.0.1', port }
+  context.addIssue({ code: 'custom', message: 'expected HOST:PORT, such as 127.0.0.1:32211' })
+  return z.NEVER
+})
+
+const network = z.string().refine(isNetwork, 'expected an address or a network, such as 203.0.113.0/24')
+
+const webUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+
+const onionUrl = webUrl.refine(
+  (url) => new URL(url).hostname.endsWith('.onion'),
+  'expected the URL of an onion service',
+)
+
+const workerId = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'expected a letter, then up to 31 letters, digits or hyphens')
+
+const localWorker = z.strictObject({
+  kind: z.literal('local'),
+  id: workerId,
+  /** Further torrc lines for this worker, after those of `tor.torrc`. */
+  torrc: z.array(z.string()).default([]),
+})
+
+/** Four local workers named as the original names them. */
+const FOUR_LOCAL_WORKERS = ['tor01', 'tor02', 'tor03', 'tor04'].map((id) => ({ kind: 'local' as const, id, torrc: [] }))
+
+/** The configuration file. Every field may be left out; an unknown one is a fault. */
+export const configSchema = z.strictObject({
+  listen: listen.prefault('127.0.0.1:32211'),
+  /** Where the store and the workers' directories are. */
+  state: z.string().min(1).optional(),
+  log: z.enum(['error', 'warn', 'info', 'debug', 'silent']).default('info'),
+  /** The balancing mode of a new installation; one that was set by the API wins. */
+  mode: z.enum(MODES).default('round_robin'),
+  workers: z.array(localWorker).min(1).max(1_000).default(FOUR_LOCAL_WORKERS),
+  tor: z
+    .strictObject({
+      /** The command that runs tor, and what stands before it. */
+      command: z.array(z.string().min(1)).min(1).default(['tor']),
+      /** Further torrc lines for every local worker. */
+      torrc: z.array(z.string()).default([]),
+    })
+    .prefault({}),
+  targets: z
+    .strictObject({
+      /** Networks that may be fetched although they are reserved. */
+      allow: z.array(network).default([]),
+    })
+    .prefault({}),
+  tls: z
+    .strictObject({
+      /** Certificate authorities to trust besides the system's, a PEM file. */
+      ca_file: z.string().min(1).optional(),
+    })
+    .prefault({}),
+  health: z
+    .strictObject({
+      check_interval: duration.prefault('10s'),
+      check_timeout: duration.prefault('30s'),
+      failure_threshold: z.int().min(1).max(100).default(3),
+      recovery_backoff: z.array(duration).min(1).prefault(['1s', '2s', '4s', '8s', '16s', '32s']),
+      reboot_after_attempts: z.int().min(1).max(100).default(6),
+      reboot_wait: duration.prefault('90s'),
+    })
+    .prefault({}),
+  checks: z
+    .strictObject({
+      clearnet: z.array(webUrl).default(['https://check.torproject.org/api/ip']),
+      /** The six onion test sites of the health check when left out. */
+      onion: z.array(onionUrl).optional(),
+    })
+    .prefault({}),
+})
+
+export type ConfigDocument = z.output<typeof configSchema>
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  if (prefix === undefined) return true
+  try {
+    new BlockList().addSubnet(address, /^\d+$/.test(prefix) ? Number(prefix) : -1, family === 4 ? 'ipv4' : 'ipv6')
+    return true
+  } catch {
+    return false
+  }
+}
