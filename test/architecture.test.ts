@@ -29,6 +29,8 @@ it('every import follows the dependency table', () => {
     const from = folderOf(file)
     for (const [, target = ''] of readFileSync(file, 'utf8').matchAll(IMPORT)) {
       const to = folderOf(join(dirname(file), target))
+      // A driver's or store's own test runs the contract suite that lies in `test`.
+      if (to === '..' && file.endsWith('.test.ts')) continue
       if (to !== from && !MAY_IMPORT[from]?.includes(to)) broken.push(`${file} imports ${target}`)
     }
   }

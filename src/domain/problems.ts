@@ -16,10 +16,13 @@ export interface ProblemType {
  */
 export const PROBLEMS = {
   // the client: mend the request
+  http_invalid: client(400, 'The request is not valid HTTP'),
   invalid_json: client(400, 'The request body is not valid JSON'),
   invalid_input: client(400, 'The request has a field that is missing, unknown or out of range'),
   unsupported_media_type: client(415, 'The request body must be application/json'),
   payload_too_large: client(413, 'The request is too large'),
+  request_headers_too_large: client(431, 'The headers of the request are too large'),
+  request_timeout: { status: 408, fault: 'client', retryable: true, title: 'The request did not arrive in time' },
   not_found: client(404, 'There is no such resource'),
   method_not_allowed: client(405, 'The resource does not have this method'),
   host_not_allowed: client(421, 'The Host header names a host that this service does not answer for'),
@@ -35,6 +38,7 @@ export const PROBLEMS = {
   onion_auth_rejected: client(403, 'The onion service rejected the client authorization'),
   header_invalid: client(400, 'A header is not valid'),
   header_forbidden: client(400, 'A header may not be set by the caller'),
+  headers_too_large: client(400, 'The headers are too many or too large'),
   worker_not_found: client(404, 'There is no such worker'),
   conflict: client(409, 'The worker is in a state that forbids this'),
   client_gone: client(499, 'The client closed its connection'),
@@ -42,6 +46,7 @@ export const PROBLEMS = {
   // the operator: mend the pool
   no_worker: { status: 503, fault: 'operator', retryable: true, title: 'No worker can take the request' },
   worker_unreachable: { status: 503, fault: 'operator', retryable: true, title: 'The worker cannot be reached' },
+  shutting_down: { status: 503, fault: 'operator', retryable: true, title: 'The service is shutting down' },
   worker_network: { status: 503, fault: 'operator', retryable: true, title: 'The worker has no network' },
 
   // Tor

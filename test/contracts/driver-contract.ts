@@ -31,7 +31,11 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
     it('starts once for two calls, and a start of a worker that is up changes nothing', async () => {
       await using subject = await create()
       const { driver } = subject
+      const progress: number[] = []
+      driver.onEvent((event) => event.type === 'progressed' && progress.push(event.progress))
       await Promise.all([driver.start(never), driver.start(never)])
+      assert.equal(progress.at(-1), 100)
+      assert.deepEqual(progress, [...progress].sort((a, b) => a - b))
       const before = driver.observe()
       assert.equal(before.process, 'running')
       assert.equal(before.bootstrap.progress, 100)
@@ -106,7 +110,7 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
       await using subject = await started(create)
       const { driver, target } = subject
       const losses: string[] = []
-      driver.onLost((reason) => losses.push(reason))
+      driver.onEvent((event) => event.type === 'lost' && losses.push(event.reason))
       const { socket } = await driver.connect(target, identity('a'), never)
       socket.on('error', () => {})
       const closed = once(socket, 'close')
@@ -126,8 +130,9 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
       const { driver, target } = subject
       const losses: string[] = []
       const lost = new Promise<void>((resolve) => {
-        driver.onLost((reason) => {
-          losses.push(reason)
+        driver.onEvent((event) => {
+          if (event.type !== 'lost') return
+          losses.push(event.reason)
           resolve()
         })
       })

@@ -1,0 +1,310 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { CbtorError } from '../domain/errors.ts'
+import { fakeAnswer } from './fake-backend.ts'
+import { createTestApp } from './test-app.ts'
+
+describe('POST /api/v1/fetch', () => {
+  it("answers the original's first sample: the worker is a string, the body is the target's", async () => {
+    await using test = await createTestApp()
+    const response = await test.app.inject({
+      method: 'POST',
+      url: '/api/v1/fetch',
+      payload: { url: 'https://check.torproject.org/api/ip' },
+    })
+    assert.equal(response.statusCode, 200)
+    assert.deepEqual(response.json(), {
+      url: 'https://check.torproject.org/api/ip',
+      status: 200,
+      status_text: 'OK',
+      headers: { 'content-type': 'application/json' },
+      body: '{"IsTor":true}',
+      body_encoding: 'text',
+      bytes: 14,
+      worker: 'tor01',
+      route: 'socks',
+      exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7' },
+      connection_reused: false,
+      redirects: [],
+      attempts: [{ worker: 'tor01', outcome: 'ok', ms: 5 }],
+      timing: { queue_ms: 0.13, connect_ms: 1, tls_ms: 2, first_byte_ms: 3, body_ms: 4, total_ms: 10 },
+    })
+    assert.deepEqual(test.backend.requests, [
+      {
+        url: 'https://check.torproject.org/api/ip',
+        method: 'GET',
+        headers: [],
+        timeoutMs: 60_000,
+        maxBytes: 10_485_760,
+        followRedirects: true,
+        maxRedirects: 10,
+        allowDowngrade: false,
+        allowOnionToClearnet: false,
+        isolation: 'destination',
+      },
+    ])
+  })
+
+  it("takes the original's second sample, and a sticky key alone for the same", async () => {
+    await using test = await createTestApp()
+    const sample = { url: 'https://example.com/login', mode: 'sticky', sticky_key: 'my-session-123' }
+    for (const payload of [sample, { url: sample.url, sticky_key: sample.sticky_key }]) {
+      assert.equal((await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })).statusCode, 200)
+    }
+    for (const request of test.backend.requests) {
+      assert.equal(request.mode, 'sticky')
+      assert.equal(request.stickyKey, 'my-session-123')
+    }
+  })
+
+  it('passes every field on', async () => {
+    await using test = await createTestApp()
+    const response = await test.app.inject({
+      method: 'POST',
+      url: '/api/v1/fetch',
+      payload: {
+        url: 'http://example.com/',
+        method: 'post',
+        headers: { Accept: 'text/html', 'X-A': ['1', '2'], constructor: 'a plain name' },
+        body: '/wA=',
+        body_encoding: 'base64',
+        timeout_ms: 500,
+        max_bytes: 1,
+        follow_redirects: false,
+        max_redirects: 0,
+        allow_downgrade: true,
+        allow_onion_to_clearnet: true,
+        mode: 'failover',
+        isolation: 'request',
+        worker: 3,
+        response_encoding: 'base64',
+      },
+    })
+    assert.equal(response.json().body, Buffer.from('{"IsTor":true}').toString('base64'))
+    assert.deepEqual(test.backend.requests, [
+      {
+        url: 'http://example.com/',
+        method: 'POST',
+        headers: [
+          ['Accept', 'text/html'],
+          ['X-A', '1'],
+          ['X-A', '2'],
+          ['constructor', 'a plain name'],
+        ],
+        body: Buffer.from([0xff, 0x00]),
+        timeoutMs: 500,
+        maxBytes: 1,
+        followRedirects: false,
+        maxRedirects: 0,
+        allowDowngrade: true,
+        allowOnionToClearnet: true,
+        isolation: 'request',
+        mode: 'failover',
+        workerId: 'tor03',
+      },
+    ])
+  })
+
+  it('joins repeated headers, lists cookies, and is not confused by names of the language', async () => {
+    await using test = await createTestApp()
+    test.backend.answer = async (request) =>
+      fakeAnswer(request, {
+        status: 404,
+        exit: undefined,
+        headers: [
+          ['vary', 'a'],
+          ['set-cookie', 'a=1'],
+          ['vary', 'b'],
+          ['set-cookie', 'b=2; Expires=Thu, 01 Jan 1970 00:00:00 GMT'],
+          ['constructor', 'c'],
+          ['__proto__', 'p'],
+        ],
+      })
+    const response = await test.app.inject({
+      method: 'POST',
+      url: '/api/v1/fetch',
+      payload: { url: 'http://a.onion/' },
+    })
+    assert.equal(response.statusCode, 200)
+    const { status, exit, headers } = JSON.parse(response.body)
+    assert.equal(status, 404)
+    assert.equal(exit, null)
+    assert.deepEqual(headers, {
+      vary: 'a, b',
+      'set-cookie': ['a=1', 'b=2; Expires=Thu, 01 Jan 1970 00:00:00 GMT'],
+      constructor: 'c',
+    })
+  })
+})
+
+describe('the routes about workers', () => {
+  it('show the pool, each worker by number and by id, and the check endpoints', async () => {
+    await using test = await createTestApp()
+    const get = async (url: string) => (await test.app.inject({ url })).json()
+    assert.deepEqual(await get('/healthz'), { status: 'ok' })
+    assert.deepEqual(
+      (await get('/api/v1/health')).workers.map(({ id }: { id: string }) => id),
+      ['tor01', 'tor02', 'tor03', 'tor04'],
+    )
+    assert.equal((await get('/api/v1/tor/workers')).workers.length, 4)
+    const worker = await get('/api/v1/tor/workers/2')
+    assert.deepEqual(worker, await get('/api/v1/tor/workers/tor02'))
+    assert.deepEqual(worker, {
+      id: 'tor02',
+      n: 2,
+      kind: 'fake',
+      desired: 'enabled',
+      state: 'healthy',
+      since: '1970-01-01T00:00:00.000Z',
+      consecutive_failures: 0,
+      receives_traffic: true,
+      process: { state: 'running', pid: 1_002, started_at: '1970-01-01T00:00:00.000Z' },
+      bootstrap: { progress: 100, tag: 'done', summary: 'Done' },
+      tor_version: '0.4.9.11',
+      leases: 2,
+      problem: null,
+      last_check: { at: '1970-01-01T00:00:00.000Z', ok: true, latency_ms: 12.5, error: null },
+      requests: 10,
+      failures: 1,
+    })
+    assert.equal((await get('/api/v1/tor/status')).workers.by_state.healthy, 4)
+    const [endpoint] = (await get('/api/v1/endpoints')).endpoints
+    assert.deepEqual(endpoint.latency_ms, { p50: 10, p95: 20 })
+    assert.equal(endpoint.workers[0].latency_ms, null)
+  })
+
+  it('carry out orders and answer with the worker as it is then', async () => {
+    await using test = await createTestApp()
+    const post = async (url: string, payload?: object) => {
+      const response = await test.app.inject({ method: 'POST', url, ...(payload && { payload }) })
+      assert.equal(response.statusCode, 200, `${url}: ${response.body}`)
+      return response.json()
+    }
+    assert.equal((await post('/api/v1/tor/workers/1/tor/stop')).desired, 'stopped')
+    assert.equal((await post('/api/v1/tor/workers/tor01/tor/start', {})).desired, 'enabled')
+    await post('/api/v1/tor/workers/1/tor/restart')
+    assert.equal((await post('/api/v1/workers/drain', { worker: 'tor02' })).desired, 'drained')
+    await post('/api/v1/workers/drain', { worker: 3, force: true })
+    assert.equal((await post('/api/v1/workers/enable', { worker: '3' })).receives_traffic, true)
+    assert.equal((await post('/api/v1/mode', { mode: 'failover' })).mode, 'failover')
+    assert.equal((await test.app.inject({ url: '/api/v1/mode' })).json().mode, 'failover')
+    assert.deepEqual(test.backend.calls, [
+      'stopTor tor01',
+      'startTor tor01',
+      'restartTor tor01',
+      'drain tor02',
+      'drain --force tor03',
+      'enable tor03',
+      'setMode failover',
+    ])
+  })
+
+  it('take an empty body with a content type, as some clients send it', async () => {
+    await using test = await createTestApp()
+    const headers = { 'content-type': 'application/json' }
+    const response = await test.app.inject({ method: 'POST', url: '/api/v1/tor/workers/1/tor/start', headers })
+    assert.equal(response.statusCode, 200)
+  })
+})
+
+describe('problems', () => {
+  it('tell code, fault, attempts and when to try again', async () => {
+    await using test = await createTestApp()
+    test.backend.answer = async () => {
+      const attempts = [{ worker: 'tor01', outcome: 'tor_timeout', ms: 7 }] as const
+      throw new CbtorError('no_worker', 'Cannot fetch: every worker is dead\r\nX: y', { attempts, retryAfterMs: 1_001 })
+    }
+    const response = await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload: { url: 'http://a.test/' } })
+    assert.equal(response.statusCode, 503)
+    assert.match(String(response.headers['content-type']), /^application\/problem\+json/)
+    assert.equal(response.headers['retry-after'], '2')
+    assert.deepEqual(response.json(), {
+      type: '/problems/no_worker',
+      title: 'No worker can take the request',
+      status: 503,
+      code: 'no_worker',
+      detail: 'Cannot fetch: every worker is dead??X: y',
+      fault: 'operator',
+      retryable: true,
+      request_id: response.headers['x-request-id'],
+      attempts: [{ worker: 'tor01', outcome: 'tor_timeout', ms: 7 }],
+    })
+  })
+
+  it('show nothing of a bug, and log it once without its message, which may quote a target', async () => {
+    await using test = await createTestApp()
+    test.backend.answer = async () => {
+      throw new TypeError('http://secret.example/ is not a function')
+    }
+    const response = await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload: { url: 'http://a.test/' } })
+    assert.equal(response.json().code, 'internal')
+    assert.doesNotMatch(response.body, /secret/)
+    const errors = test.logger.lines.filter(({ level }) => level === 'error')
+    assert.equal(errors.length, 1)
+    assert.equal(errors[0]?.fields.request, response.headers['x-request-id'])
+    assert.match(JSON.stringify(errors), /app\.test\.ts/)
+    assert.doesNotMatch(JSON.stringify(test.logger.lines), /secret|a\.test\//)
+  })
+
+  it('are described where their type leads', async () => {
+    await using test = await createTestApp()
+    const response = await test.app.inject({ url: '/problems/no_worker' })
+    assert.deepEqual(response.json(), {
+      code: 'no_worker',
+      title: 'No worker can take the request',
+      status: 503,
+      fault: 'operator',
+      retryable: true,
+    })
+    assert.equal((await test.app.inject({ url: '/problems/toString' })).json().code, 'not_found')
+  })
+})
+
+it('logs a line per request, without URL, host or body', async () => {
+  await using test = await createTestApp()
+  const payload = { url: 'http://target.example/', worker: 'tor02', sticky_key: 'secret-key' }
+  await test.app.inject({ method: 'POST', url: '/api/v1/fetch?key=secret-key', payload })
+  const [line, ...more] = test.logger.lines
+  assert.deepEqual(more, [])
+  const { request, ...fields } = line?.fields ?? {}
+  assert.match(String(request), /^[\w-]{16}$/)
+  assert.deepEqual(fields, { method: 'POST', route: '/api/v1/fetch', status: 200, ms: 0, worker: 'tor02' })
+})
+
+it('gives every answer the headers that keep browsers from misusing it, and no CORS headers', async () => {
+  await using test = await createTestApp()
+  const requests = [
+    { url: '/api/v1/health' },
+    { url: '/nope' },
+    { url: '/%zz' },
+    { url: '/docs' },
+    { url: '/redoc' },
+    { method: 'OPTIONS' as const, url: '/api/v1/fetch', headers: { origin: 'https://evil.test' } },
+  ]
+  for (const request of requests) {
+    const { headers } = await test.app.inject(request)
+    assert.equal(headers['x-content-type-options'], 'nosniff', request.url)
+    assert.equal(headers['referrer-policy'], 'no-referrer', request.url)
+    assert.match(String(headers['content-security-policy']), /default-src 'none'.*frame-ancestors 'none'/, request.url)
+    assert.deepEqual(
+      Object.keys(headers).filter((name) => /^access-control-|^x-powered-by$|^server$/.test(name)),
+      [],
+      request.url,
+    )
+  }
+})
+
+it('gives slow and greedy clients little', async () => {
+  await using test = await createTestApp()
+  const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeadersCount } = test.app.server
+  assert.deepEqual([headersTimeout, requestTimeout, keepAliveTimeout, maxHeadersCount], [10_000, 30_000, 5_000, 64])
+})
+
+it('answers HEAD wherever it answers GET', async () => {
+  await using test = await createTestApp()
+  for (const url of ['/api/v1/health', '/api/v1/tor/workers/1', '/docs', '/openapi.json']) {
+    const response = await test.app.inject({ method: 'HEAD', url })
+    assert.equal(response.statusCode, 200, url)
+    assert.equal(response.body, '', url)
+  }
+})

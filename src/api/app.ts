@@ -1,0 +1,173 @@
+import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { CbtorError } from '../domain/errors.ts'
+import { PROBLEMS } from '../domain/problems.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import { printable } from '../lib/printable.ts'
+import type { Random } from '../lib/random.ts'
+import type { Backend } from './backend.ts'
+import { answerBrokenHttp } from './broken-http.ts'
+import { type AllowedHosts, checkCaller, checkMediaType } from './caller-rules.ts'
+import { docsRoutes } from './docs/routes.ts'
+import { inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
+import { RouteTable } from './route-table.ts'
+import { endpointRoutes } from './routes/endpoints.ts'
+import { fetchRoutes } from './routes/fetch.ts'
+import { healthRoutes } from './routes/health.ts'
+import { modeRoutes } from './routes/mode.ts'
+import { problemRoutes } from './routes/problems.ts'
+import { rootRoutes } from './routes/root.ts'
+import { torRoutes } from './routes/tor.ts'
+import { workerRoutes } from './routes/workers.ts'
+
+export type ApiApp = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The worker that delivered, for the log. */
+    workerId: string | undefined
+  }
+}
+
+export interface ApiAppOptions {
+  readonly backend: Backend
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly random: Random
+  readonly allowedHosts: AllowedHosts
+}
+
+const MAX_BODY_BYTES = 1024 * 1024
+const SECURITY_HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
+
+/** The REST API without its socket: rules that hold for every request, then the routes. */
+export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
+  const { backend, logger, clock, random, allowedHosts } = options
+  const app: ApiApp = Fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    // Node's own limits leave a slow client 60 s for its headers and look for it every 30 s.
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
+    requestTimeout: 30_000,
+    keepAliveTimeout: 5_000,
+    return503OnClosing: false, // we answer with a problem instead
+    genReqId: () => random.bytes(12).toString('base64url'),
+    schemaErrorFormatter: (faults) => inputErrorOf(faults),
+    clientErrorHandler: (error, socket) => answerBrokenHttp(error, socket, random),
+    frameworkErrors: (error, request, reply) => {
+      prepare(request, reply)
+      try {
+        checkCaller(request.headers, allowedHosts)
+        sendProblem(error, request, reply)
+      } catch (refusal) {
+        sendProblem(refusal, request, reply)
+      }
+    },
+  }).withTypeProvider<ZodTypeProvider>()
+  app.server.maxHeadersCount = 64
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.decorateRequest('workerId', undefined)
+  acceptOnlyJson(app)
+
+  const routes = new RouteTable()
+  let isClosing = false
+  app.addHook('onRoute', ({ url, method }) => routes.add(url, method))
+  app.addHook('preClose', async () => {
+    isClosing = true
+  })
+
+  app.addHook('onRequest', async (request, reply) => {
+    prepare(request, reply)
+    checkCaller(request.headers, allowedHosts)
+    if (isClosing) throw new CbtorError('shutting_down', 'Cannot take the request: the service is shutting down')
+    if (request.is404) refuseUnknown(request, reply)
+    checkMediaType(request.headers)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (isClosing) reply.header('connection', 'close')
+  })
+  app.setNotFoundHandler(refuseUnknown)
+  app.setErrorHandler(sendProblem)
+
+  await docsRoutes(app)
+  rootRoutes(app)
+  fetchRoutes(app, backend)
+  healthRoutes(app, backend)
+  modeRoutes(app, backend)
+  endpointRoutes(app, backend)
+  torRoutes(app, backend)
+  workerRoutes(app, backend)
+  problemRoutes(app)
+  await app.ready()
+  return app
+
+  function prepare(request: FastifyRequest, reply: FastifyReply): void {
+    reply.headers(SECURITY_HEADERS).header('x-request-id', request.id)
+    const startedAt = clock.monotonic()
+    reply.raw.once('close', () => {
+      const fields = {
+        request: request.id,
+        method: request.method,
+        route: request.routeOptions.url ?? 'none',
+        status: reply.raw.writableEnded ? reply.statusCode : PROBLEMS.client_gone.status,
+        ms: Math.round(clock.monotonic() - startedAt),
+        worker: request.workerId,
+      }
+      logger.debug(fields, 'request answered')
+    })
+  }
+
+  function refuseUnknown(request: FastifyRequest, reply: FastifyReply): never {
+    const methods = routes.methodsOf(request.url.split('?', 1)[0] ?? '')
+    if (methods.length === 0 || methods.includes(request.method)) {
+      throw new CbtorError('not_found', `Cannot find the resource: nothing is at "${printable(request.url)}"`)
+    }
+    reply.header('allow', methods.join(', '))
+    throw new CbtorError(
+      'method_not_allowed',
+      `Cannot answer ${request.method}: the resource has only ${methods.join(', ')}`,
+    )
+  }
+
+  function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const problem = problemOf(error) ?? unexpected(error, request, reply)
+    if (problem.retryAfterMs !== undefined) reply.header('retry-after', retryAfterSeconds(problem.retryAfterMs))
+    reply
+      .code(PROBLEMS[problem.code].status)
+      .header('content-type', 'application/problem+json')
+      .send(JSON.stringify(problemBody(problem, request.id)))
+  }
+
+  /** A bug of ours, or what a client's disconnect caused. Messages may quote targets, so the log has frames only. */
+  function unexpected(error: unknown, request: FastifyRequest, reply: FastifyReply): CbtorError {
+    if (reply.raw.destroyed) return new CbtorError('client_gone', 'Cannot answer: the client closed its connection')
+    const { name, stack = '' } = error instanceof Error ? error : new Error(typeof error)
+    const at = stack.split('\n').flatMap((line) => (/^\s+at /.test(line) ? line.trim() : []))
+    logger.error({ request: request.id, route: request.routeOptions.url, error: name, at }, 'request failed by a bug')
+    return new CbtorError(
+      'internal',
+      'Cannot answer: an error of this service, which is in its log with the request_id',
+    )
+  }
+}
+
+/** No text/plain, no charset but UTF-8, no bytes replaced in silence. An empty body counts as none. */
+function acceptOnlyJson(app: ApiApp): void {
+  app.removeAllContentTypeParsers()
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
+    if (bytes.length === 0) return done(null, undefined)
+    if (isUtf8(bytes)) return parseJson(request, bytes.toString(), done)
+    done(new CbtorError('invalid_json', 'Cannot read the request body: it is not valid UTF-8'))
+  })
+}

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import fc from 'fast-check'
+import type { InjectOptions } from 'fastify'
+import { createTestApp } from './test-app.ts'
+
+interface Case {
+  readonly name: string
+  readonly request: InjectOptions
+  readonly status: number
+  readonly code: string
+  /** Paths of `errors`, sorted. */
+  readonly paths?: readonly string[]
+}
+
+const JSON_TYPE = { 'content-type': 'application/json' }
+const url = 'http://example.com/'
+
+function invalid(name: string, body: unknown, ...paths: string[]): Case {
+  const request: InjectOptions = {
+    method: 'POST',
+    url: '/api/v1/fetch',
+    headers: JSON_TYPE,
+    payload: JSON.stringify(body),
+  }
+  return { name: `fetch: ${name}`, request, status: 400, code: 'invalid_input', paths: paths.sort() }
+}
+
+function posted(
+  name: string,
+  payload: string | Buffer,
+  status: number,
+  code: string,
+  headers: object = JSON_TYPE,
+): Case {
+  const request = { method: 'POST', url: '/api/v1/fetch', headers: { ...headers }, payload } as const
+  return { name: `fetch: ${name}`, request, status, code }
+}
+
+function refused(
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS',
+  path: string,
+  status: number,
+  code: string,
+): Case {
+  return { name: `${method} ${path}`, request: { method, url: path }, status, code }
+}
+
+function order(path: string, payload: unknown, status: number, code: string, ...paths: string[]): Case {
+  const request = { method: 'POST', url: path, headers: JSON_TYPE, payload: JSON.stringify(payload) } as const
+  return { name: `${path} ${JSON.stringify(payload)}`, request, status, code, ...(paths.length > 0 && { paths }) }
+}
+
+const CASES: readonly Case[] = [
+  // The rows of the table of bad inputs that belong to the API, by their numbers.
+  refused('GET', '/api/v1/fetch', 405, 'method_not_allowed'), // 6
+  refused('PUT', '/api/v1/fetch', 405, 'method_not_allowed'),
+  refused('DELETE', '/api/v1/fetch', 405, 'method_not_allowed'),
+  posted('text/plain', '{}', 415, 'unsupported_media_type', { 'content-type': 'text/plain' }), // 7
+  posted('a form', 'url=a', 415, 'unsupported_media_type', { 'content-type': 'application/x-www-form-urlencoded' }),
+  posted('no content type', '{}', 415, 'unsupported_media_type', {}),
+  posted('UTF-16', '{}', 415, 'unsupported_media_type', { 'content-type': 'application/json; charset=utf-16' }),
+  posted('nothing', '', 400, 'invalid_input'), // 8-10
+  posted('broken JSON', '{"url": "http://a/', 400, 'invalid_json'),
+  posted('two values', '{} {}', 400, 'invalid_json'),
+  posted('bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 400, 'invalid_json'),
+  posted('NaN', '{"timeout_ms": NaN}', 400, 'invalid_json'),
+  posted('200,000 nested lists', '['.repeat(200_000), 400, 'invalid_json'),
+  posted('__proto__', `{"url":"${url}","__proto__":{"method":"PUT"}}`, 400, 'invalid_json'), // 11
+  posted('__proto__ in headers', `{"url":"${url}","headers":{"__proto__":"a"}}`, 400, 'invalid_json'),
+  posted('__proto__ with escapes', `{"url":"${url}","\\u005f_proto__":1}`, 400, 'invalid_json'),
+  posted('constructor.prototype', `{"url":"${url}","constructor":{"prototype":{}}}`, 400, 'invalid_json'),
+  invalid('constructor', { url, constructor: 'a' }, 'constructor'),
+  invalid('unknown fields', { url, uri: url, timeout: 5 }, 'timeout', 'uri'), // 12
+  posted('1 MiB + 1', JSON.stringify({ url: 'x'.repeat(1024 * 1024) }), 413, 'payload_too_large'), // 13
+  posted('gzip', '{}', 415, 'unsupported_media_type', { ...JSON_TYPE, 'content-encoding': 'gzip' }), // 14
+  posted('another Host', '{}', 421, 'host_not_allowed', { ...JSON_TYPE, host: 'evil.test' }), // 18
+  posted('another Origin', '{}', 403, 'origin_not_allowed', { ...JSON_TYPE, origin: 'https://evil.test' }), // 19
+  { ...refused('OPTIONS', '/api/v1/fetch', 405, 'method_not_allowed') },
+  {
+    name: 'a preflight',
+    request: { method: 'OPTIONS', url: '/api/v1/fetch', headers: { origin: 'https://evil.test' } },
+    status: 403,
+    code: 'origin_not_allowed',
+  },
+  invalid('no url', {}, 'url'), // 20
+  invalid('url null', { url: null }, 'url'),
+  invalid('url a number', { url: 1 }, 'url'),
+  invalid('url a list', { url: [url] }, 'url'),
+  invalid('url empty', { url: '' }, 'url'),
+  invalid('url too long', { url: `http://${'a'.repeat(8_192)}` }, 'url'), // 21
+  invalid('timeout_ms -1', { url, timeout_ms: -1 }, 'timeout_ms'), // 48
+  invalid('timeout_ms 0', { url, timeout_ms: 0 }, 'timeout_ms'),
+  invalid('timeout_ms 499', { url, timeout_ms: 499 }, 'timeout_ms'),
+  invalid('timeout_ms 300001', { url, timeout_ms: 300_001 }, 'timeout_ms'),
+  invalid('timeout_ms 1e12', { url, timeout_ms: 1e12 }, 'timeout_ms'),
+  invalid('timeout_ms "5s"', { url, timeout_ms: '5s' }, 'timeout_ms'),
+  invalid('timeout_ms 500.5', { url, timeout_ms: 500.5 }, 'timeout_ms'),
+  posted('timeout_ms 1e999', `{"url":"${url}","timeout_ms":1e999}`, 400, 'invalid_input'),
+
+  // The other fields.
+  invalid('a list', [url], ''),
+  invalid('null', null, ''),
+  invalid('text', url, ''),
+  invalid('url with half a surrogate pair', { url: `${url}\ud800` }, 'url'),
+  invalid('method empty', { url, method: '' }, 'method'),
+  invalid('method CONNECT', { url, method: 'connect' }, 'method'),
+  invalid('method TRACE', { url, method: 'TRACE' }, 'method'),
+  invalid('method with a line end', { url, method: 'GET\r\nX: y' }, 'method'),
+  invalid('headers a list', { url, headers: [['a', 'b']] }, 'headers'),
+  invalid(
+    'header values that are no text',
+    { url, headers: { a: 1, b: null, c: ['d', 2] } },
+    'headers/a',
+    'headers/b',
+    'headers/c',
+  ),
+  invalid('body with GET', { url, body: 'a' }, 'body'),
+  invalid('body with HEAD', { url, method: 'head', body: '' }, 'body'),
+  invalid('body an object', { url, method: 'POST', body: {} }, 'body'),
+  invalid('body with half a surrogate pair', { url, method: 'POST', body: '\udc00' }, 'body'),
+  invalid('body not base64', { url, method: 'POST', body: 'a', body_encoding: 'base64' }, 'body'),
+  invalid('body base64url', { url, method: 'POST', body: '_wA=', body_encoding: 'base64' }, 'body'),
+  invalid('body_encoding', { url, body_encoding: 'hex' }, 'body_encoding'),
+  invalid('max_bytes 0', { url, max_bytes: 0 }, 'max_bytes'),
+  invalid('max_bytes too large', { url, max_bytes: 104_857_601 }, 'max_bytes'),
+  invalid('follow_redirects', { url, follow_redirects: 'yes' }, 'follow_redirects'),
+  invalid('max_redirects -1 and 11', { url, max_redirects: -1 }, 'max_redirects'),
+  invalid('max_redirects 11', { url, max_redirects: 11 }, 'max_redirects'),
+  invalid('allow_downgrade', { url, allow_downgrade: 1 }, 'allow_downgrade'),
+  invalid('allow_onion_to_clearnet', { url, allow_onion_to_clearnet: null }, 'allow_onion_to_clearnet'),
+  invalid('mode', { url, mode: 'fastest' }, 'mode'),
+  invalid('sticky_key empty', { url, sticky_key: '' }, 'sticky_key'),
+  invalid('sticky_key too long', { url, sticky_key: 'a'.repeat(65) }, 'sticky_key'),
+  invalid('sticky_key with a line end', { url, sticky_key: 'a\r\nSIGNAL HALT' }, 'sticky_key'),
+  invalid('sticky_key with a blank', { url, sticky_key: 'a b' }, 'sticky_key'),
+  invalid('sticky_key with an emoji', { url, sticky_key: '🧅' }, 'sticky_key'),
+  invalid('sticky_key and another mode', { url, sticky_key: 'a', mode: 'random' }, 'mode'),
+  invalid('sticky_key and isolation', { url, sticky_key: 'a', isolation: 'destination' }, 'isolation'),
+  invalid('isolation', { url, isolation: 'all' }, 'isolation'),
+  invalid('worker 0', { url, worker: 0 }, 'worker'),
+  invalid('worker 1.5', { url, worker: 1.5 }, 'worker'),
+  invalid('worker empty', { url, worker: '' }, 'worker'),
+  invalid('worker an object', { url, worker: {} }, 'worker'),
+  invalid('response_encoding', { url, response_encoding: 'utf-8' }, 'response_encoding'),
+  invalid('text that may not fit', { url, response_encoding: 'text', max_bytes: 104_857_600 }, 'response_encoding'),
+  invalid(
+    'all faults at once',
+    { url: 1, method: 'TRACE', timeout_ms: 0.5, sticky_key: 'a', mode: 'random', isolation: 'none', nope: 1 },
+    ...['url', 'method', 'timeout_ms', 'mode', 'isolation', 'nope'],
+  ),
+  order('/api/v1/fetch', { url, worker: 'tor99' }, 404, 'worker_not_found'),
+  order('/api/v1/fetch', { url, worker: 5 }, 404, 'worker_not_found'),
+  order('/api/v1/fetch', { url, worker: '../tor01' }, 404, 'worker_not_found'),
+
+  // The other routes.
+  order('/api/v1/mode', { mode: 'fastest' }, 400, 'invalid_input', 'mode'),
+  order('/api/v1/mode', {}, 400, 'invalid_input', 'mode'),
+  order('/api/v1/mode', { mode: 'random', worker: 1 }, 400, 'invalid_input', 'worker'),
+  order('/api/v1/workers/drain', {}, 400, 'invalid_input', 'worker'),
+  order('/api/v1/workers/drain', { worker: 'tor01', force: 1 }, 400, 'invalid_input', 'force'),
+  order('/api/v1/workers/drain', { worker: 9 }, 404, 'worker_not_found'),
+  order('/api/v1/workers/enable', { worker: 'tor01', force: true }, 400, 'invalid_input', 'force'),
+  order('/api/v1/workers/enable', { worker: 'toString' }, 404, 'worker_not_found'),
+  order('/api/v1/tor/workers/1/tor/stop', { force: true }, 400, 'invalid_input', ''),
+  order('/api/v1/tor/workers/1/tor/stop', 'now', 400, 'invalid_input', ''),
+  refused('POST', '/api/v1/tor/workers/9/tor/start', 404, 'worker_not_found'),
+  refused('POST', '/api/v1/tor/workers/1/tor/kill', 404, 'not_found'),
+  refused('GET', '/api/v1/tor/workers/1/tor/start', 405, 'method_not_allowed'),
+  refused('GET', '/api/v1/tor/workers/0', 404, 'worker_not_found'),
+  refused('GET', '/api/v1/tor/workers/-1', 404, 'worker_not_found'),
+  refused('GET', '/api/v1/tor/workers/1e0', 404, 'worker_not_found'),
+  refused('GET', '/api/v1/tor/workers/%2e%2e%2ftor01', 404, 'worker_not_found'),
+  refused('GET', '/api/v1/tor/workers/%0d%0aX:%20y', 404, 'worker_not_found'),
+  refused('GET', `/api/v1/tor/workers/${'a'.repeat(1_000)}`, 404, 'not_found'),
+  refused('GET', '/%zz', 404, 'not_found'),
+  refused('GET', '/nope?a=b', 404, 'not_found'),
+  refused('POST', '/nope', 404, 'not_found'),
+  refused('GET', '/docs/static/../../package.json', 404, 'not_found'),
+  refused('GET', '/docs/static/%2e%2e/package.json', 404, 'not_found'),
+]
+
+it('gives bad input its problem, and nobody hears of it', async (context) => {
+  await using test = await createTestApp()
+  for (const { name, request, status, code, paths } of CASES) {
+    await context.test(name.slice(0, 80), async () => {
+      const response = await test.app.inject(request)
+      assert.equal(response.statusCode, status, response.body)
+      assert.match(String(response.headers['content-type']), /^application\/problem\+json/)
+      const problem = response.json()
+      assert.equal(problem.code, code, response.body)
+      assert.equal(problem.status, status)
+      assert.equal(problem.request_id, response.headers['x-request-id'])
+      if (paths) assert.deepEqual(problem.errors.map(({ path }: { path: string }) => path).sort(), paths)
+      assert.deepEqual(test.backend.calls, [])
+      assert.equal(response.headers.allow !== undefined, status === 405)
+    })
+  }
+})
+
+it('tells in Allow what a resource can do', async () => {
+  await using test = await createTestApp()
+  assert.equal((await test.app.inject({ method: 'PUT', url: '/api/v1/fetch' })).headers.allow, 'POST')
+  assert.equal((await test.app.inject({ method: 'DELETE', url: '/api/v1/mode' })).headers.allow, 'GET, HEAD, POST')
+})
+
+it('shows little of what was sent, and only what can be printed', async () => {
+  await using test = await createTestApp()
+  const long = `\u0000\u202e<script>${'x'.repeat(1_000)}`
+  const payload = Object.fromEntries([...Array(100).keys()].map((index) => [`${index}${long}`, 1]))
+  const { errors, detail } = (await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })).json()
+  assert.equal(errors.length, 32)
+  for (const { path } of errors) assert.match(path, /^[\x20-\x7e]{1,64}$/)
+  assert.match(detail, /^[\x20-\x7e]{1,600}$/)
+  assert.doesNotMatch(detail, /x{64}/)
+})
+
+it('never answers a body with 5xx, whatever it is', { timeout: 60_000 }, async () => {
+  await using test = await createTestApp()
+  const field = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.constantFrom('GET', 'base64', 'text', 'sticky', 'random', 'none', 'tor01', url, true, 1, 500, 10_000),
+  )
+  const names = ['url', 'method', 'headers', 'body', 'body_encoding', 'timeout_ms', 'max_bytes', 'follow_redirects']
+  const others = ['max_redirects', 'mode', 'sticky_key', 'isolation', 'worker', 'response_encoding', 'toString']
+  const body = fc.dictionary(fc.constantFrom(...names, ...others), field, { maxKeys: 8 })
+  const payload = fc.oneof(
+    body.map((value) => JSON.stringify({ url, ...value })),
+    fc.json(),
+    fc.string({ unit: 'binary' }),
+    fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+  )
+  await fc.assert(
+    fc.asyncProperty(
+      payload,
+      fc.constantFrom('fetch', 'mode', 'workers/drain', 'workers/enable'),
+      async (bytes, route) => {
+        const request = { method: 'POST', url: `/api/v1/${route}`, headers: JSON_TYPE, payload: bytes } as const
+        const response = await test.app.inject(request)
+        assert.ok(response.statusCode < 500, `${response.statusCode} ${response.body}`)
+        assert.doesNotThrow(() => response.json())
+      },
+    ),
+    { numRuns: 500 },
+  )
+})

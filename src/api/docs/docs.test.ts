@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { createTestApp } from '../test-app.ts'
+import type { OpenApiDocument } from './openapi.ts'
+
+const METHODS_OF_THE_ORIGINAL = [
+  'POST /api/v1/fetch',
+  'GET /api/v1/health',
+  'POST /api/v1/mode',
+  'GET /api/v1/endpoints',
+  'GET /api/v1/tor/workers',
+  'GET /api/v1/tor/workers/{n}',
+  'POST /api/v1/tor/workers/{n}/tor/start',
+  'POST /api/v1/tor/workers/{n}/tor/stop',
+  'POST /api/v1/tor/workers/{n}/tor/restart',
+  'GET /api/v1/tor/status',
+  'POST /api/v1/workers/drain',
+  'POST /api/v1/workers/enable',
+]
+
+interface Described {
+  readonly operationId: string
+  readonly summary: string
+  readonly description: string
+  readonly parameters?: readonly { readonly description?: string; readonly example?: unknown }[]
+}
+
+/** Every operation as `[method and path, operation]`. */
+function operationsOf(document: OpenApiDocument) {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, typeof operation & Described] => [
+      `${method.toUpperCase()} ${path}`,
+      operation as typeof operation & Described,
+    ]),
+  )
+}
+
+it('/openapi.json', async (context) => {
+  await using test = await createTestApp()
+  const response = await test.app.inject({ url: '/openapi.json' })
+  const document: OpenApiDocument & { openapi: string } = response.json()
+  const operations = operationsOf(document)
+
+  await context.test('is OpenAPI 3.1 and lists every route of the original', () => {
+    assert.equal(document.openapi, '3.1.0')
+    const listed = operations.map(([name]) => name)
+    for (const name of METHODS_OF_THE_ORIGINAL) assert.ok(listed.includes(name), name)
+  })
+
+  await context.test('describes each operation, with examples and error answers', () => {
+    for (const [name, operation] of operations) {
+      assert.ok(operation.operationId && operation.summary && operation.description, name)
+      const answer = operation.responses['200']?.content?.['application/json']
+      assert.ok(answer?.schema && answer.example, name)
+      for (const parameter of operation.parameters ?? []) assert.ok(parameter.description && parameter.example, name)
+      const request = operation.requestBody?.content['application/json']
+      if (request) assert.ok(Object.keys(request.examples ?? {}).length > 0, name)
+
+      const errors = Object.entries(operation.responses).filter(([status]) => status !== '200')
+      assert.ok(errors.length >= 4, name)
+      for (const [status, { description, content }] of errors) {
+        assert.ok(description, name)
+        const problem = content?.['application/problem+json']
+        assert.deepEqual(problem?.schema, { $ref: '#/components/schemas/Problem' })
+        for (const { value } of Object.values(problem?.examples ?? {})) {
+          assert.equal(String((value as { status: number }).status), status)
+        }
+      }
+    }
+    assert.equal(new Set(operations.map(([, { operationId }]) => operationId)).size, operations.length)
+  })
+
+  await context.test(
+    'refers only to components that exist, has none too many, and nothing of ours is left in it',
+    () => {
+      const referred = new Set([...response.body.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name))
+      assert.deepEqual([...referred].sort(), Object.keys(document.components.schemas).sort())
+      assert.doesNotMatch(response.body, /x-cbtor|__SCHEMA/)
+    },
+  )
+
+  await context.test('has examples of requests that are taken as they are', async () => {
+    for (const [name, operation] of operations) {
+      const [method, path = ''] = name.split(' ')
+      for (const { value } of Object.values(operation.requestBody?.content['application/json']?.examples ?? {})) {
+        const request = { method: method as 'POST', url: path, payload: value as object }
+        assert.equal((await test.app.inject(request)).statusCode, 200, name)
+      }
+    }
+  })
+})
+
+it('the pages of the documents', async (context) => {
+  await using test = await createTestApp()
+
+  for (const page of ['/docs', '/docs/', '/redoc']) {
+    await context.test(
+      `${page} refers to nothing elsewhere, and everything that it refers to is served here`,
+      async () => {
+        const response = await test.app.inject({ url: page })
+        assert.equal(response.statusCode, 200)
+        assert.match(String(response.headers['content-type']), /^text\/html/)
+        assert.doesNotMatch(response.body, /(?:https?:)?\/\/[a-z]/i)
+        const policy = String(response.headers['content-security-policy'])
+        assert.doesNotMatch(policy, /https?:|\*|unsafe-eval|script-src[^;]*unsafe-inline/)
+        const links = [...response.body.matchAll(/(?:src|href|spec-url)="(?!data:)([^"]+)"/g)]
+        assert.ok(links.length >= 2)
+        for (const [, link = ''] of links) {
+          const { pathname } = new URL(link, `http://localhost${page}`)
+          const asset = await test.app.inject({ url: pathname })
+          assert.equal(asset.statusCode, 200, pathname)
+          assert.ok(asset.rawPayload.length > 0, pathname)
+        }
+      },
+    )
+  }
+
+  await context.test('Swagger UI reads our document and asks no validator', async () => {
+    const script = await test.app.inject({ url: '/docs/static/swagger-initializer.js' })
+    assert.match(script.body, /resolveUrl\('\.\/json'\)/)
+    assert.match(script.body, /validatorUrl: null/)
+    const document = (await test.app.inject({ url: '/docs/json' })).json()
+    assert.deepEqual(document, (await test.app.inject({ url: '/openapi.json' })).json())
+  })
+})

@@ -1,0 +1,103 @@
+import { CbtorError } from '../../domain/errors.ts'
+import { PROBLEMS, type ProblemCode } from '../../domain/problems.ts'
+import { problemBody } from '../problems.ts'
+import { NOTES, type RouteNotes } from './documented.ts'
+
+/** As much of an OpenAPI 3.1 document as is touched here. */
+export interface OpenApiDocument {
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, unknown> }
+}
+
+interface Operation {
+  [NOTES]?: RouteNotes
+  requestBody?: { content: Record<string, MediaType> }
+  responses: Record<string, Response>
+}
+
+interface Response {
+  description: string
+  content?: Record<string, MediaType>
+  headers?: Record<string, unknown>
+}
+
+interface MediaType {
+  schema?: unknown
+  example?: unknown
+  examples?: Record<string, { summary?: string; value: unknown }>
+}
+
+const OF_EVERY_ROUTE = ['http_invalid', 'host_not_allowed', 'origin_not_allowed', 'shutting_down', 'internal'] as const
+const OF_ROUTES_WITH_BODY = [
+  'invalid_json',
+  'invalid_input',
+  'request_timeout',
+  'payload_too_large',
+  'unsupported_media_type',
+] as const
+
+/** Turns each route's notes into examples and error answers, and drops the components that nothing refers to. */
+export function finishDocument(document: OpenApiDocument): OpenApiDocument {
+  for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path))) {
+    const notes = operation[NOTES]
+    if (notes !== undefined) describeOperation(operation, notes)
+    delete operation[NOTES]
+  }
+  dropUnusedSchemas(document)
+  return document
+}
+
+function describeOperation(operation: Operation, notes: RouteNotes): void {
+  const request = operation.requestBody?.content['application/json']
+  if (request) {
+    request.examples = Object.fromEntries(
+      Object.entries(notes.requests ?? {}).map(([summary, value], index) => [
+        `request${index + 1}`,
+        { summary, value },
+      ]),
+    )
+  }
+  const answer = operation.responses['200']
+  if (answer) answer.description = notes.answered
+  const media = answer?.content?.['application/json']
+  if (media) media.example = notes.answer
+  const codes = [...OF_EVERY_ROUTE, ...(request ? OF_ROUTES_WITH_BODY : []), ...notes.problems]
+  Object.assign(operation.responses, problemResponses(codes))
+}
+
+/** One response per status, with an example for each code that has it. */
+function problemResponses(codes: readonly ProblemCode[]): Record<string, Response> {
+  const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].status)
+  const responses = [...byStatus].map(([status, sameStatus]) => {
+    const examples = sameStatus.map((code) => [code, { summary: PROBLEMS[code].title, value: exampleOf(code) }])
+    const response: Response = {
+      description: sameStatus.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
+      content: {
+        'application/problem+json': {
+          schema: { $ref: '#/components/schemas/Problem' },
+          examples: Object.fromEntries(examples),
+        },
+      },
+    }
+    if (status === 503) {
+      response.headers = { 'Retry-After': { description: 'Seconds, when known.', schema: { type: 'integer' } } }
+    }
+    return [String(status), response] as const
+  })
+  return Object.fromEntries(responses)
+}
+
+function exampleOf(code: ProblemCode) {
+  return problemBody(new CbtorError(code, `${PROBLEMS[code].title}.`), 'b0cFqPzq8hYk3n2v')
+}
+
+/** The type provider emits each schema as it is sent and as it is received; most are one of the two. */
+function dropUnusedSchemas(document: OpenApiDocument): void {
+  const { schemas } = document.components
+  for (;;) {
+    const text = JSON.stringify(document)
+    const unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`))
+    if (unused.length === 0) return
+    for (const name of unused) delete schemas[name]
+  }
+}

@@ -1,0 +1,109 @@
+import type { ApiApp } from '../app.ts'
+import type { Backend } from '../backend.ts'
+import { clientSignal } from '../client-signal.ts'
+import { documented } from '../docs/documented.ts'
+import { findWorker } from '../find-worker.ts'
+import { type FetchAnswerBody, fetchAnswerBody, toFetchAnswerBody } from '../schemas/fetch-answer.ts'
+import { fetchBody, toFetchRequest } from '../schemas/fetch-request.ts'
+
+export function fetchRoutes(app: ApiApp, backend: Backend): void {
+  app.post(
+    '/api/v1/fetch',
+    {
+      schema: {
+        tags: ['Core'],
+        operationId: 'fetch',
+        summary: 'Fetch a URL anonymously via Tor',
+        description:
+          'Fetches a clearnet or `.onion` URL through a worker of the pool. The status of this answer says whether *we* delivered; the status of the target is in `status`. When a worker cannot connect, others are tried within `timeout_ms`; what may have reached the target is sent again only if its method is idempotent.',
+        body: fetchBody,
+        response: { 200: fetchAnswerBody },
+        ...documented({
+          answered: 'The answer of the target, whatever its status.',
+          requests: REQUESTS,
+          answer: ANSWER,
+          problems: [
+            'url_invalid',
+            'scheme_not_allowed',
+            'host_invalid',
+            'port_invalid',
+            'onion_address_invalid',
+            'header_invalid',
+            'header_forbidden',
+            'headers_too_large',
+            'port_not_allowed',
+            'target_forbidden',
+            'redirect_forbidden',
+            'onion_auth_required',
+            'onion_auth_rejected',
+            'worker_not_found',
+            'no_usable_exit',
+            'tor_failure',
+            'exit_policy',
+            'onion_not_found',
+            'onion_descriptor_invalid',
+            'onion_intro_failed',
+            'resolve_failed',
+            'connection_refused',
+            'connection_lost',
+            'tls_failure',
+            'bad_response',
+            'encoding_invalid',
+            'decompression_limit',
+            'response_too_large',
+            'redirect_limit',
+            'no_worker',
+            'worker_unreachable',
+            'worker_network',
+            'timeout',
+            'tor_timeout',
+            'onion_rendezvous_failed',
+            'onion_intro_timeout',
+          ],
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { body } = request
+      const worker = body.worker === undefined ? undefined : findWorker(backend.workers(), body.worker)
+      const answer = await backend.fetch(toFetchRequest(body, worker?.id), clientSignal(reply))
+      request.workerId = answer.worker
+      return toFetchAnswerBody(answer, body.response_encoding)
+    },
+  )
+}
+
+const REQUESTS = {
+  'A page': { url: 'https://check.torproject.org/api/ip' },
+  'A session that keeps its exit address': {
+    url: 'https://example.com/login',
+    mode: 'sticky',
+    sticky_key: 'my-session-123',
+  },
+  'An onion service': { url: 'http://duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad.onion/' },
+  'A form, with circuits of its own': {
+    url: 'https://example.com/search',
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: 'q=tor',
+    isolation: 'request',
+    timeout_ms: 30_000,
+  },
+}
+
+const ANSWER: FetchAnswerBody = {
+  url: 'https://check.torproject.org/api/ip',
+  status: 200,
+  status_text: 'OK',
+  headers: { 'content-type': 'application/json', 'set-cookie': ['lang=en; Path=/'] },
+  body: '{"IsTor":true,"IP":"203.0.113.7"}',
+  body_encoding: 'text',
+  bytes: 33,
+  worker: 'tor02',
+  route: 'socks',
+  exit: { nickname: 'exit2', fingerprint: 'A1B2C3D4E5F60718293A4B5C6D7E8F9001122334', address: '203.0.113.7' },
+  connection_reused: false,
+  redirects: [],
+  attempts: [{ worker: 'tor02', outcome: 'ok', ms: 912.4 }],
+  timing: { queue_ms: 0.2, connect_ms: 480.1, tls_ms: 260.7, first_byte_ms: 170.9, body_ms: 0.3, total_ms: 912.4 },
+}

@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { MODES } from '../../domain/exchange.ts'
+import { ISOLATIONS } from '../../domain/identity.ts'
+
+/*
+ * Messages of faults complete a sentence that begins with the field's name, and say what would be right:
+ * "timeout_ms must be a whole number from 500 to 300000".
+ */
+
+/** The body of a request: unknown fields are faults, never ignored. */
+export function requestObject<T extends z.ZodRawShape>(shape: T) {
+  const fields = Object.keys(shape).join(', ')
+  return z.strictObject(shape, {
+    error: ({ code }) =>
+      code === 'unrecognized_keys'
+        ? `is not a field of this request; the fields are ${fields}`
+        : 'must be a JSON object, sent as application/json',
+  })
+}
+
+export function wholeNumber(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`
+  return z
+    .number({ error })
+    .multipleOf(1, { error }) // z.int() would keep the faults of other fields from being told
+    .min(min, { error })
+    .max(max, { error })
+    .meta({ type: 'integer' })
+}
+
+export function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, { error: `must be one of ${values.join(', ')}` })
+}
+
+export function flag() {
+  return z.boolean({ error: 'must be true or false' })
+}
+
+export const mode = oneOf(MODES).describe('How the pool chooses a worker.')
+export const isolation = oneOf(ISOLATIONS)
+
+const WORKER_REF = 'must be the id of a worker, or its number from 1'
+export const workerRef = z
+  .union(
+    [
+      z.string({ error: WORKER_REF }).min(1, { error: WORKER_REF }).max(64, { error: WORKER_REF }),
+      z.int({ error: WORKER_REF }).min(1, { error: WORKER_REF }).max(9_999, { error: WORKER_REF }),
+    ],
+    { error: WORKER_REF },
+  )
+  .describe('A worker: its id (`tor01`) or its number (`1`).')
+
+export const instant = z.iso.datetime().describe('UTC, ISO 8601.')
+export const count = z.int().min(0)
+export const milliseconds = z.number().min(0)

@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import type { FetchAnswer } from '../../domain/exchange.ts'
+import { encodeBody, type ResponseEncoding } from '../answer-body.ts'
+import { count, milliseconds, oneOf } from './common.ts'
+
+export const attemptBody = z.object({
+  worker: z.string(),
+  outcome: z.string().describe('`ok`, or the code of the problem.'),
+  ms: milliseconds,
+})
+
+const exitBody = z.object({
+  nickname: z.string(),
+  fingerprint: z.string().describe('40 upper-case hexadecimal digits.'),
+  address: z.string().nullable().describe('The address of the relay in the consensus; it may send from another one.'),
+})
+
+const timingBody = z.object({
+  queue_ms: milliseconds.describe('Choosing a worker.'),
+  connect_ms: milliseconds.describe('Making the stream through Tor; 0 on a connection that was kept.'),
+  tls_ms: milliseconds.describe('The TLS handshake; 0 on http and on a connection that was kept.'),
+  first_byte_ms: milliseconds.describe("From the end of the request to the answer's first byte."),
+  body_ms: milliseconds,
+  total_ms: milliseconds.describe('Everything: other attempts and redirects included.'),
+})
+
+export const fetchAnswerBody = z
+  .object({
+    url: z.string().describe('Where the answer came from, after redirects.'),
+    status: z.int().describe("The target's status."),
+    status_text: z.string(),
+    headers: z
+      .record(z.string(), z.union([z.string(), z.array(z.string())]))
+      .describe('Names in lower case. Several values of a name are joined by ", "; `set-cookie` is always a list.'),
+    body: z.string(),
+    body_encoding: oneOf(['text', 'base64']),
+    bytes: count.describe('The size of the body, after decompression and before the encoding.'),
+    worker: z.string().describe('The worker that delivered.'),
+    route: oneOf(['socks', 'transparent']),
+    exit: exitBody.nullable().describe('The exit relay, as Tor tells it. Null for an onion service, which has none.'),
+    connection_reused: z.boolean().describe('Whether a connection of an earlier request of this identity was used.'),
+    redirects: z.array(z.object({ status: z.int(), from: z.string(), to: z.string() })),
+    attempts: z.array(attemptBody).describe('Each try on a worker, in order.'),
+    timing: timingBody,
+  })
+  .meta({ id: 'FetchAnswer' })
+
+export type FetchAnswerBody = z.output<typeof fetchAnswerBody>
+
+export function toFetchAnswerBody(answer: FetchAnswer, encoding: ResponseEncoding): FetchAnswerBody {
+  const { exit, timing } = answer
+  const contentType = answer.headers.find(([name]) => name === 'content-type')?.[1]
+  return {
+    url: answer.url,
+    status: answer.status,
+    status_text: answer.statusText,
+    headers: joinHeaders(answer.headers),
+    ...encodeBody(answer.body, contentType, encoding),
+    bytes: answer.body.length,
+    worker: answer.worker,
+    route: answer.route,
+    exit: exit ? { nickname: exit.nickname, fingerprint: exit.fingerprint, address: exit.address ?? null } : null,
+    connection_reused: answer.connectionReused,
+    redirects: [...answer.redirects],
+    attempts: [...answer.attempts],
+    timing: {
+      queue_ms: round(timing.queueMs),
+      connect_ms: round(timing.connectMs),
+      tls_ms: round(timing.tlsMs),
+      first_byte_ms: round(timing.firstByteMs),
+      body_ms: round(timing.bodyMs),
+      total_ms: round(timing.totalMs),
+    },
+  }
+}
+
+/** Cookies are a list because they may contain commas (RFC 6265 section 3). */
+function joinHeaders(headers: FetchAnswer['headers']): FetchAnswerBody['headers'] {
+  const joined = new Map<string, string | string[]>()
+  for (const [name, value] of headers) {
+    const earlier = joined.get(name)
+    if (name === 'set-cookie') joined.set(name, [earlier ?? [], value].flat())
+    else joined.set(name, earlier === undefined ? value : `${earlier}, ${value}`)
+  }
+  return Object.fromEntries(joined)
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 100) / 100
+}

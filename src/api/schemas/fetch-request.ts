@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import type { FetchRequest } from '../../domain/exchange.ts'
+import { MAX_TEXT_BYTES } from '../answer-body.ts'
+import { flag, isolation, mode, oneOf, requestObject, wholeNumber, workerRef } from './common.ts'
+
+const MAX_URL_CHARACTERS = 8_192
+const WELL_FORMED = 'must not contain half of a surrogate pair: it has no encoding in UTF-8'
+
+const METHOD =
+  'must be an HTTP method: 1 to 32 letters, digits or signs of RFC 9110 section 5.6.2, not CONNECT or TRACE'
+const method = z
+  .string({ error: METHOD })
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/, { error: METHOD })
+  .toUpperCase()
+  .refine((name) => name !== 'CONNECT' && name !== 'TRACE', { error: METHOD })
+
+const HEADERS = 'must be an object of header names, each with a string or a list of strings'
+const headerValue = z.union([z.string(), z.array(z.string())], { error: 'must be a string or a list of strings' })
+
+const STICKY_KEY = 'must be 1 to 64 printable ASCII characters without blanks'
+const URL_TEXT = `must be the URL to fetch, a string of 1 to ${MAX_URL_CHARACTERS} characters`
+
+const fields = requestObject({
+  url: z
+    .string({ error: URL_TEXT })
+    .min(1, { error: URL_TEXT })
+    .max(MAX_URL_CHARACTERS, { error: URL_TEXT })
+    .refine((text) => text.isWellFormed(), { error: WELL_FORMED })
+    .describe('An http or https URL: clearnet or `.onion`.'),
+  method: method.default('GET').describe('The HTTP method; made upper-case.'),
+  headers: z
+    .record(z.string(), headerValue, { error: HEADERS })
+    .optional()
+    .describe('Headers to send, each with a value or a list of values. Hop-by-hop and forwarding headers are refused.'),
+  body: z
+    .string({ error: 'must be a string' })
+    .refine((text) => text.isWellFormed(), { error: WELL_FORMED })
+    .optional()
+    .describe('What to send; not with GET or HEAD.'),
+  body_encoding: oneOf(['text', 'base64']).default('text').describe('How `body` is written: as UTF-8 text or base64.'),
+  timeout_ms: wholeNumber(500, 300_000)
+    .default(60_000)
+    .describe('The whole budget in milliseconds: waiting, connecting, redirects, other workers and the body.'),
+  max_bytes: wholeNumber(1, 104_857_600)
+    .default(10_485_760)
+    .describe('The largest body to accept, counted after decompression. A larger one is an error.'),
+  follow_redirects: flag().default(true).describe('Follow redirects, inside the same identity.'),
+  max_redirects: wholeNumber(0, 10).default(10),
+  allow_downgrade: flag().default(false).describe('Follow a redirect from https to http.'),
+  allow_onion_to_clearnet: flag().default(false).describe('Follow a redirect from an onion service to the clearnet.'),
+  mode: mode.optional().describe("How to choose a worker for this request, instead of by the pool's mode."),
+  sticky_key: z
+    .string({ error: STICKY_KEY })
+    .regex(/^[\x21-\x7e]{1,64}$/, { error: STICKY_KEY })
+    .optional()
+    .describe(
+      'Names a session that keeps its worker, circuit, exit address and connections. Implies the mode `sticky`. Tor never sees the key.',
+    ),
+  isolation: isolation
+    .optional()
+    .describe(
+      'What shares circuits and connections when there is no `sticky_key`. `destination` (the default): requests to the same host; `request`: nothing, fresh circuits for this request; `none`: every such request.',
+    )
+    .meta({ default: 'destination' }),
+  worker: workerRef.optional().describe('Use this worker only, by id or number; no other is tried.'),
+  response_encoding: oneOf(['auto', 'text', 'base64'])
+    .default('auto')
+    .describe(
+      `How to write the body of the answer. \`auto\`: text when its type is textual and its charset decodes without an error, else base64; \`text\`: always text, faulty bytes replaced, for \`max_bytes\` up to ${MAX_TEXT_BYTES}.`,
+    ),
+})
+
+export type FetchBody = z.output<typeof fields>
+
+export const fetchBody = fields
+  .superRefine(addContradictions, { when: ({ value }) => typeof value === 'object' && value !== null })
+  .meta({ id: 'Fetch' })
+
+/** Faults of fields together. Runs also when single fields are faulty, so that all faults are told at once. */
+function addContradictions(body: FetchBody, context: z.RefinementCtx): void {
+  const fault = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message })
+  if (body.sticky_key !== undefined && body.mode !== undefined && body.mode !== 'sticky') {
+    fault('mode', 'must be sticky, or be left out, when there is a sticky_key: only sticky keeps its worker')
+  }
+  if (body.sticky_key !== undefined && body.isolation !== undefined) {
+    fault('isolation', 'must be left out when there is a sticky_key: the key alone says what is shared')
+  }
+  if (body.body !== undefined && (body.method === 'GET' || body.method === 'HEAD')) {
+    fault('body', `must be left out with ${body.method}, or another method be named`)
+  }
+  if (body.body_encoding === 'base64' && typeof body.body === 'string' && !isBase64(body.body)) {
+    fault('body', 'must be base64 with padding (RFC 4648 section 4), as body_encoding says')
+  }
+  if (body.response_encoding === 'text' && body.max_bytes > MAX_TEXT_BYTES) {
+    fault('response_encoding', `must be auto or base64 when max_bytes is more than ${MAX_TEXT_BYTES}`)
+  }
+}
+
+function isBase64(text: string): boolean {
+  return Buffer.from(text, 'base64').toString('base64') === text
+}
+
+/** `workerId`: the worker that `body.worker` names. */
+export function toFetchRequest(body: FetchBody, workerId: string | undefined): FetchRequest {
+  const chosenMode = body.sticky_key === undefined ? body.mode : 'sticky'
+  return {
+    url: body.url,
+    method: body.method,
+    headers: Object.entries(body.headers ?? {}).flatMap(([name, value]) =>
+      [value].flat().map((each) => [name, each] as const),
+    ),
+    ...(body.body !== undefined && { body: Buffer.from(body.body, body.body_encoding === 'text' ? 'utf8' : 'base64') }),
+    timeoutMs: body.timeout_ms,
+    maxBytes: body.max_bytes,
+    followRedirects: body.follow_redirects,
+    maxRedirects: body.max_redirects,
+    allowDowngrade: body.allow_downgrade,
+    allowOnionToClearnet: body.allow_onion_to_clearnet,
+    isolation: body.isolation ?? 'destination',
+    ...(body.sticky_key !== undefined && { stickyKey: body.sticky_key }),
+    ...(chosenMode !== undefined && { mode: chosenMode }),
+    ...(workerId !== undefined && { workerId }),
+  }
+}

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+import { count, oneOf } from './common.ts'
+import { attemptBody } from './fetch-answer.ts'
+
+const fault = oneOf(['client', 'operator', 'tor', 'target', 'cbtor']).describe('Who can do something about it.')
+
+/** RFC 9457, with members of ours. */
+export const problemBody = z
+  .object({
+    type: z.string().describe('Describes this type of problem: `GET` it from this service.'),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().describe('Stable: match on it.'),
+    detail: z.string().describe('What was attempted, then why not.'),
+    fault,
+    retryable: z.boolean().describe('Whether the same request may succeed later.'),
+    request_id: z.string().describe('The `X-Request-Id` of the answer; the log has it too.'),
+    attempts: z.array(attemptBody).optional().describe('Each try on a worker, in order.'),
+    errors: z
+      .array(z.object({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe('All faults of the request at once, each with the field and what would be right.'),
+  })
+  .meta({ id: 'Problem' })
+
+export type ProblemBody = z.output<typeof problemBody>
+
+export const problemTypeBody = z
+  .object({ code: z.string(), title: z.string(), status: count, fault, retryable: z.boolean() })
+  .meta({ id: 'ProblemType' })

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { describe, it } from 'node:test'
+import { CbtorError } from '../domain/errors.ts'
+import { onAbort } from '../lib/abort.ts'
+import { FakeClock } from '../lib/fake-clock.ts'
+import { systemRandom } from '../lib/random.ts'
+import { FakeBackend, fakeAnswer } from './fake-backend.ts'
+import { createApiServer } from './server.ts'
+import { MemoryLogger } from './test-app.ts'
+
+/** A server on a free port, and raw connections to it. */
+async function startServer() {
+  const backend = new FakeBackend()
+  const clock = new FakeClock()
+  const logger = new MemoryLogger()
+  const server = await createApiServer({ backend, logger, clock, random: systemRandom })
+  const { port, url } = await server.listen({ host: '127.0.0.1', port: 0 })
+  const sockets: Socket[] = []
+  return {
+    backend,
+    clock,
+    logger,
+    server,
+    url,
+    port,
+    async dial(): Promise<Socket> {
+      const socket = connect(port, '127.0.0.1').setEncoding('latin1')
+      socket.on('error', () => {})
+      sockets.push(socket)
+      await once(socket, 'connect')
+      return socket
+    },
+    /** Resolves once the server listens no more. */
+    async refusesConnections(): Promise<void> {
+      for (;;) {
+        const socket = connect(port, '127.0.0.1')
+        try {
+          await once(socket, 'connect')
+        } catch {
+          return
+        } finally {
+          socket.destroy()
+        }
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await server.close()
+    },
+  }
+}
+
+/** Resolves once `text` has come in, with everything up to then. */
+async function read(socket: Socket, text: string | RegExp): Promise<string> {
+  let received = ''
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+    received += chunk
+    if (typeof text === 'string' ? received.includes(text) : text.test(received)) return received
+  }
+  return received
+}
+
+function post(port: number, path: string, body: object): string {
+  const text = JSON.stringify(body)
+  const length = Buffer.byteLength(text)
+  return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${text}`
+}
+
+const FETCH = { url: 'http://example.com/' }
+
+describe('createApiServer()', { timeout: 20_000 }, () => {
+  it('refuses to listen on anything but loopback', async () => {
+    await using running = await startServer()
+    for (const host of ['0.0.0.0', '::', '192.0.2.1', '', 'example.com', '127.0.0.1.evil.test', '::ffff:192.0.2.1']) {
+      await assert.rejects(
+        running.server.listen({ host, port: 0 }),
+        { code: 'invalid_input', message: /loopback/ },
+        host,
+      )
+    }
+  })
+
+  it('says so when the port is taken', async () => {
+    await using running = await startServer()
+    await using second = await createApiServer({
+      backend: running.backend,
+      logger: running.logger,
+      clock: running.clock,
+      random: systemRandom,
+    })
+    await assert.rejects(second.listen({ host: 'localhost', port: running.port }), { message: /EADDRINUSE/ })
+  })
+
+  it('answers for its own loopback names with its port only', async () => {
+    await using running = await startServer()
+    const statusFor = async (host: string | undefined) => {
+      const socket = await running.dial()
+      socket.write(`GET /healthz HTTP/1.1\r\n${host === undefined ? '' : `Host: ${host}\r\n`}Connection: close\r\n\r\n`)
+      return (await read(socket, '\r\n')).split(' ')[1]
+    }
+    assert.equal(await statusFor(`127.0.0.1:${running.port}`), '200')
+    assert.equal(await statusFor(`localhost:${running.port}`), '200')
+    assert.equal(await statusFor('127.0.0.1'), '421')
+    assert.equal(await statusFor(`evil.test:${running.port}`), '421')
+    assert.equal(await statusFor(undefined), '421')
+  })
+
+  it('aborts a fetch at once when its client goes, also on a connection that has been used before', async () => {
+    await using running = await startServer()
+    const started = Promise.withResolvers<void>()
+    const aborted = Promise.withResolvers<unknown>()
+    const socket = await running.dial()
+    socket.write(post(running.port, '/api/v1/fetch', FETCH))
+    await read(socket, 'total_ms')
+
+    running.backend.answer = (_request, signal) => {
+      started.resolve()
+      onAbort(signal, aborted.resolve)
+      return new Promise((_resolve, reject) => onAbort(signal, reject))
+    }
+    socket.write(post(running.port, '/api/v1/fetch', FETCH))
+    await started.promise
+    socket.destroy()
+    const reason = await aborted.promise
+    assert.ok(reason instanceof CbtorError && reason.code === 'client_gone')
+  })
+
+  it('takes a client that goes in the middle of its request for no bug of ours', async () => {
+    await using running = await startServer()
+    const socket = await running.dial()
+    socket.write(post(running.port, '/api/v1/fetch', FETCH).slice(0, -5))
+    socket.destroy()
+    const { fields } = await running.logger.next()
+    assert.deepEqual([fields.route, fields.status], ['/api/v1/fetch', 499])
+    assert.deepEqual(
+      running.logger.lines.filter(({ level }) => level !== 'debug'),
+      [],
+    )
+    assert.deepEqual(running.backend.calls, [])
+  })
+
+  it('leaves the signal alone when the client stays', async () => {
+    await using running = await startServer()
+    let signal: AbortSignal | undefined
+    running.backend.answer = async (request, its) => {
+      signal = its
+      return fakeAnswer(request)
+    }
+    const response = await fetch(`${running.url}/api/v1/fetch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(FETCH),
+    })
+    await response.text()
+    const socket = await running.dial() // another round trip, so that a late abort would show
+    socket.write('GET /healthz HTTP/1.0\r\n\r\n')
+    await read(socket, '\r\n')
+    assert.equal(signal?.aborted, false)
+  })
+
+  it('answers what is not HTTP, or not in time, with a problem', async () => {
+    await using running = await startServer()
+    const host = `Host: 127.0.0.1:${running.port}\r\n`
+    const cases = [
+      ['no HTTP', 'hello\r\n\r\n', 'HTTP/1.1 400', 'http_invalid'],
+      [
+        'headers too large',
+        `GET / HTTP/1.1\r\n${host}X: ${'x'.repeat(20_000)}\r\n\r\n`,
+        'HTTP/1.1 431',
+        'request_headers_too_large',
+      ],
+      [
+        'both lengths',
+        `POST /api/v1/fetch HTTP/1.1\r\n${host}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}`,
+        'HTTP/1.1 400',
+        'http_invalid',
+      ],
+      [
+        'two lengths',
+        `POST /api/v1/fetch HTTP/1.1\r\n${host}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`,
+        'HTTP/1.1 400',
+        'http_invalid',
+      ],
+    ]
+    for (const [name, bytes = '', status = '', code = ''] of cases) {
+      const socket = await running.dial()
+      socket.write(bytes)
+      const answer = await read(socket, '"}')
+      assert.ok(answer.startsWith(status), `${name}: ${answer}`)
+      assert.ok(answer.includes(`"code":"${code}"`), `${name}: ${answer}`)
+      assert.ok(/application\/problem\+json/.test(answer), name)
+    }
+  })
+
+  it('refuses a chunked body at the limit, without waiting for its end', async () => {
+    await using running = await startServer()
+    const socket = await running.dial()
+    socket.write(
+      `POST /api/v1/fetch HTTP/1.1\r\nHost: 127.0.0.1:${running.port}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    )
+    const chunk = 'x'.repeat(64 * 1024)
+    for (let sent = 0; sent <= 1024 * 1024; sent += chunk.length)
+      socket.write(`${chunk.length.toString(16)}\r\n${chunk}\r\n`)
+    const answer = await read(socket, '"}')
+    assert.match(answer, /^HTTP\/1\.1 413 [\s\S]*payload_too_large/)
+    assert.deepEqual(running.backend.calls, [])
+  })
+})
+
+describe('close()', { timeout: 20_000 }, () => {
+  it('lets a running request finish, takes no new one, and ends', async () => {
+    await using running = await startServer()
+    const started = Promise.withResolvers<void>()
+    const finish = Promise.withResolvers<void>()
+    running.backend.answer = async (request) => {
+      started.resolve()
+      await finish.promise
+      return fakeAnswer(request)
+    }
+    const socket = await running.dial()
+    socket.write(post(running.port, '/api/v1/fetch', FETCH))
+    await started.promise
+    const halfway = await running.dial()
+    halfway.write(`GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${running.port}\r\n`)
+    const closed = running.server.close()
+    await running.refusesConnections()
+    halfway.write('\r\n')
+    assert.match(await read(halfway, '"}'), /^HTTP\/1\.1 503 [\s\S]*connection: close[\s\S]*shutting_down/i)
+    finish.resolve()
+    const answer = await read(socket, 'total_ms')
+    assert.match(answer, /^HTTP\/1\.1 200 /)
+    assert.match(answer, /connection: close/i)
+    await closed
+    assert.equal(running.clock.pending, 0)
+  })
+
+  it('ends what does not finish in time', async () => {
+    await using running = await startServer()
+    const started = Promise.withResolvers<void>()
+    running.backend.answer = (_request, signal) => {
+      started.resolve()
+      return new Promise((_resolve, reject) => onAbort(signal, reject))
+    }
+    const socket = await running.dial()
+    socket.write(post(running.port, '/api/v1/fetch', FETCH))
+    await started.promise
+    const closed = running.server.close()
+    await running.clock.advance(10_000)
+    await closed
+    assert.equal(await read(socket, 'nothing'), '')
+  })
+})
