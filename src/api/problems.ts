@@ -1,6 +1,7 @@
 import { CbtorError } from '../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import { printable } from '../lib/printable.ts'
+import { toAttemptBodies } from './schemas/fetch-answer.ts'
 import type { ProblemBody } from './schemas/problem.ts'
 
 /** What is wrong with one field: `message` completes a sentence that begins with the field's name. */
@@ -86,7 +87,7 @@ export function problemBody(error: CbtorError, requestId: string): ProblemBody {
     fault,
     retryable,
     request_id: requestId,
-    ...(error.attempts.length > 0 && { attempts: [...error.attempts] }),
+    ...(error.attempts.length > 0 && { attempts: toAttemptBodies(error.attempts) }),
     ...(error instanceof InputError && { errors: [...error.faults] }),
   }
 }

@@ -38,7 +38,7 @@ describe('the configuration', () => {
     )
     assert.deepEqual(config.health, {
       check_interval: 10_000,
-      check_timeout: 30_000,
+      check_timeout: 10_000,
       failure_threshold: 3,
       recovery_backoff: [1_000, 2_000, 4_000, 8_000, 16_000, 32_000],
       reboot_after_attempts: 6,

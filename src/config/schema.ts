@@ -61,6 +61,8 @@ export const configSchema = z.strictObject({
       command: z.array(z.string().min(1)).min(1).default(['tor']),
       /** Further torrc lines for every local worker. */
       torrc: z.array(z.string()).default([]),
+      /** False only for a private Tor network that is on private addresses itself. */
+      reject_internal_addresses: z.boolean().default(true),
     })
     .prefault({}),
   targets: z
@@ -78,7 +80,7 @@ export const configSchema = z.strictObject({
   health: z
     .strictObject({
       check_interval: duration.prefault('10s'),
-      check_timeout: duration.prefault('30s'),
+      check_timeout: duration.prefault('10s'),
       failure_threshold: z.int().min(1).max(100).default(3),
       recovery_backoff: z.array(duration).min(1).prefault(['1s', '2s', '4s', '8s', '16s', '32s']),
       reboot_after_attempts: z.int().min(1).max(100).default(6),

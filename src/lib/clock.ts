@@ -21,16 +21,19 @@ export const systemClock: Clock = {
         clearTimeout(handle)
         reject(signal?.reason)
       }
-      const handle = setTimeout(() => {
-        signal?.removeEventListener('abort', onAbort)
-        resolve()
-      }, ms)
+      const handle = setTimeout(
+        () => {
+          signal?.removeEventListener('abort', onAbort)
+          resolve()
+        },
+        Math.max(0, ms),
+      )
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   },
 
   timer(ms, callback) {
-    const handle = setTimeout(callback, ms)
+    const handle = setTimeout(callback, Math.max(0, ms))
     handle.unref()
     return { [Symbol.dispose]: () => clearTimeout(handle) }
   },

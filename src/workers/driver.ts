@@ -1,11 +1,11 @@
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import type { Identity } from '../domain/identity.ts'
 import type { Exit, Route, Target, WorkerKind } from '../domain/worker.ts'
 
 /** A byte stream to a target through a worker. */
 export interface WorkerConnection {
   /** Connected: the worker has said that the far end answers. The caller owns it and destroys it. */
-  readonly socket: Duplex
+  readonly socket: Socket
   readonly route: Route
   /**
    * The exit of this connection's circuit, asked of the worker's own Tor. Resolves to undefined for an onion service,
@@ -27,6 +27,12 @@ export interface WorkerObservation {
   readonly problem: string | undefined
 }
 
+export type DriverEvent =
+  /** The bootstrap moved on. */
+  | { readonly type: 'progressed'; readonly progress: number }
+  /** Tor went away without having been asked to: a definitive fact, told at once and once for each loss. */
+  | { readonly type: 'lost'; readonly reason: string }
+
 /**
  * The code that manages one kind of worker. `test/contracts/driver-contract.ts` checks every sentence that is here.
  */
@@ -38,8 +44,9 @@ export interface WorkerDriver extends AsyncDisposable {
 
   /**
    * Brings Tor up and resolves once it is bootstrapped (`progress` 100). Safe to call on a worker that is up: resolves
-   * at once and changes nothing. Two calls at once share one start. Rejects with `worker_unreachable` when Tor cannot
-   * be started or exits on its way, and with the signal's reason when aborted, leaving no process behind.
+   * at once and changes nothing. Calls at the same time share one start, which is aborted when all of them are. Rejects
+   * with `worker_unreachable` when Tor cannot be started or exits on its way, and with the signal's reason when aborted,
+   * leaving no process behind.
    */
   start(signal: AbortSignal): Promise<void>
 
@@ -56,11 +63,8 @@ export interface WorkerDriver extends AsyncDisposable {
    */
   connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection>
 
-  /**
-   * Calls `listener` when Tor goes away without having been asked to: a definitive fact, told at once and once for each
-   * loss, with the reason in words. Dispose to stop listening.
-   */
-  onLost(listener: (reason: string) => void): Disposable
+  /** Calls `listener` with each event. Dispose to stop listening. */
+  onEvent(listener: (event: DriverEvent) => void): Disposable
 
   /** Stops Tor and frees everything. */
   [Symbol.asyncDispose](): Promise<void>

@@ -53,3 +53,8 @@ export const workerRef = z
 export const instant = z.iso.datetime().describe('UTC, ISO 8601.')
 export const count = z.int().min(0)
 export const milliseconds = z.number().min(0)
+
+/** To a hundredth of a millisecond: the rest is noise. */
+export function roundMs(ms: number): number {
+  return Math.round(ms * 100) / 100
+}

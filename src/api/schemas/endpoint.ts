@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { CheckStatistics, EndpointView } from '../views.ts'
-import { count, instant, milliseconds, oneOf } from './common.ts'
+import { count, instant, milliseconds, oneOf, roundMs } from './common.ts'
 import { isoTimeOrNull } from './worker.ts'
 
 const statistics = {
@@ -51,6 +51,6 @@ function toStatistics(checks: CheckStatistics) {
     failures: checks.failures,
     last_error: checks.lastError ?? null,
     last_success_at: isoTimeOrNull(checks.lastSuccessAt),
-    latency_ms: p50Ms === undefined || p95Ms === undefined ? null : { p50: p50Ms, p95: p95Ms },
+    latency_ms: p50Ms === undefined || p95Ms === undefined ? null : { p50: roundMs(p50Ms), p95: roundMs(p95Ms) },
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { FetchAnswer } from '../../domain/exchange.ts'
 import { encodeBody, type ResponseEncoding } from '../answer-body.ts'
-import { count, milliseconds, oneOf } from './common.ts'
+import { count, milliseconds, oneOf, roundMs } from './common.ts'
 
 export const attemptBody = z.object({
   worker: z.string(),
@@ -62,14 +62,14 @@ export function toFetchAnswerBody(answer: FetchAnswer, encoding: ResponseEncodin
     exit: exit ? { nickname: exit.nickname, fingerprint: exit.fingerprint, address: exit.address ?? null } : null,
     connection_reused: answer.connectionReused,
     redirects: [...answer.redirects],
-    attempts: [...answer.attempts],
+    attempts: toAttemptBodies(answer.attempts),
     timing: {
-      queue_ms: round(timing.queueMs),
-      connect_ms: round(timing.connectMs),
-      tls_ms: round(timing.tlsMs),
-      first_byte_ms: round(timing.firstByteMs),
-      body_ms: round(timing.bodyMs),
-      total_ms: round(timing.totalMs),
+      queue_ms: roundMs(timing.queueMs),
+      connect_ms: roundMs(timing.connectMs),
+      tls_ms: roundMs(timing.tlsMs),
+      first_byte_ms: roundMs(timing.firstByteMs),
+      body_ms: roundMs(timing.bodyMs),
+      total_ms: roundMs(timing.totalMs),
     },
   }
 }
@@ -85,6 +85,6 @@ function joinHeaders(headers: FetchAnswer['headers']): FetchAnswerBody['headers'
   return Object.fromEntries(joined)
 }
 
-function round(ms: number): number {
-  return Math.round(ms * 100) / 100
+export function toAttemptBodies(attempts: FetchAnswer['attempts']): z.output<typeof attemptBody>[] {
+  return attempts.map(({ worker, outcome, ms }) => ({ worker, outcome, ms: roundMs(ms) }))
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isoTime } from '../../lib/iso-time.ts'
 import type { WorkerView } from '../views.ts'
-import { count, flag, instant, milliseconds, oneOf, requestObject, workerRef } from './common.ts'
+import { count, flag, instant, milliseconds, oneOf, requestObject, roundMs, workerRef } from './common.ts'
 
 export const desiredState = oneOf(['enabled', 'drained', 'stopped'])
 export const healthState = oneOf(['starting', 'healthy', 'suspect', 'dead', 'recovery'])
@@ -71,7 +71,7 @@ export function toWorkerBody(worker: WorkerView): WorkerBody {
       ? {
           at: isoTime(lastCheck.at),
           ok: lastCheck.ok,
-          latency_ms: lastCheck.latencyMs ?? null,
+          latency_ms: lastCheck.latencyMs === undefined ? null : roundMs(lastCheck.latencyMs),
           error: lastCheck.error ?? null,
         }
       : null,

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import { driverContract } from '../../../test/contracts/driver-contract.ts'
 import { FakeDriver } from './fake-driver.ts'
 
@@ -27,6 +27,6 @@ driverContract('fake', async () => {
   }
 })
 
-function answerOnce(socket: Duplex): void {
+function answerOnce(socket: Socket): void {
   socket.once('data', () => socket.end('HTTP/1.0 200 OK\r\n\r\n198.51.100.1\n'))
 }

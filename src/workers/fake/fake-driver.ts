@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto'
-import { type Duplex, duplexPair } from 'node:stream'
+import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import { type Exit, isOnionHost, type Target } from '../../domain/worker.ts'
-import type { WorkerConnection, WorkerDriver, WorkerObservation } from '../driver.ts'
+import type { DriverEvent, WorkerConnection, WorkerDriver, WorkerObservation } from '../driver.ts'
 
 /** What answers at the far end of a fake worker, by `host:port`. It gets the target's side of the connection. */
-export type FakeTargets = ReadonlyMap<string, (socket: Duplex) => void>
+export type FakeTargets = ReadonlyMap<string, (socket: Socket) => void>
 
 export interface FakeDriverOptions {
   readonly id: string
@@ -21,8 +22,13 @@ export class FakeDriver implements WorkerDriver {
   readonly kind = 'fake'
   readonly #targets: FakeTargets
   readonly #exits: readonly Exit[]
-  readonly #sockets = new Set<Duplex>()
-  readonly #listeners = new Set<(reason: string) => void>()
+  readonly #sockets = new Set<Socket>()
+  readonly #listeners = new Set<(event: DriverEvent) => void>()
+  /** Both ends of every connection are here: an abstract unix socket, so nothing is left on disk. */
+  readonly #server: Server = createServer({ allowHalfOpen: true })
+  readonly #path = `\0cbtor-fake-${randomUUID()}`
+  /** Connections are made one at a time, so that each knows its other end. */
+  #connecting: Promise<unknown> = Promise.resolve()
   #state: WorkerObservation['process'] = 'stopped'
   #problem: string | undefined
   #failNextWith: CbtorError | undefined
@@ -47,8 +53,11 @@ export class FakeDriver implements WorkerDriver {
 
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
+    if (this.#state === 'running') return
+    if (!this.#server.listening) await once(this.#server.listen(this.#path), 'listening')
     this.#state = 'running'
     this.#problem = undefined
+    this.#tell({ type: 'progressed', progress: 100 })
   }
 
   async stop(signal: AbortSignal): Promise<void> {
@@ -71,18 +80,15 @@ export class FakeDriver implements WorkerDriver {
         ? new CbtorError('connection_refused', 'Cannot connect to the target: it refused the connection')
         : new CbtorError('resolve_failed', 'Cannot connect to the target: its name does not resolve')
     }
-    const [near, far] = duplexPair()
-    // A duplex pair knows no reset: the end of one side is the end of the other.
-    near.once('close', () => far.destroy())
-    far.once('close', () => near.destroy())
-    this.#sockets.add(near)
-    near.once('close', () => this.#sockets.delete(near))
+    const joined = this.#connecting.then(() => this.#join())
+    this.#connecting = joined
+    const [near, far] = await joined
     answer(far)
     const exit = isOnionHost(target.host) ? undefined : this.#exitOf(identity)
     return { socket: near, route: 'socks', exit: async () => exit }
   }
 
-  onLost(listener: (reason: string) => void): Disposable {
+  onEvent(listener: (event: DriverEvent) => void): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
   }
@@ -97,17 +103,36 @@ export class FakeDriver implements WorkerDriver {
     if (this.#state !== 'running') return
     this.#problem = reason
     this.#end('exited')
-    for (const listener of [...this.#listeners]) listener(reason)
+    this.#tell({ type: 'lost', reason })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end('stopped')
     this.#listeners.clear()
+    if (this.#server.listening) await once(this.#server.close(), 'close')
   }
 
   #end(state: 'stopped' | 'exited'): void {
     this.#state = state
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async #join(): Promise<[near: Socket, far: Socket]> {
+    const near = connect({ path: this.#path, allowHalfOpen: true })
+    const [[far]] = (await Promise.all([once(this.#server, 'connection'), once(near, 'connect')])) as [
+      [Socket],
+      unknown,
+    ]
+    for (const socket of [near, far]) {
+      this.#sockets.add(socket)
+      socket.on('error', () => {})
+      socket.once('close', () => this.#sockets.delete(socket))
+    }
+    return [near, far]
+  }
+
+  #tell(event: DriverEvent): void {
+    for (const listener of [...this.#listeners]) listener(event)
   }
 
   /** One identity always leaves by one exit, as one circuit does. */

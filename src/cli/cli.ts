@@ -1,0 +1,31 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../config/read-config.ts'
+import { demoCommand } from './commands/demo.ts'
+import { testnetCommand } from './commands/testnet.ts'
+import { upCommand } from './commands/up.ts'
+import type { CliParts } from './parts.ts'
+
+/** Exit codes, as documented in the help. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
+
+/** Runs one command line (without the program's own name) and returns the exit code. Errors go to `parts.err`. */
+export async function runCli(argv: readonly string[], parts: CliParts): Promise<number> {
+  const program = new Command('cbtor')
+    .description('A self-hosted gateway to Tor: any URL through a load-balanced pool of Tor workers that heals itself.')
+    .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
+    .exitOverride()
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.')
+  for (const command of [upCommand(parts), demoCommand(parts), testnetCommand(parts)]) {
+    program.addCommand(command.copyInheritedSettings(program))
+  }
+
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return EXIT.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    if (parts.signal.aborted) return EXIT.interrupted
+    parts.err.write(`cbtor: ${error instanceof Error ? error.message : error}\n`)
+    return error instanceof ConfigError ? EXIT.usage : EXIT.failed
+  }
+}

@@ -1,0 +1,22 @@
+import { Command } from 'commander'
+import { readConfig } from '../../config/read-config.ts'
+import type { CliParts } from '../parts.ts'
+import { untilAborted } from '../until-aborted.ts'
+
+export function upCommand(parts: CliParts): Command {
+  return new Command('up')
+    .description('run the service: the pool of workers and the API')
+    .option('--config <file>', 'configuration file (YAML)')
+    .option('--listen <host:port>', 'address of the API')
+    .option('--state <directory>', "where the store and the workers' directories are")
+    .option('--mode <mode>', 'balancing mode')
+    .option('--log <level>', 'error, warn, info, debug or silent')
+    .addHelpText('after', '\nExample:\n  cbtor up --config /etc/cbtor.yaml --listen 127.0.0.1:32211')
+    .action(async (flags: Record<string, string>) => {
+      const config = readConfig(flags, parts.env)
+      await using service = await parts.createService(config, parts.signal)
+      parts.err.write(`cbtor: the API answers at ${service.url} (documents: ${service.url}/docs)\n`)
+      await untilAborted(parts.signal)
+      parts.err.write('cbtor: stopping; once more to stop at once\n')
+    })
+}

@@ -1,0 +1,54 @@
+import type { ServiceConfig } from '../config/read-config.ts'
+import type { Clock } from '../lib/clock.ts'
+
+/** A service that answers. Disposing it ends it, its workers included. */
+export interface RunningService extends AsyncDisposable {
+  /** Of the API, without a slash at its end: `http://127.0.0.1:32211`. */
+  readonly url: string
+  /** Process ids of the local workers that run, by worker id. */
+  pids(): Readonly<Record<string, number>>
+  /** Resolves once every worker that should run has become healthy. */
+  ready(signal: AbortSignal): Promise<void>
+}
+
+/** A private Tor network that clients can use. Disposing it leaves nothing behind. */
+export interface RunningTestNetwork extends AsyncDisposable {
+  /** Removed with the network, whatever happens. */
+  readonly directory: string
+  readonly caFile: string
+  readonly isolation: 'namespace' | 'loopback'
+  /** What is lost where namespaces are not allowed, a sentence each. */
+  readonly lost: readonly string[]
+  /** Of sites, without a slash at the end. */
+  readonly urls: Readonly<Record<'check' | 'httpsCheck' | 'www' | 'httpsWww' | 'onion' | 'privateOnion', string>>
+  clientCommand(): readonly string[]
+  clientTorrc(): readonly string[]
+}
+
+export interface TestNetworkProgress {
+  readonly done: number
+  readonly total: number
+  readonly text: string
+}
+
+export interface TestNetworkOptions {
+  readonly latencyMs?: number
+  readonly onProgress?: (progress: TestNetworkProgress) => void
+}
+
+/** What the commands need of the rest of the program and of the process; `main` hands it in. */
+export interface CliParts {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly out: TextOutput
+  readonly err: TextOutput
+  readonly clock: Clock
+  /** Aborts when the user asks to end (Ctrl-C). */
+  readonly signal: AbortSignal
+  createService(config: ServiceConfig, signal: AbortSignal): Promise<RunningService>
+  createTestNetwork(options: TestNetworkOptions, signal: AbortSignal): Promise<RunningTestNetwork>
+}
+
+export interface TextOutput {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}

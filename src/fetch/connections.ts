@@ -1,0 +1,142 @@
+import type { Identity } from '../domain/identity.ts'
+import type { Target } from '../domain/worker.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Connection, type ConnectionKey } from './connection.ts'
+import type { Handshake } from './tls.ts'
+import type { Lease } from './worker-source.ts'
+
+export interface ConnectionsOptions {
+  readonly clock: Clock
+  readonly handshake: Handshake
+  /** How long a connection waits for its next request. */
+  readonly idleMs?: number
+  /** How many wait, over all workers and identities. */
+  readonly maxIdle?: number
+}
+
+export interface ConnectionCounts {
+  readonly busy: number
+  readonly idle: number
+}
+
+/** Where a request goes and as whom. */
+export interface Destination {
+  readonly url: URL
+  readonly target: Target
+  readonly identity: Identity
+}
+
+/**
+ * Opens connections and keeps idle ones for requests with the same worker, identity and origin: never for another
+ * identity, for that would tell the target that the two are one.
+ */
+export class Connections implements Disposable {
+  readonly #clock: Clock
+  readonly #handshake: Handshake
+  readonly #idleMs: number
+  readonly #maxIdle: number
+  /** Those that wait, longest first, each with what ends its waiting. */
+  readonly #idle = new Map<Connection, Disposable>()
+  /** Those that are in use. */
+  readonly #busy = new Set<Connection>()
+
+  constructor(options: ConnectionsOptions) {
+    this.#clock = options.clock
+    this.#handshake = options.handshake
+    this.#idleMs = options.idleMs ?? 30_000
+    this.#maxIdle = options.maxIdle ?? 256
+  }
+
+  get counts(): ConnectionCounts {
+    return { busy: this.#busy.size, idle: this.#idle.size }
+  }
+
+  /**
+   * Rejects with the fault of `lease.connect` or of the handshake, or with the signal's reason. `onStream` is called
+   * once the stream stands: what goes wrong later is between the target and us.
+   */
+  async open(lease: Lease, to: Destination, onStream: () => void, signal: AbortSignal): Promise<Connection> {
+    const startedAt = this.#clock.monotonic()
+    const stream = await lease.connect(to.target, to.identity, signal)
+    // Until undici listens, a failing stream must not end the process; it shows in the first exchange.
+    stream.socket.on('error', () => {})
+    onStream()
+    const connectedAt = this.#clock.monotonic()
+    const isSecure = to.url.protocol === 'https:'
+    const socket = isSecure ? await this.#handshake(stream.socket, to.target.host, signal) : stream.socket
+    socket.on('error', () => {})
+
+    const connection = new Connection({
+      key: keyOf(lease.worker.id, to),
+      stream,
+      socket,
+      clock: this.#clock,
+      keepAliveMs: this.#idleMs,
+      connectMs: connectedAt - startedAt,
+      tlsMs: isSecure ? this.#clock.monotonic() - connectedAt : 0,
+    })
+    this.#busy.add(connection)
+    return connection
+  }
+
+  /** The connection used last of those that wait for just this, if there is one. */
+  takeIdle(workerId: string, to: Destination): Connection | undefined {
+    const key = keyOf(workerId, to)
+    const connection = [...this.#idle.keys()].findLast((waiting) => waiting.isOpen && isSameKey(waiting.key, key))
+    if (connection === undefined) return undefined
+    this.#stopWaiting(connection)
+    this.#busy.add(connection)
+    return connection
+  }
+
+  /** Takes a connection back after a whole exchange. It waits for the next one when it can, and ends otherwise. */
+  release(connection: Connection, identity: Identity): void {
+    const wasWanted = this.#busy.delete(connection)
+    if (!wasWanted || !connection.isOpen || identity.isOneOff) {
+      connection[Symbol.dispose]()
+      return
+    }
+
+    const ends = new DisposableStack()
+    ends.use(connection.onClose(() => this.#stopWaiting(connection)))
+    ends.use(this.#clock.timer(this.#idleMs, () => this.#end(connection)))
+    this.#idle.set(connection, ends)
+    const [longest] = this.#idle.keys()
+    if (this.#idle.size > this.#maxIdle && longest !== undefined) this.#end(longest)
+  }
+
+  /** Ends a connection whose exchange failed. */
+  discard(connection: Connection): void {
+    this.#busy.delete(connection)
+    connection[Symbol.dispose]()
+  }
+
+  /** Ends the worker's idle connections; those in use end after their exchange. For when its circuits are renewed. */
+  dropWorker(workerId: string): void {
+    for (const connection of [...this.#idle.keys()]) if (connection.key.workerId === workerId) this.#end(connection)
+    for (const connection of this.#busy) if (connection.key.workerId === workerId) this.#busy.delete(connection)
+  }
+
+  [Symbol.dispose](): void {
+    for (const connection of [...this.#idle.keys()]) this.#end(connection)
+    for (const connection of this.#busy) this.discard(connection)
+  }
+
+  #end(connection: Connection): void {
+    this.#stopWaiting(connection)
+    connection[Symbol.dispose]()
+  }
+
+  #stopWaiting(connection: Connection): void {
+    this.#idle.get(connection)?.[Symbol.dispose]()
+    this.#idle.delete(connection)
+  }
+}
+
+function keyOf(workerId: string, to: Destination): ConnectionKey {
+  return { workerId, token: to.identity.token, origin: to.url.origin }
+}
+
+function isSameKey(a: ConnectionKey, b: ConnectionKey): boolean {
+  return a.workerId === b.workerId && a.token === b.token && a.origin === b.origin
+}

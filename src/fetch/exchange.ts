@@ -1,0 +1,94 @@
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { Clock } from '../lib/clock.ts'
+import type { HeaderList } from './headers.ts'
+
+export interface WireRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  readonly headers: HeaderList
+  readonly body: Uint8Array | undefined
+}
+
+export interface ResponseHead {
+  readonly status: number
+  readonly statusText: string
+  /** As received, names in lower case, bytes as ISO 8859-1. */
+  readonly headers: HeaderList
+}
+
+/**
+ * One request and its answer on one connection, as undici tells it. `head` rejects and `body` fails with undici's or
+ * the socket's error. Destroying `body` before its end destroys the connection.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly body: Readable
+  /** How far it came: `sent` as soon as a byte may have left, `answered` at the first byte of the answer. */
+  progress: 'waiting' | 'sent' | 'answered' = 'waiting'
+  /** By the monotonic clock. */
+  sentAt = 0
+  answeredAt = 0
+  readonly #clock: Clock
+  readonly #head = Promise.withResolvers<ResponseHead>()
+  #controller: Dispatcher.DispatchController | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.body = new Readable({
+      read: () => this.#controller?.resume(),
+      destroy: (error, done) => {
+        if (!this.body.readableEnded) this.#controller?.abort(error ?? new Error('The rest of the body is not wanted'))
+        done(error)
+      },
+    })
+    // Whoever reads the body learns of its failure; when nobody does, the head has failed as well.
+    this.body.on('error', () => {})
+  }
+
+  get head(): Promise<ResponseHead> {
+    return this.#head.promise
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    this.progress = 'sent'
+    this.sentAt = this.#clock.monotonic()
+  }
+
+  onRequestSent(): void {
+    this.sentAt = this.#clock.monotonic()
+  }
+
+  onResponseStarted(): void {
+    if (this.progress === 'answered') return
+    this.progress = 'answered'
+    this.answeredAt = this.#clock.monotonic()
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, statusText = ''): void {
+    const isInterim = status < 200
+    if (!isInterim) this.#head.resolve({ status, statusText, headers: headerListOf(controller.rawHeaders) })
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.body.push(chunk)) controller.pause()
+  }
+
+  onResponseEnd(): void {
+    this.body.push(null)
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    this.#head.reject(error)
+    this.body.destroy(error)
+  }
+}
+
+/** undici gives names and values in turn, as bytes. */
+function headerListOf(raw: Dispatcher.DispatchController['rawHeaders']): HeaderList {
+  if (!Array.isArray(raw)) return []
+  const texts = raw.map((text) => (typeof text === 'string' ? text : text.toString('latin1')))
+  const names = texts.filter((_, index) => index % 2 === 0)
+  return names.map((name, index) => [name.toLowerCase(), texts[index * 2 + 1] ?? ''] as const)
+}

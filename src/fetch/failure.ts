@@ -1,0 +1,74 @@
+import { errors } from 'undici'
+import { CbtorError } from '../domain/errors.ts'
+
+/** Why a TLS handshake failed, in words, by the code of Node or OpenSSL (X509_verify_cert(3), `openssl errstr`). */
+const TLS_REASONS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'the certificate has expired',
+  CERT_NOT_YET_VALID: 'the certificate is not valid yet',
+  CERT_REVOKED: 'the certificate has been revoked',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is signed by itself',
+  SELF_SIGNED_CERT_IN_CHAIN: 'the certificate chain ends in an authority that is not trusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'the certificate is of an authority that is not known',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate is of an authority that is not known',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate is of an authority that is not known',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host',
+  ERR_SSL_UNSUPPORTED_PROTOCOL: 'the target offers only versions of TLS older than 1.2',
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'the target offers no version of TLS that we accept',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'the target does not speak TLS on this port',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'the target does not speak TLS on this port',
+  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: 'the target does not offer HTTP/1.1',
+  ECONNRESET: 'the connection was lost during the handshake',
+  EPIPE: 'the connection was lost during the handshake',
+}
+
+export function tlsFailure(cause: unknown): CbtorError {
+  const code = codeIn(cause)
+  const reason = TLS_REASONS[code] ?? `the handshake failed (${code === '' ? 'no reason given' : code})`
+  return new CbtorError('tls_failure', `Cannot make a secure connection to the target: ${reason}`, { cause })
+}
+
+/** What went wrong with a request or answer on a connection that stood: undici's errors and the socket's. */
+export function exchangeFailure(cause: unknown): CbtorError {
+  if (cause instanceof CbtorError) return cause
+  const code = codeIn(cause)
+  if (code === 'UND_ERR_HEADERS_OVERFLOW') return badResponse('its headers are too large', cause)
+  // Any fault of the parser but the end of the stream inside a message, which its words alone tell.
+  if (cause instanceof errors.HTTPParserError && !cause.message.includes('Invalid EOF state')) {
+    return badResponse(`it is not HTTP/1.1: ${/\((.+)\)/.exec(cause.message)?.[1] ?? 'no reason given'}`, cause)
+  }
+  if (cause instanceof Error && /^bad (?:response|upgrade)$/.test(cause.message)) {
+    return badResponse('it does not fit the request', cause)
+  }
+  // What undici refuses to send we should have refused before; what has no code is no fault of a connection.
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED' || !isOfConnection(cause)) {
+    return new CbtorError('internal', 'Cannot complete the exchange: this service made an error', { cause })
+  }
+  return new CbtorError('connection_lost', 'Cannot complete the exchange: the connection to the target was lost', {
+    cause,
+  })
+}
+
+/** Anything that a lease's `connect` throws beside a CbtorError is a bug of the worker's driver. */
+export function connectFailure(cause: unknown): CbtorError {
+  if (cause instanceof CbtorError) return cause
+  return new CbtorError('internal', 'Cannot connect to the target: the worker failed in a way it should not', { cause })
+}
+
+/** The same error with more to tell. */
+export function withAttempts(error: CbtorError, attempts: CbtorError['attempts']): CbtorError {
+  const retryAfter = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }
+  return new CbtorError(error.code, error.message, { cause: error.cause, attempts, ...retryAfter })
+}
+
+function badResponse(reason: string, cause: unknown): CbtorError {
+  return new CbtorError('bad_response', `Cannot read the answer of the target: ${reason}`, { cause })
+}
+
+/** Sockets, TLS, streams and undici all give their errors a code, but for the parser; a mistake of ours has none. */
+function isOfConnection(error: unknown): boolean {
+  return codeIn(error) !== '' || error instanceof errors.HTTPParserError
+}
+
+function codeIn(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}

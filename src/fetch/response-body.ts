@@ -1,0 +1,144 @@
+import type { Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
+import { CbtorError } from '../domain/errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { exchangeFailure } from './failure.ts'
+import { type HeaderList, valuesOf } from './headers.ts'
+
+export interface ResponseBody {
+  readonly bytes: Buffer
+  /** Whether a Content-Encoding was undone. */
+  readonly isDecoded: boolean
+}
+
+/** Beyond the first MiB a body may be this many times larger than what came over the wire. */
+const MAX_RATIO = 100
+const RATIO_APPLIES_BEYOND = 1024 * 1024
+
+/** How much of a body that nobody wants is read, and for how long, to spare the connection. */
+const MAX_UNWANTED_BYTES = 64 * 1024
+const MAX_UNWANTED_MS = 1_000
+
+/** By content coding, and chosen by the first byte, for "deflate" means zlib's format or, often, the bare one. */
+const DECODERS: Readonly<Record<string, (firstByte: number) => Transform>> = {
+  gzip: () => createGunzip(),
+  'x-gzip': () => createGunzip(),
+  // RFC 1950: the low half of zlib's first byte is 8. No bare deflate stream begins so in practice.
+  deflate: (firstByte) => ((firstByte & 0x0f) === 8 ? createInflate() : createInflateRaw()),
+  br: () => createBrotliDecompress(),
+  zstd: () => createZstdDecompress(),
+}
+
+/**
+ * Reads a body to its end and undoes one content coding. A coding that we do not know is left as it is, as browsers do.
+ * Throws `response_too_large` (more than `maxBytes` after decoding), `decompression_limit`, `encoding_invalid` (not what
+ * its header says, or coded more than once), or the fault of the exchange; then `source` is destroyed.
+ */
+export async function readBody(source: Readable, headers: HeaderList, maxBytes: number): Promise<ResponseBody> {
+  try {
+    return await read(source, headers, maxBytes)
+  } finally {
+    source.destroy()
+  }
+}
+
+async function read(source: Readable, headers: HeaderList, maxBytes: number): Promise<ResponseBody> {
+  const codings = codingsOf(headers)
+  if (codings.length > 1) {
+    throw new CbtorError('encoding_invalid', `Cannot decode the body: it is coded ${codings.length} times`)
+  }
+  const [coding = 'identity'] = codings
+  const createDecoder = DECODERS[coding]
+  if (createDecoder === undefined) checkDeclaredLength(headers, maxBytes)
+
+  const received = new Received(source)
+  const first = await received.first()
+  if (first === undefined) return { bytes: Buffer.alloc(0), isDecoded: false }
+
+  const collect = async (decoded: AsyncIterable<Buffer>) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    for await (const chunk of decoded) {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length > maxBytes) throw tooLarge(maxBytes)
+      if (length > RATIO_APPLIES_BEYOND && length > MAX_RATIO * received.bytes) {
+        const reason = `it grows to more than ${MAX_RATIO} times its size`
+        throw new CbtorError('decompression_limit', `Cannot decode the body: ${reason}`)
+      }
+    }
+    return Buffer.concat(chunks, length)
+  }
+
+  if (createDecoder === undefined) return { bytes: await collect(received), isDecoded: false }
+  try {
+    const bytes = await pipeline(received, createDecoder(first), collect)
+    return { bytes, isDecoded: true }
+  } catch (cause) {
+    if (cause instanceof CbtorError) throw cause
+    throw new CbtorError('encoding_invalid', `Cannot decode the body: it is not valid ${coding}`, { cause })
+  }
+}
+
+/** Reads a short body that nobody wants, so that its connection can serve on. Destroys `source` when it is not short. */
+export async function discardBody(source: Readable, clock: Clock): Promise<void> {
+  using _ = clock.timer(MAX_UNWANTED_MS, () => source.destroy())
+  let length = 0
+  try {
+    for await (const chunk of source) {
+      length += chunk.length
+      if (length > MAX_UNWANTED_BYTES) return
+    }
+  } catch {
+    // Its connection is gone, and that is all there is to it.
+  }
+}
+
+/** What came over the wire: counted, and with its faults told apart from those of decoding it. */
+class Received implements AsyncIterable<Buffer> {
+  bytes = 0
+  readonly #chunks: AsyncIterator<Buffer>
+  #ahead: Buffer | undefined
+
+  constructor(source: Readable) {
+    this.#chunks = source[Symbol.asyncIterator]()
+  }
+
+  /** The first byte, which stays to be read; undefined for an empty body. */
+  async first(): Promise<number | undefined> {
+    this.#ahead = await this.#next()
+    return this.#ahead?.[0]
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    for (let chunk = this.#ahead; chunk !== undefined; chunk = await this.#next()) yield chunk
+  }
+
+  async #next(): Promise<Buffer | undefined> {
+    try {
+      const { done, value } = await this.#chunks.next()
+      if (done) return undefined
+      this.bytes += value.length
+      return value
+    } catch (error) {
+      throw exchangeFailure(error)
+    }
+  }
+}
+
+function codingsOf(headers: HeaderList): readonly string[] {
+  return valuesOf(headers, 'content-encoding')
+    .flatMap((value) => value.toLowerCase().split(','))
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+}
+
+function checkDeclaredLength(headers: HeaderList, maxBytes: number): void {
+  const [declared] = valuesOf(headers, 'content-length')
+  if (declared !== undefined && Number(declared) > maxBytes) throw tooLarge(maxBytes)
+}
+
+function tooLarge(maxBytes: number): CbtorError {
+  return new CbtorError('response_too_large', `Cannot read the body: it has more than max_bytes: ${maxBytes}`)
+}

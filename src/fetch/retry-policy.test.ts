@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { CbtorError } from '../domain/errors.ts'
+import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
+import { connectLimitMs, type FailedTry, MAX_TRIES, mostTelling, shouldTryElsewhere } from './retry-policy.ts'
+
+const CODES = Object.keys(PROBLEMS) as ProblemCode[]
+const unsent = (...codes: ProblemCode[]): FailedTry[] => codes.map((code) => failed(code, false))
+const sent = (...codes: ProblemCode[]): FailedTry[] => codes.map((code) => failed(code, true))
+
+function failed(code: ProblemCode, wasSent: boolean): FailedTry {
+  return { error: new CbtorError(code, code), wasSent }
+}
+
+describe('shouldTryElsewhere()', () => {
+  it('tries a fault of the worker or its circuit elsewhere until the tries are used up', () => {
+    for (const code of ['worker_unreachable', 'worker_network', 'tor_failure', 'tor_timeout', 'exit_policy'] as const) {
+      assert.equal(shouldTryElsewhere('POST', unsent(code)), true, code)
+      assert.equal(shouldTryElsewhere('POST', unsent(code, code)), true, code)
+      assert.equal(shouldTryElsewhere('POST', unsent(code, code, code)), false, code)
+    }
+    for (const code of ['onion_intro_failed', 'onion_rendezvous_failed', 'onion_intro_timeout'] as const) {
+      assert.equal(shouldTryElsewhere('GET', unsent(code, code)), true, code)
+    }
+  })
+
+  it('lets one other worker confirm a fault of the target', () => {
+    const codes = ['resolve_failed', 'connection_refused', 'onion_not_found', 'onion_descriptor_invalid'] as const
+    for (const code of [...codes, 'tls_failure', 'no_usable_exit'] as const) {
+      assert.equal(shouldTryElsewhere('GET', unsent(code)), true, code)
+      assert.equal(shouldTryElsewhere('GET', unsent(code, code)), false, code)
+      assert.equal(shouldTryElsewhere('GET', unsent('tor_failure', code)), true, code)
+      assert.equal(shouldTryElsewhere('GET', unsent(code, 'tor_failure')), true, code)
+    }
+  })
+
+  it('leaves alone what is the same from everywhere', () => {
+    const final: ProblemCode[] = ['onion_auth_required', 'onion_auth_rejected', 'onion_address_invalid', 'internal']
+    final.push('target_forbidden', 'response_too_large', 'decompression_limit', 'bad_response', 'redirect_limit')
+    final.push('timeout', 'client_gone', 'no_worker')
+    for (const code of final) assert.equal(shouldTryElsewhere('GET', unsent(code)), false, code)
+  })
+
+  it('repeats a request that may have arrived only when its method is idempotent', () => {
+    for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']) {
+      assert.equal(shouldTryElsewhere(method, sent('connection_lost')), true, method)
+      assert.equal(shouldTryElsewhere(method, unsent('connection_refused')), true, method)
+    }
+    for (const method of ['POST', 'PATCH', 'get', 'QUERY', 'PURGE']) {
+      assert.equal(shouldTryElsewhere(method, sent('connection_lost')), false, method)
+      assert.equal(shouldTryElsewhere(method, unsent('connection_refused')), false, method)
+      for (const code of CODES) assert.equal(shouldTryElsewhere(method, sent(code)), false, `${method} ${code}`)
+    }
+  })
+
+  it('ends, whatever goes wrong', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...CODES), { minLength: MAX_TRIES }), (codes) => {
+        assert.equal(shouldTryElsewhere('GET', unsent(...codes)), false)
+      }),
+    )
+  })
+})
+
+describe('mostTelling()', () => {
+  it('prefers what was learned of the target to what Tor or a worker could not do', () => {
+    assert.equal(
+      mostTelling(unsent('connection_refused', 'tor_timeout', 'worker_unreachable'))?.code,
+      'connection_refused',
+    )
+    assert.equal(mostTelling(unsent('worker_unreachable', 'tor_timeout', 'tor_failure'))?.code, 'tor_failure')
+    assert.equal(mostTelling(unsent('tor_timeout', 'target_forbidden'))?.code, 'target_forbidden')
+  })
+})
+
+describe('connectLimitMs()', () => {
+  it('leaves time for another worker', () => {
+    assert.equal(connectLimitMs(false, 100_000), 20_000)
+    assert.equal(connectLimitMs(false, 10_000), 5_000)
+    assert.equal(connectLimitMs(true, 300_000), 60_000)
+    assert.equal(connectLimitMs(true, 40_000), 30_000)
+  })
+})

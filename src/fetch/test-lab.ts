@@ -1,0 +1,200 @@
+/** What the tests of this folder fetch from: real servers on loopback, and workers that dial them whatever the name. */
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import { CbtorError } from '../domain/errors.ts'
+import type { FetchRequest, Selection } from '../domain/exchange.ts'
+import type { Identity } from '../domain/identity.ts'
+import type { ProblemCode } from '../domain/problems.ts'
+import type { Exit, Target } from '../domain/worker.ts'
+import { abortable } from '../lib/abort.ts'
+import type { Lease, WorkerSource, WorkerStream } from './worker-source.ts'
+
+export interface Certificate {
+  readonly key: string
+  readonly cert: string
+}
+
+/** A certificate of its own authority for a.test, b.test and 127.0.0.1. */
+export function makeCertificate(): Certificate {
+  const folder = mkdtempSync(join(tmpdir(), 'cbtor-fetch-'))
+  try {
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+        ...[
+          '-subj',
+          '/CN=a.test',
+          '-addext',
+          'subjectAltName=DNS:a.test,DNS:b.test,IP:127.0.0.1',
+          '-keyout',
+          key,
+          '-out',
+          cert,
+        ],
+      ],
+      { stdio: 'pipe' },
+    )
+    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** A server on loopback that remembers its connections. Dispose it to end it with them. */
+export class TestServer implements AsyncDisposable {
+  readonly sockets = new Set<Socket>()
+  /** Connections so far. */
+  accepted = 0
+  readonly #server: Server
+
+  static http(listener: RequestListener): Promise<TestServer> {
+    return TestServer.#start(createServer(listener))
+  }
+
+  static https(certificate: Certificate, listener: RequestListener): Promise<TestServer> {
+    return TestServer.#start(createTlsServer(certificate, listener))
+  }
+
+  static tcp(listener: (socket: Socket) => void): Promise<TestServer> {
+    return TestServer.#start(createTcpServer(listener))
+  }
+
+  private constructor(server: Server) {
+    this.#server = server
+    server.on('connection', (socket: Socket) => {
+      this.accepted++
+      this.sockets.add(socket)
+      socket.on('error', () => {}).on('close', () => this.sockets.delete(socket))
+    })
+    server.on('tlsClientError', () => {})
+  }
+
+  static async #start(server: Server): Promise<TestServer> {
+    const started = new TestServer(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return started
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Resolves once no connection is open any more. */
+  async allClosed(): Promise<void> {
+    for (const socket of this.sockets) await new Promise((resolve) => socket.once('close', resolve))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close()
+    for (const socket of this.sockets) socket.destroy()
+    if (this.#server.listening) await once(this.#server, 'close')
+  }
+}
+
+/** How a worker's connect goes: a server's port, a fault, or as long as it takes. */
+export type Behaviour = number | ProblemCode | 'hang'
+
+export interface Dial {
+  readonly worker: string
+  readonly token: string
+  readonly target: Target
+  /** Both ends of the TCP connection: what `wireOf` tells at the server. */
+  readonly wire: string
+}
+
+/** The exit of every stream. */
+export const EXIT: Exit = { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '198.51.100.1' }
+
+/** Workers that reach `network`, or what `faults` says of one of them, chosen in turn. */
+export class TestWorkers implements WorkerSource {
+  /** By `host:port`. */
+  readonly network = new Map<string, Behaviour>()
+  /** By worker. */
+  readonly faults = new Map<string, Behaviour>()
+  readonly dials: Dial[] = []
+  readonly reports: [worker: string, outcome: string][] = []
+  readonly selections: Selection[] = []
+  askExit: () => Promise<Exit | undefined> = async () => EXIT
+  leases = 0
+  readonly #ids: readonly string[]
+  #last = 0
+
+  constructor(count = 3) {
+    this.#ids = Array.from({ length: count }, (_, index) => `w${index + 1}`)
+  }
+
+  acquire(selection: Selection, tried: ReadonlySet<string>): Lease {
+    this.selections.push(selection)
+    const inTurn = [...this.#ids.slice(this.#last), ...this.#ids.slice(0, this.#last)]
+    const id = inTurn.find((id) => !tried.has(id) && (selection.workerId ?? id) === id)
+    if (id === undefined) throw new CbtorError('no_worker', 'Cannot choose a worker: none is left', { retryAfterMs: 5 })
+    this.#last = this.#ids.indexOf(id) + 1
+    this.leases++
+    return {
+      worker: { id, n: Number(id.slice(1)) },
+      connect: (target, identity, signal) => this.#connect(id, target, identity, signal),
+      report: (outcome) => void this.reports.push([id, outcome]),
+      [Symbol.dispose]: () => {
+        this.leases--
+      },
+    }
+  }
+
+  /** The next one is the first worker again. */
+  rewind(): void {
+    this.#last = 0
+  }
+
+  async #connect(worker: string, target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerStream> {
+    signal.throwIfAborted()
+    const behaviour = this.faults.get(worker) ?? this.network.get(`${target.host}:${target.port}`) ?? 'resolve_failed'
+    if (behaviour === 'hang') return await abortable(new Promise<never>(() => {}), signal)
+    if (typeof behaviour === 'string') throw new CbtorError(behaviour, `Cannot connect: ${behaviour}`)
+    const socket = connect(behaviour, '127.0.0.1')
+    await once(socket, 'connect')
+    this.dials.push({ worker, token: identity.token, target, wire: `${socket.localPort}-${socket.remotePort}` })
+    return { socket, route: 'socks', exit: () => this.askExit() }
+  }
+}
+
+export function fetchRequest(url: string, changes: Partial<FetchRequest> = {}): FetchRequest {
+  return {
+    url,
+    method: 'GET',
+    headers: [],
+    timeoutMs: 30_000,
+    maxBytes: 1024 * 1024,
+    followRedirects: true,
+    maxRedirects: 10,
+    allowDowngrade: false,
+    allowOnionToClearnet: false,
+    isolation: 'destination',
+    ...changes,
+  }
+}
+
+/** The whole body of a request that a server got. */
+export async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+/** Names the TCP connection of a server's socket as `Dial.wire` does. */
+export function wireOf(socket: Socket): string {
+  return `${socket.remotePort}-${socket.localPort}`
+}
+
+export function isTls(socket: Socket): socket is TLSSocket {
+  return 'encrypted' in socket
+}

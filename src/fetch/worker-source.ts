@@ -1,0 +1,32 @@
+import type { Socket } from 'node:net'
+import type { Selection } from '../domain/exchange.ts'
+import type { Identity } from '../domain/identity.ts'
+import type { ProblemCode } from '../domain/problems.ts'
+import type { Exit, Route, Target, WorkerName } from '../domain/worker.ts'
+
+/** What a fetch needs of the pool. */
+export interface WorkerSource {
+  /** A hold on a worker that is not in `tried`. Throws the CbtorError `no_worker` when none is left. */
+  acquire(selection: Selection, tried: ReadonlySet<string>): Lease
+}
+
+/** A hold on a worker while a request runs. Dispose it when done. */
+export interface Lease extends Disposable {
+  readonly worker: WorkerName
+  /**
+   * Opens a stream that shares circuits only with streams of the same identity. Rejects with the CbtorError of the
+   * fault, or with the signal's reason when aborted, leaving no socket behind.
+   */
+  connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerStream>
+  /** Says, once, how it went: evidence of the worker's health. `client_gone` says nothing about the worker. */
+  report(outcome: 'ok' | ProblemCode): void
+}
+
+/** A byte stream to a target through a worker. */
+export interface WorkerStream {
+  /** Connected. Whoever asked for it destroys it. */
+  readonly socket: Socket
+  readonly route: Route
+  /** The exit of the stream's circuit; undefined when there is none or Tor does not tell within `waitMs`. Never rejects. */
+  exit(waitMs: number): Promise<Exit | undefined>
+}

@@ -1,0 +1,239 @@
+import { CbtorError } from '../domain/errors.ts'
+import type { Mode, Selection } from '../domain/exchange.ts'
+import type { DesiredState, HealthState, WorkerName } from '../domain/worker.ts'
+import { abortable } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import { choose, takesTraffic } from './choose.ts'
+import { whyNone, whyNot } from './why-none.ts'
+
+export interface PoolOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly mode?: Mode
+  /** What the operator wished before a restart, by id; `enabled` where nothing is said. */
+  readonly desired?: ReadonlyMap<string, DesiredState>
+  /** What a client is told to wait when no worker can take its request but one may soon. */
+  readonly retryAfterMs?: number
+}
+
+/** A member as it is at one moment. */
+export interface PoolEntry<W> {
+  readonly member: W
+  readonly name: WorkerName
+  readonly desired: DesiredState
+  readonly health: HealthState
+  readonly leases: number
+  /** When its last lease was granted, in wall-clock milliseconds. */
+  readonly lastUsedAt: number | undefined
+}
+
+/** A client's hold on a worker while a request or tunnel runs. Dispose it once it has ended; twice does no harm. */
+export interface Lease<W> extends Disposable {
+  readonly member: W
+}
+
+export type PoolEvent =
+  | { readonly type: 'health-changed'; readonly worker: string; readonly from: HealthState; readonly to: HealthState }
+  | {
+      readonly type: 'desired-changed'
+      readonly worker: string
+      readonly from: DesiredState
+      readonly to: DesiredState
+    }
+  | { readonly type: 'mode-changed'; readonly from: Mode; readonly to: Mode }
+
+type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & { readonly idle: Set<() => void> }
+
+const NONE_TRIED: ReadonlySet<string> = new Set()
+
+/**
+ * Who takes the next request. Holds for each worker the operator's wish, the observed health and the leases, and has no
+ * opinion on either of the first two: it is told. `W` is whatever the caller needs of a worker to use it.
+ */
+export class Pool<W extends { readonly name: WorkerName }> {
+  readonly #seats: readonly Seat<W>[]
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #retryAfterMs: number
+  /** By mode, the number of the worker it chose last: each takes its own turns. */
+  readonly #last = new Map<Mode, number>()
+  readonly #listeners = new Set<(event: PoolEvent) => void>()
+  #mode: Mode
+
+  /** Every member begins in `starting`. Throws a RangeError when two share an id or a number. */
+  constructor(members: readonly W[], options: PoolOptions) {
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#retryAfterMs = options.retryAfterMs ?? 5_000
+    this.#mode = options.mode ?? 'round_robin'
+    this.#seats = [...members]
+      .sort((a, b) => a.name.n - b.name.n)
+      .map((member) => ({
+        member,
+        name: member.name,
+        desired: options.desired?.get(member.name.id) ?? 'enabled',
+        health: 'starting',
+        leases: 0,
+        lastUsedAt: undefined,
+        idle: new Set(),
+      }))
+    for (const key of ['id', 'n'] as const) {
+      const taken = this.#seats.map(({ name }) => name[key])
+      const twice = taken.find((value, index) => taken.indexOf(value) !== index)
+      if (twice !== undefined) throw new RangeError(`Cannot make a pool: two workers have the ${key} ${twice}`)
+    }
+  }
+
+  get mode(): Mode {
+    return this.#mode
+  }
+
+  /** Sets the mode for every request that does not bring its own. */
+  setMode(mode: Mode): void {
+    const from = this.#mode
+    this.#mode = mode
+    if (from !== mode) this.#tell({ type: 'mode-changed', from, to: mode })
+  }
+
+  /** All members in configured order. */
+  entries(): readonly PoolEntry<W>[] {
+    return this.#seats.map(entry)
+  }
+
+  /** The member with this id or number (`tor01`, `1`). Throws `worker_not_found`. */
+  get(ref: string | number): PoolEntry<W> {
+    return entry(this.#seat(ref))
+  }
+
+  /**
+   * Grants a lease on a worker that is enabled, healthy or suspect, and not in `tried`. Throws `no_worker` with the reason
+   * and, when one may be back without the operator, `retryAfterMs`. For a selection that names its worker:
+   * `worker_not_found` when there is none, `conflict` when the operator drained or stopped it, else `no_worker`.
+   */
+  acquire(selection: Selection, tried: ReadonlySet<string> = NONE_TRIED): Lease<W> {
+    const { workerId, key, mode = this.#mode } = selection
+    if (workerId !== undefined) return this.#grant(this.#pinned(workerId, tried))
+
+    const open = this.#seats.filter((seat) => whyNot(seat, tried) === undefined)
+    const chosen = choose(open, mode, { key, after: this.#last.get(mode) ?? 0, random: this.#random })
+    if (chosen === undefined)
+      throw this.#noWorker(`Cannot choose a worker: ${whyNone(this.#seats, tried)}`, this.#seats)
+    this.#last.set(mode, chosen.name.n)
+    return this.#grant(chosen)
+  }
+
+  /** Tells the pool what is observed. */
+  setHealth(id: string, health: HealthState): void {
+    const seat = this.#seat(id)
+    const from = seat.health
+    seat.health = health
+    if (from !== health) this.#tell({ type: 'health-changed', worker: seat.name.id, from, to: health })
+  }
+
+  /** Sets what the operator wishes, unconditionally. Only `enabled` gets new leases; running ones go on in any case. */
+  setDesired(id: string, desired: DesiredState): void {
+    const seat = this.#seat(id)
+    const from = seat.desired
+    seat.desired = desired
+    if (from !== desired) this.#tell({ type: 'desired-changed', worker: seat.name.id, from, to: desired })
+  }
+
+  /**
+   * Grants no new lease on the worker from now on. Throws `conflict`, unless forced, when the pool would be left with
+   * nobody to take a request, and when the worker is stopped (that wish is stronger, and would be lost).
+   */
+  drain(id: string, options: { readonly force?: boolean } = {}): void {
+    const seat = this.#seat(id)
+    if (seat.desired === 'stopped')
+      throw new CbtorError('conflict', `Cannot drain worker "${seat.name.id}": it is stopped`)
+    if (!options.force && seat.desired === 'enabled' && this.#isLast(seat))
+      throw new CbtorError('conflict', `Cannot drain worker "${seat.name.id}": no other could take requests`)
+    this.setDesired(id, 'drained')
+  }
+
+  enable(id: string): void {
+    this.setDesired(id, 'enabled')
+  }
+
+  /**
+   * Resolves once the drained or stopped worker has no lease left. Rejects with `conflict` when it is enabled, then or
+   * later, and with the signal's reason when aborted.
+   */
+  async drained(id: string, signal: AbortSignal): Promise<void> {
+    const seat = this.#seat(id)
+    const refuse = () => new CbtorError('conflict', `Cannot wait until worker "${seat.name.id}" is idle: it is enabled`)
+    signal.throwIfAborted()
+    if (seat.desired === 'enabled') throw refuse()
+    if (seat.leases === 0) return
+
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    seat.idle.add(resolve)
+    using _ = this.onEvent((event) => {
+      if (event.type === 'desired-changed' && event.worker === seat.name.id && event.to === 'enabled') reject(refuse())
+    })
+    try {
+      await abortable(promise, signal)
+    } finally {
+      seat.idle.delete(resolve)
+    }
+  }
+
+  /** Calls `listener`, which must not throw, after each change. Dispose to stop listening. */
+  onEvent(listener: (event: PoolEvent) => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
+  }
+
+  #pinned(ref: string, tried: ReadonlySet<string>): Seat<W> {
+    const seat = this.#seat(ref)
+    const why = whyNot(seat, tried)
+    if (why === undefined) return seat
+    const message = `Cannot use worker "${seat.name.id}": it is ${why}`
+    if (seat.desired !== 'enabled') throw new CbtorError('conflict', message)
+    throw this.#noWorker(message, [seat])
+  }
+
+  #grant(seat: Seat<W>): Lease<W> {
+    seat.leases += 1
+    seat.lastUsedAt = this.#clock.now()
+    let isHeld = true
+    return {
+      member: seat.member,
+      [Symbol.dispose]() {
+        if (!isHeld) return
+        isHeld = false
+        seat.leases -= 1
+        if (seat.leases === 0) for (const resolve of seat.idle) resolve()
+      },
+    }
+  }
+
+  #noWorker(message: string, seats: readonly Seat<W>[]): CbtorError {
+    // Waiting helps when healing may bring a worker back, not when only the operator can.
+    const mayReturn = seats.some(({ desired }) => desired === 'enabled')
+    return new CbtorError('no_worker', message, mayReturn ? { retryAfterMs: this.#retryAfterMs } : {})
+  }
+
+  /** Whether requests have nowhere to go without `seat`: now, or once the dead ones are healed. */
+  #isLast(seat: Seat<W>): boolean {
+    const others = this.#seats.filter((other) => other !== seat && other.desired === 'enabled')
+    return takesTraffic(seat.health) ? !others.some(({ health }) => takesTraffic(health)) : others.length === 0
+  }
+
+  #seat(ref: string | number): Seat<W> {
+    const found =
+      this.#seats.find(({ name }) => name.id === ref) ?? this.#seats.find(({ name }) => String(name.n) === String(ref))
+    if (found === undefined)
+      throw new CbtorError('worker_not_found', `Cannot find the worker: no worker is called "${ref}"`)
+    return found
+  }
+
+  #tell(event: PoolEvent): void {
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+}
+
+function entry<W>({ idle: _, ...rest }: Seat<W>): PoolEntry<W> {
+  return rest
+}

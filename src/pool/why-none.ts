@@ -1,0 +1,30 @@
+import type { DesiredState, HealthState, WorkerName } from '../domain/worker.ts'
+import { takesTraffic } from './choose.ts'
+
+interface Member {
+  readonly name: WorkerName
+  readonly desired: DesiredState
+  readonly health: HealthState
+}
+
+/** Why no member can take a request, in words that end a sentence: "all 4 are dead", "of 4 workers 3 are dead, 1 is drained". */
+export function whyNone(members: readonly Member[], tried: ReadonlySet<string>): string {
+  const counts = new Map<string, number>()
+  for (const why of members.flatMap((member) => whyNot(member, tried) ?? []))
+    counts.set(why, (counts.get(why) ?? 0) + 1)
+
+  const [first, ...others] = [...counts].map(([why, count]) => ({
+    why,
+    text: `${count} ${count === 1 ? 'is' : 'are'} ${why}`,
+  }))
+  if (first === undefined) return 'none is configured'
+  if (others.length > 0) return `of ${members.length} workers ${[first, ...others].map(({ text }) => text).join(', ')}`
+  return members.length === 1 ? `the only worker is ${first.why}` : `all ${first.text}`
+}
+
+/** Why this member cannot take a request; undefined when it can. What the operator wished is named before what is observed. */
+export function whyNot({ name, desired, health }: Member, tried: ReadonlySet<string>): string | undefined {
+  if (desired !== 'enabled') return desired
+  if (!takesTraffic(health)) return health === 'recovery' ? 'in recovery' : health
+  return tried.has(name.id) ? 'tried already' : undefined
+}

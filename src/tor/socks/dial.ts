@@ -1,0 +1,121 @@
+import { connect, type Socket } from 'node:net'
+import { onAbort } from '../../lib/abort.ts'
+import { SocksProtocolError, SocksUnreachableError } from './errors.ts'
+import { ask, negotiate, type SocksCommand, type SocksHandshake } from './handshake.ts'
+import type { SocksAuth } from './messages.ts'
+
+/** Where a SOCKS proxy listens: a unix socket, or a host of the operator's. */
+export type SocksProxy = { readonly path: string } | { readonly host: string; readonly port: number }
+
+export interface SocksDial {
+  readonly proxy: SocksProxy
+  /** What tor isolates streams by. With it, nothing but user name and password is offered; without it, only "none". */
+  readonly auth?: SocksAuth
+  /** A name (resolved by the exit) or an IP literal, IPv6 without brackets. */
+  readonly target: { readonly host: string; readonly port: number }
+  /**
+   * What the client says first, some KiB at most. It leaves with the request, before tor knows whether the target answers: one
+   * round trip of the circuit less, but when the dial fails it may have been delivered. So only what may be sent twice.
+   */
+  readonly earlyData?: Uint8Array
+}
+
+/**
+ * Opens a stream to `target` and resolves with its socket, which has no layer of ours on it, once the proxy says that the target
+ * answers. Bytes that came right behind the reply are the first ones to be read. Rejects with one of the errors of `errors.ts`,
+ * with `RangeError` for a request that cannot be sent, or with the signal's reason, leaving no socket behind.
+ *
+ * The caller owns the socket. It carries a listener for `error`, so that one that nobody listens for does not end the process.
+ *
+ * Nobody gets the socket earlier, to write more before the reply: a proxy that refuses hangs up at once, and a write that
+ * then fails makes Node forget the bytes that have arrived, which say why. One write with the request cannot meet that.
+ */
+export async function dialThroughSocks(dial: SocksDial, signal: AbortSignal): Promise<Socket> {
+  const { socket } = await converse(dial, { command: 'connect', ...dial.target }, signal)
+  return socket
+}
+
+export interface SocksResolve {
+  readonly proxy: SocksProxy
+  readonly auth?: SocksAuth
+  /** A name to find the address of, or an IP literal to find the name of. */
+  readonly host: string
+  readonly command: 'resolve' | 'resolvePtr'
+}
+
+/** Asks an exit for an address or, with `resolvePtr`, for a name (Tor's extension). Rejects as `dialThroughSocks` does. */
+export async function resolveThroughSocks(query: SocksResolve, signal: AbortSignal): Promise<string> {
+  const { socket, address } = await converse(query, { command: query.command, host: query.host, port: 0 }, signal)
+  socket.destroy()
+  return address
+}
+
+async function converse(
+  { proxy, auth, earlyData }: Pick<SocksDial, 'proxy' | 'auth' | 'earlyData'>,
+  command: SocksCommand,
+  signal: AbortSignal,
+): Promise<{ socket: Socket; address: string }> {
+  const negotiation = negotiate(auth)
+  const request = ask(command, earlyData)
+  signal.throwIfAborted()
+
+  const socket = 'path' in proxy ? connect(proxy.path) : connect({ host: proxy.host, port: proxy.port, noDelay: true })
+  socket.on('error', () => {})
+  await perform(negotiation, socket, signal)
+  const address = await perform(request, socket, signal)
+  return { socket, address }
+}
+
+/** Does what the handshake asks for, one step at a time. Destroys the socket when it fails. */
+async function perform<T>(handshake: SocksHandshake<T>, socket: Socket, signal: AbortSignal): Promise<T> {
+  using _ = onAbort(signal, () => socket.destroy())
+  try {
+    let next = handshake.next()
+    while (!next.done) {
+      const step = next.value
+      switch (step.type) {
+        case 'write':
+          if (socket.readableLength > 0) throw new SocksProtocolError('The SOCKS proxy spoke before it was asked')
+          socket.write(step.bytes)
+          next = handshake.next()
+          break
+        case 'read':
+          next = handshake.next(await readExactly(socket, step.count))
+          break
+      }
+    }
+    signal.throwIfAborted()
+    return next.value
+  } catch (error) {
+    socket.destroy()
+    throw signal.aborted ? signal.reason : error
+  }
+}
+
+/** Takes `count` bytes and leaves the rest in the socket's own buffer, where its next reader finds them. */
+async function readExactly(socket: Socket, count: number): Promise<Buffer> {
+  for (;;) {
+    const bytes: Buffer | null = socket.read(count)
+    if (bytes?.length === count) return bytes
+    if (bytes !== null || socket.readableEnded || socket.destroyed) throw closedEarly(socket)
+    await readable(socket)
+  }
+}
+
+/** Resolves when there may be more to read, or when there will never be. */
+function readable(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const events = ['readable', 'end', 'close'] as const
+  for (const event of events) socket.on(event, resolve)
+  return promise.finally(() => {
+    for (const event of events) socket.off(event, resolve)
+  })
+}
+
+function closedEarly(socket: Socket): Error {
+  const options = socket.errored ? { cause: socket.errored } : {}
+  const why = socket.errored ? `: ${socket.errored.message}` : ''
+  return socket.bytesRead === 0
+    ? new SocksUnreachableError(`Cannot reach the SOCKS proxy${why || ': it closed the connection unasked'}`, options)
+    : new SocksProtocolError(`The SOCKS proxy closed the connection before its answer was complete${why}`, options)
+}

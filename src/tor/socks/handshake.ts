@@ -1,0 +1,126 @@
+import { hex, SocksProtocolError, SocksReplyError } from './errors.ts'
+import {
+  ADDRESS_BYTES,
+  ADDRESS_TYPE,
+  AUTH_SUCCESS,
+  AUTH_VERSION,
+  addressText,
+  authentication,
+  type Command,
+  greeting,
+  METHOD,
+  PORT_BYTES,
+  REPLY_SUCCEEDED,
+  request,
+  SOCKS_VERSION,
+  type SocksAuth,
+} from './messages.ts'
+
+/** What the connection must do next: send all of `bytes`, or come back with exactly `count` of them. */
+export type SocksStep =
+  | { readonly type: 'write'; readonly bytes: Buffer }
+  | { readonly type: 'read'; readonly count: number }
+
+/**
+ * One side of a conversation, without a socket: yields one step at a time, is resumed with the bytes that a `read` asked
+ * for, returns when all is well, and throws what makes it fail (see `errors.ts`).
+ */
+export type SocksHandshake<T> = Generator<SocksStep, T, Buffer>
+
+export interface SocksCommand {
+  readonly command: Command
+  readonly host: string
+  /** 0 for the two resolve commands. */
+  readonly port: number
+}
+
+/**
+ * Greeting and authentication. They are never sent together: tor loses its `05 02` answer when they come in one segment.
+ * Throws `RangeError` at once for credentials that cannot be sent.
+ */
+export function negotiate(auth: SocksAuth | undefined): SocksHandshake<void> {
+  const hello = greeting(auth)
+  const credentials = auth && authentication(auth)
+
+  return (function* () {
+    yield write(hello)
+    /* +----+--------+
+     * |VER | METHOD |
+     * +----+--------+
+     * | 1  |   1    |
+     * +----+--------+ */
+    const [version, method] = yield* read(2)
+    if (version !== SOCKS_VERSION) throw unexpected('the greeting', 'version', version)
+    if (method === METHOD.noneAcceptable)
+      throw new SocksProtocolError(`The SOCKS proxy does not take ${auth ? 'a user name' : 'a client without one'}`)
+    if (method !== hello[2]) throw unexpected('the greeting', 'method', method)
+    if (credentials === undefined) return
+
+    yield write(credentials)
+    /* +----+--------+
+     * |VER | STATUS |
+     * +----+--------+
+     * | 1  |   1    |
+     * +----+--------+ */
+    const [authVersion, status] = yield* read(2)
+    // tor answers a reserved user name with a SOCKS reply instead of RFC 1929's.
+    const isRefused = authVersion === SOCKS_VERSION || (authVersion === AUTH_VERSION && status !== AUTH_SUCCESS)
+    if (isRefused) throw new SocksProtocolError('The SOCKS proxy refused the user name and password')
+    if (authVersion !== AUTH_VERSION) throw unexpected('authentication', 'version', authVersion)
+  })()
+}
+
+/**
+ * The request, with `earlyData` right behind it in the same write, and its reply. Returns the address in the reply: of
+ * no interest after CONNECT, the answer after RESOLVE and RESOLVE_PTR. Throws `RangeError` at once for what cannot be sent.
+ */
+export function ask({ command, host, port }: SocksCommand, earlyData?: Uint8Array): SocksHandshake<string> {
+  const message = request(command, host, port)
+
+  return (function* () {
+    yield write(earlyData ? Buffer.concat([message, earlyData]) : message)
+    /* +----+-----+-------+------+----------+----------+
+     * |VER | REP |  RSV  | ATYP | BND.ADDR | BND.PORT |
+     * +----+-----+-------+------+----------+----------+
+     * | 1  |  1  | X'00' |  1   | Variable |    2     |
+     * +----+-----+-------+------+----------+----------+ */
+    const [version, reply = 0] = yield* read(2)
+    if (version !== SOCKS_VERSION) throw unexpected('the request', 'version', version)
+    // A refusal's address says nothing, so there is nothing to wait for.
+    if (reply !== REPLY_SUCCEEDED) throw new SocksReplyError(reply)
+    const [reserved, type] = yield* read(2)
+    if (reserved !== 0) throw unexpected('the request', 'reserved octet', reserved)
+    const address = yield* readAddress(type)
+    yield* read(PORT_BYTES)
+    return address
+  })()
+}
+
+function* readAddress(type: number | undefined): SocksHandshake<string> {
+  switch (type) {
+    case ADDRESS_TYPE.ipv4:
+      return addressText(yield* read(ADDRESS_BYTES.ipv4))
+    case ADDRESS_TYPE.ipv6:
+      return addressText(yield* read(ADDRESS_BYTES.ipv6))
+    case ADDRESS_TYPE.name: {
+      const [length = 0] = yield* read(1)
+      // A host name of no bytes is not one, and a read of nothing would never end.
+      if (length === 0) throw unexpected('the request', 'length of a name', length)
+      return (yield* read(length)).toString('latin1')
+    }
+    default:
+      throw unexpected('the request', 'address type', type)
+  }
+}
+
+function write(bytes: Buffer): SocksStep {
+  return { type: 'write', bytes }
+}
+
+function* read(count: number): SocksHandshake<Buffer> {
+  return yield { type: 'read', count }
+}
+
+function unexpected(what: string, field: string, value = 0): SocksProtocolError {
+  return new SocksProtocolError(`The SOCKS proxy's answer to ${what} is not SOCKS5: ${field} is 0x${hex(value)}`)
+}

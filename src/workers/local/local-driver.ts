@@ -1,0 +1,123 @@
+import { CbtorError } from '../../domain/errors.ts'
+import type { Identity } from '../../domain/identity.ts'
+import type { Target } from '../../domain/worker.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { Listeners } from '../../lib/listeners.ts'
+import type { Logger } from '../../lib/log.ts'
+import { SharedRun } from '../../lib/shared-run.ts'
+import { TorControl } from '../../tor/control/client.ts'
+import { TorProcessError } from '../../tor/process/errors.ts'
+import { TorProcess } from '../../tor/process/tor-process.ts'
+import { type TorDirectory, torDirectory } from '../../tor/tor-directory.ts'
+import { workerTorrc } from '../../tor/torrc/worker-torrc.ts'
+import type { DriverEvent, WorkerConnection, WorkerDriver, WorkerObservation } from '../driver.ts'
+import { TorLink } from '../tor-link.ts'
+
+export interface LocalDriverOptions {
+  readonly id: string
+  /** Of this worker alone: torrc, sockets, Tor's own data. Its path must leave room for a unix socket's name. */
+  readonly directory: string
+  /** What runs tor, with what stands before it. */
+  readonly command: readonly string[]
+  /** Further lines of the torrc, the operator's. */
+  readonly torrc: readonly string[]
+  /** True unless the whole Tor network is on private addresses. */
+  readonly rejectInternalAddresses: boolean
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** A `tor` process of our own, reached by unix sockets alone. It does not outlive this process. */
+export class LocalDriver implements WorkerDriver {
+  readonly id: string
+  readonly kind = 'local'
+  readonly #options: LocalDriverOptions
+  readonly #directory: TorDirectory
+  readonly #process: TorProcess
+  readonly #listeners: Listeners<DriverEvent>
+  readonly #starts = new SharedRun<void>((signal) => this.#bringUp(signal))
+  #control: TorControl | undefined
+  #link: TorLink | undefined
+
+  /** Throws `TorrcError` for lines that are refused, `RangeError` for a directory whose path is too long. */
+  constructor(options: LocalDriverOptions) {
+    const { id, command, logger, clock, rejectInternalAddresses, torrc: extra } = options
+    this.id = id
+    this.#options = options
+    this.#directory = torDirectory(options.directory)
+    const torrc = workerTorrc({ directory: this.#directory, owner: process.pid, rejectInternalAddresses, extra })
+    this.#process = new TorProcess({ command, torrc, directory: this.#directory, logger, clock })
+    this.#listeners = new Listeners((err) => logger.error({ err }, 'A listener of a worker failed'))
+    this.#process.onProgress(({ progress }) => this.#listeners.notify({ type: 'progressed', progress }))
+    this.#process.onExit(({ wasAsked, reason }) => {
+      this.#link = undefined
+      // While it is being started, the start says so.
+      if (!wasAsked && !this.#starts.isRunning) this.#listeners.notify({ type: 'lost', reason })
+    })
+  }
+
+  observe(): WorkerObservation {
+    const { state, pid, bootstrap, version, startedAt, problem } = this.#process.observe()
+    return { process: state, pid, bootstrap, torVersion: version, startedAt, problem }
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#starts.join(signal)
+  }
+
+  async stop(signal: AbortSignal): Promise<void> {
+    await this.#starts.cancel(
+      new CbtorError('worker_unreachable', `Cannot start worker ${this.id}: it was stopped meanwhile`),
+    )
+    await this.#takeDown(signal)
+  }
+
+  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+    signal.throwIfAborted()
+    if (this.#link === undefined) {
+      throw new CbtorError('worker_unreachable', `Cannot connect through worker ${this.id}: its Tor is not up`)
+    }
+    return await this.#link.connect(target, identity, signal)
+  }
+
+  onEvent(listener: (event: DriverEvent) => void): Disposable {
+    return this.#listeners.add(listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop(new AbortController().signal)
+  }
+
+  async #bringUp(signal: AbortSignal): Promise<void> {
+    if (this.#link !== undefined) return
+    try {
+      await this.#process.start(signal)
+      await this.#attach(signal)
+      await this.#process.waitForBootstrap(signal)
+    } catch (error) {
+      await this.#takeDown(AbortSignal.abort())
+      throw error instanceof TorProcessError
+        ? new CbtorError('worker_unreachable', `Cannot start worker ${this.id}: ${error.message}`, { cause: error })
+        : error
+    }
+  }
+
+  /** Takes control, and ownership: from here on Tor ends when this connection does, so also when we are killed. */
+  async #attach(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options
+    const { controlSocket, controlCookie, socksSocket } = this.#directory
+    const credentials = { method: 'cookie-file', path: controlCookie } as const
+    this.#control = await TorControl.open(controlSocket, credentials, { logger }, signal)
+    await this.#control.takeOwnership(signal)
+    await this.#control.resetConf(['__OwningControllerProcess'], signal)
+    const link = { worker: this.id, socks: { path: socksSocket }, clock }
+    this.#link = await TorLink.create(this.#control, link, signal)
+  }
+
+  async #takeDown(signal: AbortSignal): Promise<void> {
+    this.#link = undefined
+    await this.#process.stop(signal)
+    await this.#control?.[Symbol.asyncDispose]()
+    this.#control = undefined
+  }
+}

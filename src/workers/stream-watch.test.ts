@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { FakeClock } from '../lib/fake-clock.ts'
+import { parseEvent } from '../tor/control/events/event.ts'
+import { StreamWatch } from './stream-watch.ts'
+
+const GUARD = `$${'A'.repeat(40)}~relay1`
+const EXIT = `$${'B'.repeat(40)}~exit1`
+const OTHER_EXIT = `$${'C'.repeat(40)}~exit2`
+const target = { host: 'www.cbtor.test', port: 80 }
+const WAIT_MS = 250
+
+function watchWith(...lines: string[]) {
+  const clock = new FakeClock()
+  const watch = new StreamWatch(clock, async (fingerprint) =>
+    fingerprint.startsWith('B') ? '203.0.113.31' : undefined,
+  )
+  const tell = (...events: string[]) => {
+    for (const text of events) watch.handle(parseEvent([{ code: 650, text, data: undefined }]))
+  }
+  tell(...lines)
+  return { clock, watch, tell }
+}
+
+const built = (id: number, exit: string, more = 'PURPOSE=GENERAL') => `CIRC ${id} BUILT ${GUARD},${exit} ${more}`
+const stream = (id: number, status: string, circuit: number, user: string, more = '') =>
+  `STREAM ${id} ${status} ${circuit} www.cbtor.test:80 ${more} SOCKS_USERNAME="${user}" SOCKS_PASSWORD="x"`
+
+describe('StreamWatch', () => {
+  it("names the last relay of the stream's circuit, with its address", async () => {
+    const { watch, tell } = watchWith(built(7, EXIT))
+    using expected = watch.expect('alice', target)
+    tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'SENTCONNECT', 7, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice'))
+    assert.deepEqual(await expected.exit(WAIT_MS), {
+      nickname: 'exit1',
+      fingerprint: 'B'.repeat(40),
+      address: '203.0.113.31',
+    })
+  })
+
+  it('waits for an event that comes after the SOCKS reply', async () => {
+    const { watch, tell } = watchWith(built(7, EXIT))
+    using expected = watch.expect('alice', target)
+    const exit = expected.exit(WAIT_MS)
+    tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice'))
+    assert.equal((await exit)?.nickname, 'exit1')
+  })
+
+  it('tells the streams of two users apart', async () => {
+    const { watch, tell } = watchWith(built(7, EXIT), built(8, OTHER_EXIT))
+    using alice = watch.expect('alice', target)
+    using bob = watch.expect('bob', target)
+    tell(stream(1, 'NEW', 0, 'alice'), stream(2, 'NEW', 0, 'bob'))
+    tell(stream(2, 'SUCCEEDED', 8, 'bob'), stream(1, 'SUCCEEDED', 7, 'alice'))
+    assert.equal((await alice.exit(WAIT_MS))?.nickname, 'exit1')
+    assert.equal((await bob.exit(WAIT_MS))?.nickname, 'exit2')
+  })
+
+  it('knows the stream again when later events name the address instead of the name', async () => {
+    const { watch, tell } = watchWith(built(7, EXIT))
+    using expected = watch.expect('alice', target)
+    tell(
+      stream(1, 'NEW', 0, 'alice'),
+      'STREAM 1 REMAP 7 198.51.100.80:80 SOURCE=EXIT',
+      'STREAM 1 SUCCEEDED 7 198.51.100.80:80',
+    )
+    assert.equal((await expected.exit(WAIT_MS))?.nickname, 'exit1')
+  })
+
+  it('knows no exit of a circuit to an onion service', async () => {
+    const { watch, tell } = watchWith(built(7, EXIT, 'PURPOSE=HS_CLIENT_REND'))
+    using expected = watch.expect('alice', target)
+    tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice'))
+    assert.equal(await expected.exit(WAIT_MS), undefined)
+  })
+
+  it('tells why a stream failed', async () => {
+    const { watch, tell } = watchWith(built(7, EXIT))
+    using expected = watch.expect('alice', target)
+    tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'FAILED', 7, 'alice', 'REASON=END REMOTE_REASON=CONNECTREFUSED'))
+    assert.deepEqual(await expected.failure(WAIT_MS), { reason: 'END', remoteReason: 'CONNECTREFUSED' })
+  })
+
+  it('does not wait longer than it was told to', async () => {
+    const { clock, watch } = watchWith()
+    using expected = watch.expect('alice', target)
+    const [exit, failure] = [expected.exit(WAIT_MS), expected.failure(WAIT_MS)]
+    await clock.advance(WAIT_MS)
+    assert.deepEqual([await exit, await failure], [undefined, undefined])
+    assert.equal(clock.pending, 0)
+  })
+
+  it('names the exit without its address when Tor is slow to tell that', async () => {
+    const clock = new FakeClock()
+    const watch = new StreamWatch(clock, () => new Promise(() => {}))
+    for (const text of [built(7, EXIT)]) watch.handle(parseEvent([{ code: 650, text, data: undefined }]))
+    using expected = watch.expect('alice', target)
+    for (const text of [stream(1, 'NEW', 0, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice')])
+      watch.handle(parseEvent([{ code: 650, text, data: undefined }]))
+    const exit = expected.exit(WAIT_MS)
+    await clock.advance(WAIT_MS)
+    assert.deepEqual(await exit, { nickname: 'exit1', fingerprint: 'B'.repeat(40) })
+  })
+})

@@ -1,0 +1,143 @@
+import type { Exit, Target } from '../domain/worker.ts'
+import type { Clock } from '../lib/clock.ts'
+import { within } from '../lib/within.ts'
+import type { Circuit } from '../tor/control/events/circuit.ts'
+import type { ControlEvent } from '../tor/control/events/event.ts'
+import type { Stream } from '../tor/control/events/stream.ts'
+import type { StreamReason } from './tor-problems.ts'
+
+/** Circuit purposes that end at an onion service and so have no exit. */
+const ONION_PURPOSE = /^HS_/
+
+/** One stream that was asked for over SOCKS, waiting to be told what became of it. Dispose it when nobody asks any more. */
+export interface ExpectedStream extends Disposable {
+  /** The relay where its circuit leaves Tor; undefined for an onion service, or when Tor does not tell within `waitMs`. */
+  exit(waitMs: number): Promise<Exit | undefined>
+  /** Why it failed; undefined when Tor does not tell within `waitMs`. */
+  failure(waitMs: number): Promise<StreamReason | undefined>
+}
+
+/**
+ * Learns from STREAM and CIRC events which circuit each of our streams is on and why streams fail. A stream is ours by the
+ * SOCKS user name and the target with which we asked for it. When several of one identity are on their way to one target at
+ * once, an outcome goes to any of those that had such an outcome: they share a circuit, so the answer is the same.
+ */
+export class StreamWatch {
+  readonly #clock: Clock
+  readonly #addressOf: (fingerprint: string) => Promise<string | undefined>
+  readonly #circuits = new Map<string, Circuit>()
+  /** The key of each stream that we asked for and that is still on its way. */
+  readonly #keys = new Map<string, string>()
+  readonly #waiting = new Map<string, Outcomes>()
+
+  /** `addressOf` tells a relay's address from the consensus; it may be slow and may fail. */
+  constructor(clock: Clock, addressOf: (fingerprint: string) => Promise<string | undefined>) {
+    this.#clock = clock
+    this.#addressOf = addressOf
+  }
+
+  /** Call it before dialling. `user` is the SOCKS user name. */
+  expect(user: string, target: Target): ExpectedStream {
+    const key = keyOf(user, target.host, target.port)
+    const outcomes = this.#waiting.get(key) ?? new Outcomes(this.#clock)
+    this.#waiting.set(key, outcomes)
+    outcomes.users++
+    let isOpen = true
+    return {
+      exit: async (waitMs) => {
+        const circuit = await outcomes.succeeded.take(waitMs)
+        return circuit && (await this.#exitOf(circuit, waitMs))
+      },
+      failure: (waitMs) => outcomes.failed.take(waitMs),
+      [Symbol.dispose]: () => {
+        if (!isOpen) return
+        isOpen = false
+        if (--outcomes.users === 0) this.#waiting.delete(key)
+      },
+    }
+  }
+
+  handle(event: ControlEvent): void {
+    if (event.type === 'CIRC') this.circuit(event)
+    else if (event.type === 'STREAM') this.#stream(event)
+  }
+
+  /** A circuit's newest state, from an event or from a snapshot. */
+  circuit(circuit: Circuit): void {
+    if (circuit.status === 'CLOSED' || circuit.status === 'FAILED') this.#circuits.delete(circuit.id)
+    else this.#circuits.set(circuit.id, circuit)
+  }
+
+  #stream(stream: Stream): void {
+    // The target of later events may be the address that the name stands for; NEW has what we asked for.
+    if (stream.status === 'NEW' && stream.socksUsername !== undefined) {
+      const key = keyOf(stream.socksUsername, stream.target.host, stream.target.port)
+      if (this.#waiting.has(key)) this.#keys.set(stream.id, key)
+      return
+    }
+    const key = this.#keys.get(stream.id)
+    if (key === undefined) return
+    const outcomes = this.#waiting.get(key)
+    if (stream.status === 'SUCCEEDED') {
+      this.#keys.delete(stream.id)
+      const circuit = this.#circuits.get(stream.circuitId ?? '')
+      if (circuit !== undefined) outcomes?.succeeded.put(circuit)
+    } else if (stream.status === 'FAILED' || stream.status === 'CLOSED') {
+      this.#keys.delete(stream.id)
+      outcomes?.failed.put({ reason: stream.reason, remoteReason: stream.remoteReason })
+    }
+  }
+
+  async #exitOf({ path, purpose }: Circuit, waitMs: number): Promise<Exit | undefined> {
+    const last = path.at(-1)
+    if (last === undefined || ONION_PURPOSE.test(purpose ?? '')) return undefined
+    const { fingerprint, nickname = 'Unnamed' } = last
+    const address = await within(this.#clock, waitMs, this.#addressOf(fingerprint)).catch(() => undefined)
+    return { nickname, fingerprint, ...(address !== undefined && { address }) }
+  }
+}
+
+/** What became of the streams of one user to one target. */
+class Outcomes {
+  users = 0
+  readonly succeeded: Mailbox<Circuit>
+  readonly failed: Mailbox<StreamReason>
+
+  constructor(clock: Clock) {
+    this.succeeded = new Mailbox(clock)
+    this.failed = new Mailbox(clock)
+  }
+}
+
+/** Values and those who wait for one, first come, first served. */
+class Mailbox<T> {
+  readonly #clock: Clock
+  readonly #values: T[] = []
+  readonly #takers: ((value: T) => void)[] = []
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  put(value: T): void {
+    const taker = this.#takers.shift()
+    if (taker === undefined) this.#values.push(value)
+    else taker(value)
+  }
+
+  async take(waitMs: number): Promise<T | undefined> {
+    const value = this.#values.shift()
+    if (value !== undefined) return value
+    const { promise, resolve } = Promise.withResolvers<T | undefined>()
+    using _ = this.#clock.timer(waitMs, () => {
+      this.#takers.splice(this.#takers.indexOf(resolve), 1)
+      resolve(undefined)
+    })
+    this.#takers.push(resolve)
+    return await promise
+  }
+}
+
+function keyOf(user: string, host: string, port: number): string {
+  return `${user} ${host.toLowerCase()} ${port}`
+}

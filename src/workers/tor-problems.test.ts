@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { CbtorError } from '../domain/errors.ts'
+import { PROBLEMS } from '../domain/problems.ts'
+import { SocksProtocolError, SocksReplyError, SocksUnreachableError } from '../tor/socks/errors.ts'
+import { problemOfDial, problemOfReply } from './tor-problems.ts'
+
+const none = { reason: undefined, remoteReason: undefined }
+
+describe('problemOfReply()', () => {
+  it("gives every reply of Tor the problem of the design's table", () => {
+    const table: Record<string, [number, string]> = {
+      '01': [502, 'tor_failure'],
+      '02': [502, 'exit_policy'],
+      '03': [503, 'worker_network'],
+      '04': [502, 'resolve_failed'],
+      '05': [502, 'connection_refused'],
+      '06': [504, 'tor_timeout'],
+      '07': [500, 'internal'],
+      F0: [502, 'onion_not_found'],
+      F1: [502, 'onion_descriptor_invalid'],
+      F2: [502, 'onion_intro_failed'],
+      F3: [504, 'onion_rendezvous_failed'],
+      F4: [403, 'onion_auth_required'],
+      F5: [403, 'onion_auth_rejected'],
+      F6: [400, 'onion_address_invalid'],
+      F7: [504, 'onion_intro_timeout'],
+      F8: [502, 'tor_failure'],
+    }
+    for (const [reply, expected] of Object.entries(table)) {
+      const code = problemOfReply(Number.parseInt(reply, 16), none)
+      assert.deepEqual([PROBLEMS[code].status, code], expected, reply)
+    }
+  })
+
+  it("lets the stream's reason refine a reply that says little, the exit's own reason first", () => {
+    assert.equal(problemOfReply(1, { reason: 'PRIVATE_ADDR', remoteReason: undefined }), 'target_forbidden')
+    assert.equal(problemOfReply(1, { reason: 'END', remoteReason: 'CONNECTREFUSED' }), 'connection_refused')
+    assert.equal(problemOfReply(0xf2, { reason: 'TIMEOUT', remoteReason: undefined }), 'onion_intro_failed')
+  })
+
+  it('takes a reason for a word and not for a property of an object', () => {
+    assert.equal(problemOfReply(1, { reason: 'constructor', remoteReason: 'toString' }), 'tor_failure')
+  })
+
+  it('knows an answer to every byte', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 255 }), fc.string(), (reply, reason) => {
+        assert.ok(problemOfReply(reply, { reason, remoteReason: undefined }) in PROBLEMS)
+      }),
+    )
+  })
+})
+
+describe('problemOfDial()', () => {
+  it('says whose fault it is', () => {
+    const codeOf = (error: Error) => (problemOfDial(error, 'tor01') as CbtorError).code
+    assert.equal(codeOf(new SocksReplyError(5)), 'connection_refused')
+    assert.equal(codeOf(new SocksUnreachableError('x')), 'worker_unreachable')
+    assert.equal(codeOf(new SocksProtocolError('x')), 'worker_unreachable')
+  })
+
+  it('leaves what is not of the dial as it is', () => {
+    const reason = new Error('the client left')
+    assert.equal(problemOfDial(reason, 'tor01'), reason)
+  })
+})
