@@ -2,7 +2,7 @@
  * Many fetches through a running demo: how many fail, how long they take, and what the service's memory does.
  *
  *   npm run demo -- --state DIR
- *   npm run bench:soak -- DIR/demo.json [fetches] [concurrency]
+ *   node bench/soak.ts DIR/demo.json [fetches] [concurrency]
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'

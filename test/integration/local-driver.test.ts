@@ -24,7 +24,7 @@ driverContract('local', async () => {
     id: 'tor01',
     directory: join(network.directory, `worker${subjects++}`),
     command: network.clientCommand(),
-    torrc: network.clientTorrc().filter((line) => !line.includes('RejectInternal')),
+    torrc: network.clientTorrc(),
     rejectInternalAddresses: network.isolation === 'namespace',
     clock: systemClock,
     logger: silentLogger,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -100,8 +100,10 @@ describe('TorNetwork in a namespace', { skip: noNamespace, timeout: 180_000 }, (
   })
 
   it('fails DNS when told to', async () => {
-    await network.failDns('servfail')
-    await assert.rejects(client.get('http://unknown-yet.cbtor.test/'), /\(4\)/)
+    await network.failDns('nxdomain')
+    await assert.rejects(client.get('http://unknown.cbtor.test/'), /\(4\)/)
+    await network.failDns('timeout')
+    await assert.rejects(client.get('http://unanswered.cbtor.test/', '--max-time', '2'), /timed out/)
     await network.failDns('ok')
     assert.match(await client.get('http://known-again.cbtor.test/'), /private Tor network/)
   })
@@ -160,11 +162,9 @@ describe('the end of a TorNetwork', { skip: noNamespace, timeout: 120_000 }, () 
 
   it('leaves nothing behind when its making is given up', async () => {
     const given = new AbortController()
-    let pids: (number | undefined)[] = []
     const onProgress = () => given.abort(new Error('changed my mind'))
     await assert.rejects(TorNetwork.create({ onProgress }, given.signal), /changed my mind/)
-    pids = childrenOf(process.pid)
-    assert.deepEqual(pids, [])
+    assert.deepEqual(childrenOf(process.pid), [])
   })
 })
 
@@ -208,6 +208,8 @@ class Client implements AsyncDisposable {
     if (onionAuth) await writeFile(join(directory, 'auth', 'a.auth_private'), network.privateOnionAuth.fileLine)
     const torrc = [
       ...network.clientTorrc(),
+      `ClientRejectInternalAddresses ${Number(network.isolation === 'namespace')}`,
+      `ClientDNSRejectInternalAddresses ${Number(network.isolation === 'namespace')}`,
       `DataDirectory ${join(directory, 'data')}`,
       `SocksPort unix:${join(directory, 'socks')} ExtendedErrors`,
       `ClientOnionAuthDir ${join(directory, 'auth')}`,
@@ -244,9 +246,8 @@ function ordinaryUser(): string[] {
   return spawnSync(program, args).status === 0 ? command : []
 }
 
-function childrenOf(pid: number): number[] {
-  const { stdout } = spawnSync('ps', ['-o', 'pid=,comm=', '--ppid', `${pid}`], { encoding: 'utf8' })
-  return [...stdout.matchAll(/(\d+) (unshare|tor)/g)].map(([, child]) => Number(child))
+function childrenOf(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
 }
 
 async function until(condition: () => boolean): Promise<void> {

@@ -76,7 +76,7 @@ export function demoConfig(network: RunningTestNetwork, listen: string, state: s
       workers: WORKERS.map((id) => ({ kind: 'local', id })),
       tor: {
         command: network.clientCommand(),
-        torrc: network.clientTorrc().filter((line) => !line.includes('RejectInternal')), // TMP
+        torrc: network.clientTorrc(),
         reject_internal_addresses: network.isolation === 'namespace',
       },
       targets: { allow: DOCUMENTATION_NETWORKS },

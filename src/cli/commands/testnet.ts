@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { CliParts } from '../parts.ts'
+import type { CliParts, TestNetworkProgress } from '../parts.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { parseLatency } from './demo.ts'
@@ -13,19 +13,21 @@ export function testnetCommand(parts: CliParts): Command {
     .addHelpText('after', '\nExample:\n  cbtor testnet up --latency 20')
     .action(async ({ latency }: { latency?: number }) => {
       const progress = new ProgressLine(parts.err)
-      await using network = await parts.createTestNetwork(
-        {
-          ...(latency !== undefined && { latencyMs: latency }),
-          onProgress: ({ done, total, text }) => progress.show(done / total, text),
-        },
-        parts.signal,
-      )
+      const options = {
+        ...(latency !== undefined && { latencyMs: latency }),
+        onProgress: ({ done, total, text }: TestNetworkProgress) => progress.show(done / total, text),
+      }
+      await using network = await parts.createTestNetwork(options, parts.signal)
       progress.end()
       for (const loss of network.lost) parts.err.write(`note: ${loss}\n`)
-      const { clientCommand, clientTorrc, urls, caFile, directory } = network
-      parts.out.write(
-        `${JSON.stringify({ urls, ca_file: caFile, directory, client_command: clientCommand.call(network), client_torrc: clientTorrc.call(network) }, null, 2)}\n`,
-      )
+      const description = {
+        urls: network.urls,
+        ca_file: network.caFile,
+        directory: network.directory,
+        client_command: network.clientCommand(),
+        client_torrc: network.clientTorrc(),
+      }
+      parts.out.write(`${JSON.stringify(description, null, 2)}\n`)
       await untilAborted(parts.signal)
     })
   return new Command('testnet').description('a private Tor network in a box').addCommand(up)

@@ -1,0 +1,52 @@
+import { join } from 'node:path'
+import { type ApiClient, ApiProblem, createApiClient } from '../../src/api/client.ts'
+import { demoConfig } from '../../src/cli/commands/demo.ts'
+import { createService, type Service } from '../../src/service.ts'
+import { TorNetwork } from '../../src/testnet/network.ts'
+
+/** The demo's own set-up: the private network, four real workers and the API, on a port of its own. */
+export interface Lab extends AsyncDisposable {
+  readonly network: TorNetwork
+  readonly service: Service
+  readonly api: ApiClient
+  readonly exits: readonly { readonly name: string; readonly address: string }[]
+}
+
+export async function createLab(): Promise<Lab> {
+  const never = new AbortController().signal
+  await using parts = new AsyncDisposableStack()
+  const network = parts.use(await TorNetwork.create())
+  const config = { ...demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab')), log: 'error' as const }
+  const service = parts.use(await createService(config, {}, never))
+  await service.ready(AbortSignal.timeout(60_000))
+  const owned = parts.move()
+  return {
+    network,
+    service,
+    api: createApiClient({ baseUrl: service.url }),
+    exits: network.processes().flatMap(({ name, role, address }) => (role === 'exit' ? [{ name, address }] : [])),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** The problem that a call is answered with. */
+export async function problemOf(call: Promise<unknown>): Promise<ApiProblem['problem']> {
+  try {
+    await call
+  } catch (error) {
+    if (error instanceof ApiProblem) return error.problem
+    throw error
+  }
+  throw new Error('The call succeeded')
+}
+
+/** Asks again and again until `look` gives something; fails after `limitMs`. */
+export async function eventually<T>(look: () => Promise<T | undefined | false>, limitMs = 60_000): Promise<T> {
+  const end = performance.now() + limitMs
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== false) return found
+    if (performance.now() > end) throw new Error(`Nothing came within ${limitMs} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
