@@ -1,27 +1,31 @@
-import { readFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { constants, readFileSync } from 'node:fs'
+import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backend } from './api/backend.ts'
 import { createApiServer } from './api/server.ts'
 import type { ServiceConfig } from './config/read-config.ts'
-import { CbtorError } from './domain/errors.ts'
-import type { Mode } from './domain/exchange.ts'
 import { Identities } from './domain/identity.ts'
+import type { Target } from './domain/worker.ts'
 import { Fetcher } from './fetch/fetcher.ts'
 import { createTargetPolicy } from './fetch/target-policy.ts'
 import type { Lease as FetchLease } from './fetch/worker-source.ts'
-import { CheckEndpoints, DEFAULT_CHECK_POLICY } from './health/check-endpoints.ts'
 import type { CheckEndpoint } from './health/check-plan.ts'
-import type { CheckStatistics } from './health/check-statistics.ts'
+import { DEFAULT_GOVERNOR_POLICY } from './health/governor.ts'
+import type { MonitorEvent } from './health/monitored.ts'
 import { ONION_TEST_SITES } from './health/onion-test-sites.ts'
+import { OutcomeLedger } from './health/outcome-ledger.ts'
 import { DEFAULT_POLICY, type HealthPolicy } from './health/policy.ts'
+import { PoolGovernor } from './health/pool-governor.ts'
 import { onAbort } from './lib/abort.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
 import { Pool } from './pool/pool.ts'
+import { createBackend, receivesTraffic } from './service-backend.ts'
+import { ServiceEvents } from './service-events.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
+import { WorkerChecks } from './worker-checks.ts'
 import { WorkerUnit } from './worker-unit.ts'
 import type { WorkerDriver } from './workers/driver.ts'
 import { LocalDriver } from './workers/local/local-driver.ts'
@@ -56,145 +60,122 @@ export async function createService(
   const clock = overrides.clock ?? systemClock
   const random = overrides.random ?? systemRandom
   const logger = overrides.logger ?? createLogger(config.log)
-  const startedAt = clock.now()
 
-  await mkdir(config.state, { recursive: true, mode: 0o700 })
+  await prepareState(config.state)
   const store = parts.use(overrides.store ?? new SqliteStore(join(config.state, 'cbtor.db')))
   const identities = new Identities(
     store.poolSecret(() => random.bytes(32)),
     () => random.bytes(32),
   )
 
-  // Workers and pool
+  const told = parts.use(
+    new ServiceEvents({
+      ...{ clock, logger },
+      workers: () =>
+        pool.entries().map((entry) => ({ ...entry, worker: entry.name.id, receivesTraffic: receivesTraffic(entry) })),
+    }),
+  )
+
+  // Workers, the watch over them, and the pool of them
   const desired = store.desiredStates()
-  const endpoints = checkEndpointsOf(config)
-  const units = config.workers.map((worker, index) => {
-    const name = { id: worker.id, n: index + 1 }
-    return parts.use(
+  const governor = new PoolGovernor({
+    clock,
+    policy: {
+      ...DEFAULT_GOVERNOR_POLICY,
+      // Workers are probed one after the other: their failures with one cause lie that far apart.
+      commonCauseWindowMs: Math.max(DEFAULT_GOVERNOR_POLICY.commonCauseWindowMs, config.health.check_interval * 1.5),
+    },
+    onEvent: (event) => told.ofPoolHealth(event),
+  })
+  const outcomes = new OutcomeLedger(clock)
+  const units: readonly WorkerUnit[] = config.workers.map((worker, index) =>
+    parts.use(
       new WorkerUnit({
-        name,
+        ...{ clock, random, policy: healthPolicyOf(config) },
+        name: { id: worker.id, n: index + 1 },
         driver: overrides.createDriver?.(worker.id) ?? createDriver(config, worker, clock, logger),
         desired: desired.get(worker.id) ?? 'enabled',
-        clock,
-        random,
-        logger,
-        policy: healthPolicyOf(config),
+        ward: governor.ward(worker.id),
+        outcomes: outcomes.page(worker.id),
         probe: (probeSignal) => checks.probe(worker.id, probeSignal),
-        onHealth: (health, reason) => {
-          pool.setHealth(worker.id, health)
-          if (health === 'dead') fetcher.abandonWorker(worker.id, reason)
+        onEvent(event) {
+          told.ofWorker(worker.id, event)
+          if (isMonitorEvent(event)) steer(worker.id, event)
         },
       }),
-    )
+    ),
+  )
+  const pool: Pool<WorkerUnit> = new Pool(units, {
+    clock,
+    random,
+    mode: store.mode() ?? config.mode,
+    desired,
+    maxLeases: MAX_LEASES,
   })
-  const pool = new Pool(units, { clock, random, mode: store.mode() ?? config.mode, desired })
+  pool.onEvent((event) => told.ofPool(event, pool.entries().some(receivesTraffic)))
   const unit = (id: string): WorkerUnit => pool.get(id).member
 
   // Fetching, for callers and for checks
   const fetching = {
-    clock,
-    identities,
+    ...{ clock, identities },
     extraCa: config.tls.ca_file === undefined ? [] : [readFileSync(config.tls.ca_file, 'utf8')],
     policy: createTargetPolicy({ allow: config.targets.allow }),
   }
+  const checks: WorkerChecks = parts.use(
+    new WorkerChecks({
+      ...fetching,
+      endpoints: checkEndpointsOf(config),
+      limitMs: config.health.check_timeout,
+      unit,
+      isWell: (id) => pool.get(id).health === 'healthy',
+    }),
+  )
   const fetcher = parts.use(
     new Fetcher({
       ...fetching,
+      random,
       source: { acquire: (selection, tried) => leaseOf(pool.acquire(selection, tried)) },
     }),
   )
-  const checkFetcher = parts.use(
-    new Fetcher({
-      ...fetching,
-      maxIdle: 0, // a check is to make a stream
-      // A check goes through its worker whatever the pool thinks of it: that is what it is to find out.
-      source: {
-        acquire: ({ workerId = '' }, tried) => {
-          if (tried.size > 0) throw new CbtorError('no_worker', 'Cannot check the worker by another one')
-          return { ...withUnit(unit(workerId)), report() {}, [Symbol.dispose]() {} }
-        },
-      },
-    }),
-  )
-  const checkIdentities = new Map<string, number>()
-  const checks = new CheckEndpoints({
-    endpoints,
-    clock,
-    policy: { ...DEFAULT_CHECK_POLICY, probeLimitMs: config.health.check_timeout * 0.8 },
-    isWell: (id) => pool.get(id).health === 'healthy',
-    check: async (workerId, endpoint, checkSignal) => {
-      const started = clock.monotonic()
-      const turn = checkIdentities.get(workerId) ?? 0
-      try {
-        const { status } = await checkFetcher.fetch(
-          { ...CHECK_REQUEST, url: endpoint.url, workerId, stickyKey: `check ${workerId} ${turn}` },
-          checkSignal,
-        )
-        if (status >= 400) throw new Error(`answered with status ${status}`)
-        return { latencyMs: clock.monotonic() - started }
-      } catch (error) {
-        // One circuit for all checks of a worker, until it fails: then a new one, lest a bad circuit pass for a bad worker.
-        checkIdentities.set(workerId, turn + 1)
-        throw error
-      }
-    },
-  })
+
+  /** What the watch over a worker has found out decides who gets the next request, and what becomes of those under way. */
+  function steer(id: string, event: MonitorEvent): void {
+    switch (event.type) {
+      case 'health-changed':
+        pool.setHealth(id, event.to, { slowStart: event.from === 'dead' || event.from === 'recovery' })
+        if (event.to === 'dead') fetcher.abandonWorker(id, event.reason)
+        return
+      case 'pulse-failed':
+        doubt(id, event.reason)
+        return
+      case 'probe-ended':
+        if (event.verdict === 'failed') doubt(id, event.reason)
+        else pool.setDoubt(id, false)
+        return
+    }
+  }
+
+  function doubt(id: string, reason: string): void {
+    if (governor.uplinkSuspectSince !== undefined) return
+    pool.setDoubt(id, true)
+    fetcher.abandonStalled(id, reason)
+  }
+
   const life = new AbortController()
   const healthyWorkers = () => pool.entries().flatMap(({ name, health }) => (health === 'healthy' ? [name.id] : []))
   const onionChecks = checks.checkOnions(healthyWorkers, life.signal)
+  const warmUps = keepWarm(pool, config.health.warm_up_interval, clock, life.signal)
   parts.defer(async () => {
     life.abort()
-    await onionChecks
+    await Promise.all([onionChecks, warmUps])
   })
 
-  // API
-  const setDesired = (id: string, wish: 'enabled' | 'drained' | 'stopped') => {
-    store.setDesiredState(id, wish)
-    pool.setDesired(id, wish)
-  }
-  const backend: Backend = {
-    service: () => ({ version: VERSION, startedAt }),
-    workers: () => pool.entries().map(({ member, leases }) => member.view(leases)),
-    endpoints: () =>
-      checks.statistics().map(({ byWorker, ...statistics }) => ({
-        ...withLastMessage(statistics),
-        workers: [...byWorker].map(([worker, own]) => ({ worker, ...withLastMessage(own) })),
-      })),
-    fetch: (request, requestSignal) => fetcher.fetch(request, requestSignal),
-    mode: () => pool.mode,
-    async setMode(mode: Mode) {
-      store.setMode(mode)
-      pool.setMode(mode)
-    },
-    async startTor(id, requestSignal) {
-      const wish = pool.get(id).desired === 'drained' ? 'drained' : 'enabled'
-      setDesired(id, wish)
-      await unit(id).follow(wish, requestSignal)
-    },
-    async stopTor(id, requestSignal) {
-      setDesired(id, 'stopped')
-      await unit(id).follow('stopped', requestSignal)
-    },
-    async restartTor(id, requestSignal) {
-      if (pool.get(id).desired === 'stopped') return await this.startTor(id, requestSignal)
-      await unit(id).restart(requestSignal)
-    },
-    async drain(id, options) {
-      pool.drain(id, options)
-      store.setDesiredState(id, 'drained')
-      await unit(id).follow('drained', life.signal)
-    },
-    async enable(id) {
-      setDesired(id, 'enabled')
-      void unit(id)
-        .follow('enabled', life.signal)
-        .catch(() => {})
-      unit(id).forceHealthy()
-    },
-  }
+  const version = VERSION
+  const backend = createBackend({ version, clock, store, pool, fetcher, checks, told, life: life.signal })
   for (const worker of units) worker.start()
   const server = parts.use(await createApiServer({ backend, logger, clock, random }))
   const { url } = await server.listen(config.listen)
+  told.events.record({ type: 'service_started', version })
   signal.throwIfAborted()
 
   const owned = parts.move()
@@ -209,24 +190,28 @@ export async function createService(
         }),
       ),
     ready: (readySignal) => allHealthy(pool, readySignal),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      told.events.record({ type: 'service_stopping', reason: 'it was asked to' })
+      await owned.disposeAsync()
+    },
   }
 }
 
-const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
-  .version
+const PACKAGE = new URL('../package.json', import.meta.url)
+const VERSION = (JSON.parse(readFileSync(PACKAGE, 'utf8')) as { version: string }).version
 
-const CHECK_REQUEST = {
-  method: 'GET',
-  headers: [],
-  timeoutMs: 60_000, // the check's own signal ends it sooner
-  maxBytes: 1024 * 1024,
-  followRedirects: false,
-  maxRedirects: 0,
-  allowDowngrade: false,
-  allowOnionToClearnet: false,
-  isolation: 'none',
-} as const
+/** Requests of one worker at the same time; a Tor takes more, but not well. */
+const MAX_LEASES = 128
+
+async function prepareState(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await access(directory, constants.W_OK)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`Cannot use the state directory ${directory}: ${reason}`, { cause })
+  }
+}
 
 function createDriver(
   config: ServiceConfig,
@@ -264,20 +249,32 @@ function healthPolicyOf({ health }: ServiceConfig): HealthPolicy {
   }
 }
 
-function withUnit(unit: WorkerUnit): Pick<FetchLease, 'worker' | 'connect'> {
-  return { worker: unit.name, connect: (target, identity, signal) => unit.connect(target, identity, signal) }
-}
-
-function withLastMessage<T extends CheckStatistics>(statistics: T): T & { readonly lastError: string | undefined } {
-  return { ...statistics, lastError: statistics.lastError?.message }
-}
-
 /** The pool's lease, in the words of `fetch`. */
 function leaseOf(lease: { readonly member: WorkerUnit } & Disposable): FetchLease {
+  const { member } = lease
+  let asked: Target | undefined
   return {
-    ...withUnit(lease.member),
-    report: (outcome) => lease.member.report(outcome),
+    worker: member.name,
+    connect(target, identity, signal) {
+      asked = target
+      return member.connect(target, identity, signal)
+    },
+    report: (outcome) => member.report(outcome, asked),
+    stalled: (phase) => member.stalled(`a request hangs (${phase})`),
     [Symbol.dispose]: () => lease[Symbol.dispose](),
+  }
+}
+
+function isMonitorEvent(event: Parameters<ServiceEvents['ofWorker']>[1]): event is MonitorEvent {
+  return !['progressed', 'lost', 'storm-stopped', 'isolation-missing'].includes(event.type)
+}
+
+/** Builds circuits in every healthy worker now and then, so that one that nobody used for long is as quick as the others. */
+async function keepWarm(pool: Pool<WorkerUnit>, everyMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(everyMs, signal).catch(() => {})
+    const healthy = pool.entries().filter(({ health, desired }) => health === 'healthy' && desired !== 'stopped')
+    if (!signal.aborted) await Promise.all(healthy.map(({ member }) => member.warmUp(signal).catch(() => {})))
   }
 }
 

@@ -2,70 +2,59 @@ import type { WorkerView } from './api/views.ts'
 import { CbtorError } from './domain/errors.ts'
 import type { Identity } from './domain/identity.ts'
 import { PROBLEMS, type ProblemCode } from './domain/problems.ts'
-import type { DesiredState, HealthState, Target, WorkerName } from './domain/worker.ts'
+import type { DesiredState, Target, WorkerName } from './domain/worker.ts'
+import type { LadderWorker } from './health/ladder/ladder-worker.ts'
+import { localLadder } from './health/ladder/local-ladder.ts'
 import { Monitor, type MonitorOptions } from './health/monitor.ts'
 import type { MonitorEvent, ProbeResult } from './health/monitored.ts'
-import type { HealthPolicy } from './health/policy.ts'
-import { climb, type RecoveryResult, type RecoveryStep } from './health/recovery.ts'
+import type { RecoveryAttempt, RecoveryResult } from './health/recovery.ts'
 import { abortable } from './lib/abort.ts'
-import type { Clock } from './lib/clock.ts'
-import type { Logger } from './lib/log.ts'
-import type { Random } from './lib/random.ts'
-import type { WorkerConnection, WorkerDriver } from './workers/driver.ts'
+import type { DriverEvent, NewCircuits, WorkerConnection, WorkerDriver, WorkerInspection } from './workers/driver.ts'
 
-/** How long Tor may take to come up during recovery: a cold directory on a slow network. */
-const START_LIMIT_MS = 90_000
-const VERIFY_LIMIT_MS = 20_000
-
-export interface WorkerUnitOptions {
+export interface WorkerUnitOptions extends Required<Omit<MonitorOptions, 'onEvent'>> {
   readonly name: WorkerName
   readonly driver: WorkerDriver
-  readonly desired: DesiredState
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly policy: HealthPolicy
   /** Fetches check endpoints through the worker, whatever its state. */
   probe(signal: AbortSignal): Promise<ProbeResult>
-  /** Told of each change of the observed health. */
-  onHealth(health: HealthState, reason: string): void
+  /** Told of everything that happens to the worker. Must not throw. */
+  onEvent(event: MonitorEvent | DriverEvent): void
 }
 
 /** One worker with all that belongs to it: its driver, the watch over its health, and what it has done. */
 export class WorkerUnit implements AsyncDisposable {
   readonly name: WorkerName
+  readonly #options: WorkerUnitOptions
   readonly #driver: WorkerDriver
   readonly #monitor: Monitor
-  readonly #options: WorkerUnitOptions
   /** Ends with the service: orders outlast the request that gave them. */
   readonly #life = new AbortController()
   #watch: Promise<void> | undefined
   #desired: DesiredState
-  #state: HealthState = 'starting'
-  #since: number
+  /** The last order: settles when it and all before it are done. */
+  #orders: Promise<void> = Promise.resolve()
   #lastCheck: WorkerView['lastCheck']
-  #problem: string | undefined
   #requests = 0
   #failures = 0
 
   constructor(options: WorkerUnitOptions) {
-    const { name, driver, clock, desired } = options
+    const { name, driver, desired } = options
     this.name = name
     this.#options = options
     this.#driver = driver
     this.#desired = desired
-    this.#since = clock.now()
-    const monitorOptions: MonitorOptions = { ...options, onEvent: (event) => this.#observed(event) }
-    this.#monitor = new Monitor(
-      { probe: (signal) => this.#probe(signal), recover: (_, signal) => this.#recover(signal) },
-      monitorOptions,
-    )
-    driver.onEvent((event) => (event.type === 'lost' ? this.#monitor.lost(event.reason) : this.#monitor.progressed()))
+    const monitored = {
+      probe: (signal: AbortSignal) => this.#probe(signal),
+      pulse: (signal: AbortSignal) => driver.pulse(signal),
+      isGone: () => ['stopped', 'exited'].includes(driver.observe().process),
+      recover: (attempt: RecoveryAttempt, signal: AbortSignal) => this.#recover(attempt, signal),
+    }
+    this.#monitor = new Monitor(monitored, { ...options, onEvent: (event) => this.#monitorTold(event) })
+    driver.onEvent((event) => this.#driverTold(event))
   }
 
   /** Brings Tor up, unless the operator wants it stopped, and watches over it from now on. To be called once. */
   start(): void {
-    this.#bringUp().catch(() => {})
+    this.#order(() => this.#bringWhereItBelongs(), this.#life.signal).catch(() => {})
     this.#watch = this.#monitor.run(this.#life.signal)
   }
 
@@ -73,95 +62,132 @@ export class WorkerUnit implements AsyncDisposable {
     return this.#driver.connect(target, identity, signal)
   }
 
-  /** How a request's try on this worker went. Only what is the worker's own fault counts against it. */
-  report(outcome: 'ok' | ProblemCode): void {
+  /** How a request's try on this worker went. */
+  report(outcome: 'ok' | ProblemCode, target: Target | undefined): void {
     this.#requests++
     if (outcome === 'ok') {
-      this.#monitor.outcomePassed()
-    } else if (PROBLEMS[outcome].fault === 'operator') {
+      this.#monitor.outcomePassed(target)
+    } else if (mayBeTheWorkers(outcome)) {
       this.#failures++
-      this.#monitor.outcomeFailed(PROBLEMS[outcome].title)
+      this.#monitor.outcomeFailed(PROBLEMS[outcome].title, target)
     }
   }
 
-  /** Follows the operator's wish; resolves once Tor is up and bootstrapped, or gone. The order outlasts `signal`. */
-  follow(desired: DesiredState, signal: AbortSignal): Promise<void> {
-    const wasStopped = this.#desired === 'stopped'
+  /** A request's try on this worker hangs. */
+  stalled(reason: string): void {
+    this.#monitor.suspectedByStall(reason)
+  }
+
+  /**
+   * Follows the operator's wish; resolves once Tor is up and bootstrapped, or gone. The order outlasts `signal`. Orders
+   * are carried out one after the other, each by what is wished when its turn comes.
+   */
+  async follow(desired: DesiredState, signal: AbortSignal): Promise<void> {
     this.#desired = desired
-    if (desired !== 'stopped') {
-      if (!wasStopped) return Promise.resolve()
-      this.#monitor.setDesired(desired)
-      return abortable(this.#bringUp(), signal)
-    }
-    this.#monitor.setDesired('stopped')
-    return abortable(this.#driver.stop(this.#life.signal), signal)
+    this.#monitor.setDesired(desired)
+    await this.#order(() => this.#bringWhereItBelongs(), signal)
   }
 
   /** As `follow`: stops Tor if it runs and starts it again. */
-  restart(signal: AbortSignal): Promise<void> {
-    this.#monitor.reset('restarted by the operator')
-    const restarted = this.#driver.stop(this.#life.signal).then(() => this.#bringUp())
-    return abortable(restarted, signal)
+  async restart(signal: AbortSignal): Promise<void> {
+    await this.#order(async () => {
+      this.#monitor.reset('restarted by the operator')
+      await this.#driver.stop(this.#life.signal)
+      await this.#bringWhereItBelongs()
+    }, signal)
   }
 
   /** The operator says that it is well. A Tor that does not run is started all the same. */
   forceHealthy(): void {
     this.#monitor.forceHealthy('enabled by the operator')
-    this.#bringUp().catch(() => {})
+    this.#order(() => this.#bringWhereItBelongs(), this.#life.signal).catch(() => {})
+  }
+
+  /** When Tor will act on `newCircuits`, in milliseconds since the epoch. */
+  newCircuitsActAt(): number {
+    return this.#driver.newCircuitsActAt()
+  }
+
+  newCircuits(): Promise<NewCircuits> {
+    return this.#driver.newCircuits(this.#life.signal)
+  }
+
+  warmUp(signal: AbortSignal): Promise<void> {
+    return this.#driver.warmUp(signal)
+  }
+
+  inspect(signal: AbortSignal): Promise<WorkerInspection> {
+    return this.#driver.inspect(signal)
   }
 
   pid(): number | undefined {
     return this.#driver.observe().pid
   }
 
-  view(leases: number): WorkerView {
+  view(leases: number, receivesTraffic: boolean): WorkerView {
     const { process, pid, startedAt, bootstrap, torVersion, problem } = this.#driver.observe()
-    const receivesTraffic = this.#desired === 'enabled' && (this.#state === 'healthy' || this.#state === 'suspect')
-    const health = this.#monitor.health
+    const { health, since, failures, lastFailure, lastRecovery, nextAction } = this.#monitor.describe()
+    const isWell = health === 'healthy' || health === 'starting' || this.#desired === 'stopped'
     return {
       ...this.name,
       kind: this.#driver.kind,
       desired: this.#desired,
-      state: this.#state,
-      since: this.#since,
-      consecutiveFailures: this.#consecutiveFailures(health),
+      state: health,
+      since,
+      consecutiveFailures: failures,
       receivesTraffic,
       process: { state: process, pid, startedAt },
       bootstrap,
       torVersion,
       leases,
-      problem: this.#desired === 'stopped' ? undefined : (problem ?? this.#problem),
+      problem: problem ?? (isWell ? undefined : lastFailure?.reason),
       lastCheck: this.#lastCheck,
+      lastRecovery,
+      nextAction,
       requests: this.#requests,
       failures: this.#failures,
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#life.abort(new CbtorError('worker_unreachable', `Worker ${this.name.id} is going: the service is stopping`))
+    this.#life.abort(new Error(`Worker ${this.name.id} is going: the service is stopping`))
     await this.#watch
     await this.#driver[Symbol.asyncDispose]()
   }
 
-  /** As the original counts: from the first failure on, suspicion included. */
-  #consecutiveFailures(health: Monitor['health']): number {
-    const { failsToSuspect, failsToDead } = this.#options.policy
-    if (health.status === 'healthy') return health.fails
-    if (health.status === 'suspect') return failsToSuspect + health.fails
-    return health.status === 'starting' ? 0 : failsToSuspect + failsToDead
+  /** One order at a time; a stop does not wait for a start that it makes pointless. */
+  async #order(run: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    if (this.#desired === 'stopped') await abortable(this.#driver.stop(this.#life.signal), signal)
+    const done = this.#orders.then(run)
+    this.#orders = done.catch(() => {})
+    await abortable(done, signal)
   }
 
-  /** Starts Tor if it is to run; a failure is told to the monitor, which takes it from there. */
-  async #bringUp(): Promise<void> {
-    if (this.#desired === 'stopped') return
+  /**
+   * Down if it is to be stopped, else up, with circuits to spare. A start that fails is told to the monitor, which takes it
+   * from there; one that a later order ended has not failed.
+   */
+  async #bringWhereItBelongs(): Promise<void> {
+    if (this.#desired === 'stopped') {
+      await this.#driver.stop(this.#life.signal)
+      return
+    }
     try {
       await this.#driver.start(this.#life.signal)
+      await this.#driver.warmUp(this.#life.signal).catch(() => {}) // the probe that follows has the last word
       this.#monitor.probeNow()
     } catch (error) {
       if (this.#life.signal.aborted) return
-      this.#monitor.lost(error instanceof Error ? error.message : String(error))
+      if (this.#isToBeStopped())
+        throw new CbtorError('conflict', `Cannot start worker ${this.name.id}: it was stopped meanwhile`)
+      this.#monitor.lost(messageOf(error))
       throw error
     }
+  }
+
+  /** Asked anew after each wait: another order may have come. */
+  #isToBeStopped(): boolean {
+    return this.#desired === 'stopped'
   }
 
   /** A Tor that cannot carry anything yet would only spoil the statistics of the check endpoints. */
@@ -173,52 +199,51 @@ export class WorkerUnit implements AsyncDisposable {
     return await this.#options.probe(signal)
   }
 
-  #recover(signal: AbortSignal): Promise<RecoveryResult> {
-    const ladder: RecoveryStep[] = [
-      {
-        name: 'restart-tor',
-        timeLimitMs: START_LIMIT_MS,
-        run: async (limit) => {
-          await this.#driver.stop(limit)
-          await this.#driver.start(limit)
-        },
+  #recover(attempt: RecoveryAttempt, signal: AbortSignal): Promise<RecoveryResult> {
+    const driver = this.#driver
+    const worker: LadderWorker = {
+      async reachHost() {
+        const { process } = driver.observe()
+        if (process !== 'running') throw new Error(`its process is ${process}`)
       },
-      {
-        name: 'verify-circuit',
-        timeLimitMs: VERIFY_LIMIT_MS,
-        run: async (limit) => {
-          const result = await this.#probe(limit)
-          if (result.verdict === 'failed') throw new Error(result.reason)
-        },
+      greetSocks: (limit) => driver.pulse(limit),
+      async restartTor(limit) {
+        // A Tor that hangs would not hear a polite request to end; its guards are on disk already.
+        await driver.stop(attempt.isHung ? AbortSignal.abort() : limit)
+        await driver.start(limit)
+        await driver.warmUp(limit).catch(() => {})
       },
-    ]
-    return climb(ladder, this.#options.clock, signal)
+      verifyCircuit: async (limit) => {
+        const result = await this.#probe(limit)
+        if (result.verdict === 'failed') throw new Error(result.reason)
+      },
+    }
+    return attempt.climb(localLadder(worker, attempt), signal)
   }
 
-  #observed(event: MonitorEvent): void {
-    const { clock, logger, onHealth } = this.#options
-    logMonitorEvent(logger, this.name.id, event)
-    if (event.type === 'health-changed') {
-      this.#state = event.to
-      this.#since = clock.now()
-      this.#problem = event.to === 'healthy' || event.to === 'starting' ? undefined : event.reason
-      onHealth(event.to, event.reason)
-    } else if (event.type === 'probe-ended') {
+  #monitorTold(event: MonitorEvent): void {
+    if (event.type === 'probe-ended') {
       const ok = event.verdict === 'passed'
       const error = event.verdict === 'passed' ? undefined : event.reason
-      this.#lastCheck = { at: clock.now(), ok, latencyMs: ok ? event.ms : undefined, error }
+      this.#lastCheck = { at: this.#options.clock.now(), ok, latencyMs: ok ? event.ms : undefined, error }
     }
+    this.#options.onEvent(event)
+  }
+
+  #driverTold(event: DriverEvent): void {
+    if (event.type === 'progressed') this.#monitor.progressed()
+    if (event.type === 'lost') this.#monitor.lost(event.reason)
+    if (event.type === 'isolation-missing') this.#monitor.lost('its Tor does not keep identities apart')
+    this.#options.onEvent(event)
   }
 }
 
-function logMonitorEvent(logger: Logger, worker: string, event: MonitorEvent): void {
-  const { type, ...fields } = event
-  logger[levelOf(event)]({ worker, ...fields }, type)
+/** Failures that only a look at other workers and targets can tell from the target's; those of the target alone are not here. */
+function mayBeTheWorkers(outcome: ProblemCode): boolean {
+  const { fault } = PROBLEMS[outcome]
+  return (fault === 'operator' && outcome !== 'shutting_down' && outcome !== 'overloaded') || outcome === 'tor_timeout'
 }
 
-/** What an operator must see is a `warn`; what a healthy system does all day is for debugging. */
-function levelOf(event: MonitorEvent): 'warn' | 'info' | 'debug' {
-  if (event.type === 'probe-ended') return 'debug'
-  if (event.type === 'reboot-ordered' || event.type === 'reboot-failed') return 'warn'
-  return event.type === 'health-changed' && event.to === 'dead' ? 'warn' : 'info'
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

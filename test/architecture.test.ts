@@ -7,6 +7,7 @@ import { it } from 'node:test'
 const MAY_IMPORT: Record<string, readonly string[]> = {
   lib: [],
   domain: [],
+  events: ['domain', 'lib'],
   tor: ['lib'],
   health: ['domain', 'lib'],
   pool: ['domain', 'lib'],

@@ -25,6 +25,8 @@ describe('POST /api/v1/fetch', () => {
       route: 'socks',
       exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7' },
       connection_reused: false,
+      session_moved: false,
+      hedged: false,
       redirects: [],
       attempts: [{ worker: 'tor01', outcome: 'ok', ms: 5 }],
       timing: { queue_ms: 0.13, connect_ms: 1, tls_ms: 2, first_byte_ms: 3, body_ms: 4, total_ms: 10 },
@@ -105,6 +107,38 @@ describe('POST /api/v1/fetch', () => {
     ])
   })
 
+  it('passes on what a session is to do when its worker is lost, and tells that it moved', async () => {
+    await using test = await createTestApp()
+    test.backend.answer = async (request) => fakeAnswer(request, { sessionMoved: true })
+    const payload = { url: 'http://a.test/', sticky_key: 'a', on_loss: 'fail', session_ttl_s: 60 }
+    const response = await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })
+    assert.equal(response.json().session_moved, true)
+    const [request] = test.backend.requests
+    assert.equal(request?.onLoss, 'fail')
+    assert.equal(request?.sessionTtlMs, 60_000)
+  })
+
+  it('answers 409 when the worker of such a session is lost', async () => {
+    await using test = await createTestApp()
+    test.backend.answer = async () => {
+      throw new CbtorError('session_worker_lost', 'Cannot fetch: the worker of the session is lost')
+    }
+    const payload = { url: 'http://a.test/', sticky_key: 'a', on_loss: 'fail' }
+    const response = await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })
+    assert.equal(response.statusCode, 409)
+    assert.equal(response.json().code, 'session_worker_lost')
+  })
+
+  it('hedges when it is told to', async () => {
+    await using test = await createTestApp()
+    test.backend.answer = async (request) => fakeAnswer(request, { hedged: request.hedge === true })
+    for (const hedge of [true, false]) {
+      const payload = { url: 'http://a.test/', method: 'HEAD', hedge }
+      const response = await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })
+      assert.equal(response.json().hedged, hedge)
+    }
+  })
+
   it('joins repeated headers, lists cookies, and is not confused by names of the language', async () => {
     await using test = await createTestApp()
     test.backend.answer = async (request) =>
@@ -147,8 +181,10 @@ describe('the routes about workers', () => {
       ['tor01', 'tor02', 'tor03', 'tor04'],
     )
     assert.equal((await get('/api/v1/tor/workers')).workers.length, 4)
-    const worker = await get('/api/v1/tor/workers/2')
-    assert.deepEqual(worker, await get('/api/v1/tor/workers/tor02'))
+    const inspected = await get('/api/v1/tor/workers/2')
+    assert.deepEqual(inspected, await get('/api/v1/tor/workers/tor02'))
+    const [, worker] = (await get('/api/v1/tor/workers')).workers
+    assert.deepEqual({ ...inspected, ...worker }, inspected)
     assert.deepEqual(worker, {
       id: 'tor02',
       n: 2,
@@ -164,6 +200,12 @@ describe('the routes about workers', () => {
       leases: 2,
       problem: null,
       last_check: { at: '1970-01-01T00:00:00.000Z', ok: true, latency_ms: 12.5, error: null },
+      last_recovery: {
+        at: '1970-01-01T00:00:00.000Z',
+        ok: false,
+        steps: [{ name: 'restart-tor', ok: false, skipped: false, ms: 1.23, error: 'no answer' }],
+      },
+      next_action: { type: 'probe', at: '1970-01-01T00:00:01.000Z', reason: null },
       requests: 10,
       failures: 1,
     })
@@ -204,6 +246,43 @@ describe('the routes about workers', () => {
     const headers = { 'content-type': 'application/json' }
     const response = await test.app.inject({ method: 'POST', url: '/api/v1/tor/workers/1/tor/start', headers })
     assert.equal(response.statusCode, 200)
+  })
+})
+
+describe('GET /api/v1/health', () => {
+  it('tells what is wrong at present, and what will be done about each worker', async () => {
+    await using test = await createTestApp()
+    test.backend.openProblems = [
+      { code: 'worker_dead', severity: 'warn', text: 'tor01 is dead', worker: 'tor01', since: 0 },
+      { code: 'no_worker', severity: 'error', text: 'No worker is left', worker: undefined, since: 1_000 },
+    ]
+    const { problems, workers } = (await test.app.inject({ url: '/api/v1/health' })).json()
+    assert.deepEqual(problems, [
+      {
+        code: 'worker_dead',
+        severity: 'warn',
+        text: 'tor01 is dead',
+        since: '1970-01-01T00:00:00.000Z',
+        worker: 'tor01',
+      },
+      {
+        code: 'no_worker',
+        severity: 'error',
+        text: 'No worker is left',
+        since: '1970-01-01T00:00:01.000Z',
+        worker: null,
+      },
+    ])
+    assert.deepEqual(workers[0].next_action, { type: 'probe', at: '1970-01-01T00:00:01.000Z', reason: null })
+  })
+})
+
+describe('GET /metrics', () => {
+  it('answers in the format of Prometheus', async () => {
+    await using test = await createTestApp()
+    const response = await test.app.inject({ url: '/metrics' })
+    assert.equal(response.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
+    assert.equal(response.body, 'cbtor_requests_total 1\n')
   })
 })
 
@@ -302,7 +381,14 @@ it('gives slow and greedy clients little', async () => {
 
 it('answers HEAD wherever it answers GET', async () => {
   await using test = await createTestApp()
-  for (const url of ['/api/v1/health', '/api/v1/tor/workers/1', '/docs', '/openapi.json']) {
+  for (const url of [
+    '/api/v1/health',
+    '/api/v1/tor/workers/1',
+    '/api/v1/events',
+    '/metrics',
+    '/docs',
+    '/openapi.json',
+  ]) {
     const response = await test.app.inject({ method: 'HEAD', url })
     assert.equal(response.statusCode, 200, url)
     assert.equal(response.body, '', url)

@@ -15,11 +15,15 @@ import { docsRoutes } from './docs/routes.ts'
 import { inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
 import { RouteTable } from './route-table.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
+import { eventRoutes } from './routes/events.ts'
 import { fetchRoutes } from './routes/fetch.ts'
 import { healthRoutes } from './routes/health.ts'
+import { metricsRoutes } from './routes/metrics.ts'
 import { modeRoutes } from './routes/mode.ts'
+import { newCircuitsRoutes } from './routes/new-circuits.ts'
 import { problemRoutes } from './routes/problems.ts'
 import { rootRoutes } from './routes/root.ts'
+import { sessionRoutes } from './routes/sessions.ts'
 import { torRoutes } from './routes/tor.ts'
 import { workerRoutes } from './routes/workers.ts'
 
@@ -105,8 +109,12 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   healthRoutes(app, backend)
   modeRoutes(app, backend)
   endpointRoutes(app, backend)
-  torRoutes(app, backend)
+  torRoutes(app, backend, clock)
+  newCircuitsRoutes(app, backend, clock)
   workerRoutes(app, backend)
+  sessionRoutes(app, backend)
+  eventRoutes(app, backend, clock)
+  metricsRoutes(app, backend)
   problemRoutes(app)
   await app.ready()
   return app

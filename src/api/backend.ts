@@ -1,5 +1,18 @@
+import type { RecordedEvent, ServiceProblem } from '../domain/events.ts'
 import type { FetchAnswer, FetchRequest, Mode } from '../domain/exchange.ts'
-import type { EndpointView, ServiceView, WorkerView } from './views.ts'
+import type { EndpointView, InspectionView, NewCircuitsOrder, ServiceView, SessionView, WorkerView } from './views.ts'
+
+/** What happened of late, and what happens. Ids go up by one. */
+export interface EventHistory {
+  readonly newestId: number
+  /**
+   * The events after the one with this id, oldest first; 0 stands for the start of the service. `isComplete` is false
+   * when some of them are no longer kept, or the id is none of this run of the service.
+   */
+  since(id: number): { readonly entries: readonly RecordedEvent[]; readonly isComplete: boolean }
+  /** Calls `listener` with each new event, in order. Dispose to stop listening. */
+  onAdded(listener: (event: RecordedEvent) => void): Disposable
+}
 
 /**
  * What the API needs of the service. Every failure is a `CbtorError`; anything else is shown as `internal` and logged as
@@ -10,6 +23,11 @@ export interface Backend {
   /** In the order of their numbers. Free to call at any time. */
   workers(): readonly WorkerView[]
   endpoints(): readonly EndpointView[]
+  /** What is wrong at present, the oldest first. */
+  problems(): readonly ServiceProblem[]
+  readonly events: EventHistory
+  /** The service in numbers, in Prometheus' text format. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>
 
   /** Delivers the target's answer, whatever its status. `signal` aborts when the client has gone: stop at once. */
   fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer>
@@ -33,4 +51,23 @@ export interface Backend {
   drain(id: string, options: { readonly force: boolean }): Promise<void>
   /** Puts a worker back into the pool whatever its state, and resolves at once. Safe on an enabled worker. */
   enable(id: string): Promise<void>
+
+  /**
+   * Asks the worker's Tor for what only it knows. May take as long as Tor does, but ends soon after `signal` aborts, with
+   * what is known by then.
+   */
+  inspect(id: string, signal: AbortSignal): Promise<InspectionView>
+  /**
+   * Orders new circuits for all later streams of the worker; its idle connections are dropped, running requests are not.
+   * Throws `conflict` when its Tor is stopped and `worker_unreachable` when it is not there.
+   */
+  newCircuits(id: string): NewCircuitsOrder
+
+  /** Those that have not expired, the latest used first. */
+  sessions(): readonly SessionView[]
+  session(key: string): SessionView | undefined
+  /** Gives the session a new identity: other circuits from the next request on. Rejects with `session_not_found`. */
+  rotateSession(key: string): Promise<SessionView>
+  /** Forgets the session and drops its connections; running requests finish. Resolves with it as it was. Rejects as above. */
+  endSession(key: string): Promise<SessionView>
 }

@@ -51,6 +51,10 @@ function order(path: string, payload: unknown, status: number, code: string, ...
   return { name: `${path} ${JSON.stringify(payload)}`, request, status, code, ...(paths.length > 0 && { paths }) }
 }
 
+function queried(path: string, ...paths: string[]): Case {
+  return { name: `GET ${path}`, request: { url: path }, status: 400, code: 'invalid_input', paths }
+}
+
 const CASES: readonly Case[] = [
   // The rows of the table of bad inputs that belong to the API, by their numbers.
   refused('GET', '/api/v1/fetch', 405, 'method_not_allowed'), // 6
@@ -137,6 +141,16 @@ const CASES: readonly Case[] = [
   invalid('sticky_key with an emoji', { url, sticky_key: '🧅' }, 'sticky_key'),
   invalid('sticky_key and another mode', { url, sticky_key: 'a', mode: 'random' }, 'mode'),
   invalid('sticky_key and isolation', { url, sticky_key: 'a', isolation: 'destination' }, 'isolation'),
+  invalid('on_loss', { url, sticky_key: 'a', on_loss: 'retry' }, 'on_loss'),
+  invalid('on_loss without sticky_key', { url, on_loss: 'fail' }, 'on_loss'),
+  invalid('session_ttl_s 0', { url, sticky_key: 'a', session_ttl_s: 0 }, 'session_ttl_s'),
+  invalid('session_ttl_s a week and a second', { url, sticky_key: 'a', session_ttl_s: 604_801 }, 'session_ttl_s'),
+  invalid('session_ttl_s "1h"', { url, sticky_key: 'a', session_ttl_s: '1h' }, 'session_ttl_s'),
+  invalid('session_ttl_s without sticky_key', { url, session_ttl_s: 60 }, 'session_ttl_s'),
+  invalid('hedge', { url, hedge: 'yes' }, 'hedge'),
+  invalid('hedge with POST', { url, method: 'POST', hedge: true }, 'hedge'),
+  invalid('hedge with sticky_key', { url, sticky_key: 'a', hedge: true }, 'hedge'),
+  invalid('hedge with worker', { url, worker: 1, hedge: true }, 'hedge'),
   invalid('isolation', { url, isolation: 'all' }, 'isolation'),
   invalid('worker 0', { url, worker: 0 }, 'worker'),
   invalid('worker 1.5', { url, worker: 1.5 }, 'worker'),
@@ -167,6 +181,58 @@ const CASES: readonly Case[] = [
   refused('POST', '/api/v1/tor/workers/9/tor/start', 404, 'worker_not_found'),
   refused('POST', '/api/v1/tor/workers/1/tor/kill', 404, 'not_found'),
   refused('GET', '/api/v1/tor/workers/1/tor/start', 405, 'method_not_allowed'),
+  queried('/api/v1/events?type=nope', 'type'),
+  queried('/api/v1/events?type=', 'type'),
+  queried('/api/v1/events?type=health_changed,', 'type'),
+  queried('/api/v1/events?type=health_changed&type=mode_changed', 'type'),
+  queried('/api/v1/events?severity=fatal', 'severity'),
+  queried('/api/v1/events?limit=0', 'limit'),
+  queried('/api/v1/events?limit=1001', 'limit'),
+  queried('/api/v1/events?limit=1e2', 'limit'),
+  queried('/api/v1/events?limit=99999999999999999999', 'limit'),
+  queried('/api/v1/events?since_id=-1', 'since_id'),
+  queried('/api/v1/events?since_id=9999999999999999', 'since_id'),
+  queried('/api/v1/events?since_id=1.5&limit=x&nope=1', 'limit', 'nope', 'since_id'),
+  queried('/api/v1/events?worker=tor01&worker=tor02', 'worker'),
+  queried('/api/v1/events/stream?limit=1', 'limit'),
+  queried('/api/v1/events/stream?type=nope', 'type'),
+  refused('GET', '/api/v1/events?worker=tor99', 404, 'worker_not_found'),
+  refused('GET', '/api/v1/events/stream?worker=toString', 404, 'worker_not_found'),
+  refused('POST', '/api/v1/events', 405, 'method_not_allowed'),
+  {
+    name: 'a Last-Event-ID that is none',
+    request: { url: '/api/v1/events/stream', headers: { 'last-event-id': '1; drop' } },
+    status: 400,
+    code: 'invalid_input',
+    paths: ['last-event-id'],
+  },
+  order('/api/v1/tor/workers/1/newnym', { wait_ms: -1 }, 400, 'invalid_input', 'wait_ms'),
+  order('/api/v1/tor/workers/1/newnym', { wait_ms: 60_001 }, 400, 'invalid_input', 'wait_ms'),
+  order('/api/v1/tor/workers/1/newnym', { wait_ms: '5s' }, 400, 'invalid_input', 'wait_ms'),
+  order('/api/v1/tor/workers/1/newnym', { wait: 1 }, 400, 'invalid_input', 'wait'),
+  order('/api/v1/tor/workers/1/newnym', [], 400, 'invalid_input', ''),
+  order('/api/v1/tor/workers/1/newnym?wait_ms=x', {}, 400, 'invalid_input', 'wait_ms'),
+  order('/api/v1/tor/workers/1/newnym?wait_ms=1', { wait_ms: 1 }, 400, 'invalid_input', 'wait_ms'),
+  order('/api/v1/tor/workers/1/newnym?nope=1', {}, 400, 'invalid_input', 'nope'),
+  order('/api/v1/tor/workers/9/newnym', {}, 404, 'worker_not_found'),
+  refused('GET', '/api/v1/tor/workers/1/newnym', 405, 'method_not_allowed'),
+  refused('GET', '/api/v1/sessions/nobody', 404, 'session_not_found'),
+  refused('GET', '/api/v1/sessions/toString', 404, 'session_not_found'),
+  refused('GET', `/api/v1/sessions/${'%41'.repeat(64)}`, 404, 'session_not_found'),
+  refused('GET', `/api/v1/sessions/${'a'.repeat(1_000)}`, 404, 'not_found'),
+  refused('POST', '/api/v1/sessions/%0d%0aX:%20y/rotate', 404, 'session_not_found'),
+  refused('DELETE', '/api/v1/sessions/nobody', 404, 'session_not_found'),
+  refused('DELETE', '/api/v1/sessions', 405, 'method_not_allowed'),
+  refused('GET', '/api/v1/sessions/my-session-123/rotate', 405, 'method_not_allowed'),
+  order('/api/v1/sessions/my-session-123/rotate', { worker: 1 }, 400, 'invalid_input', ''),
+  {
+    name: 'DELETE of a session with a body',
+    request: { method: 'DELETE', url: '/api/v1/sessions/my-session-123', payload: { force: true } },
+    status: 400,
+    code: 'invalid_input',
+    paths: [''],
+  },
+  refused('POST', '/metrics', 405, 'method_not_allowed'),
   refused('GET', '/api/v1/tor/workers/0', 404, 'worker_not_found'),
   refused('GET', '/api/v1/tor/workers/-1', 404, 'worker_not_found'),
   refused('GET', '/api/v1/tor/workers/1e0', 404, 'worker_not_found'),
@@ -202,6 +268,8 @@ it('tells in Allow what a resource can do', async () => {
   await using test = await createTestApp()
   assert.equal((await test.app.inject({ method: 'PUT', url: '/api/v1/fetch' })).headers.allow, 'POST')
   assert.equal((await test.app.inject({ method: 'DELETE', url: '/api/v1/mode' })).headers.allow, 'GET, HEAD, POST')
+  // Its headers come with its first event, and the rest would be for nobody.
+  assert.equal((await test.app.inject({ method: 'HEAD', url: '/api/v1/events/stream' })).headers.allow, 'GET')
 })
 
 it('shows little of what was sent, and only what can be printed', async () => {
@@ -222,8 +290,9 @@ it('never answers a body with 5xx, whatever it is', { timeout: 60_000 }, async (
     fc.constantFrom('GET', 'base64', 'text', 'sticky', 'random', 'none', 'tor01', url, true, 1, 500, 10_000),
   )
   const names = ['url', 'method', 'headers', 'body', 'body_encoding', 'timeout_ms', 'max_bytes', 'follow_redirects']
-  const others = ['max_redirects', 'mode', 'sticky_key', 'isolation', 'worker', 'response_encoding', 'toString']
-  const body = fc.dictionary(fc.constantFrom(...names, ...others), field, { maxKeys: 8 })
+  const others = ['max_redirects', 'mode', 'sticky_key', 'isolation', 'worker', 'response_encoding', 'hedge', 'on_loss']
+  const more = ['session_ttl_s', 'wait_ms', 'toString']
+  const body = fc.dictionary(fc.constantFrom(...names, ...others, ...more), field, { maxKeys: 8 })
   const payload = fc.oneof(
     body.map((value) => JSON.stringify({ url, ...value })),
     fc.json(),
@@ -233,7 +302,7 @@ it('never answers a body with 5xx, whatever it is', { timeout: 60_000 }, async (
   await fc.assert(
     fc.asyncProperty(
       payload,
-      fc.constantFrom('fetch', 'mode', 'workers/drain', 'workers/enable'),
+      fc.constantFrom('fetch', 'mode', 'workers/drain', 'workers/enable', 'tor/workers/1/newnym', 'sessions/a/rotate'),
       async (bytes, route) => {
         const request = { method: 'POST', url: `/api/v1/${route}`, headers: JSON_TYPE, payload: bytes } as const
         const response = await test.app.inject(request)

@@ -17,7 +17,7 @@ async function startClient() {
 }
 
 function clientOf(status: number, body: unknown): ApiClient {
-  const fetch = async () => ({ ok: status < 400, status, json: async () => body })
+  const fetch = async () => ({ ok: status < 400, status, body: null, json: async () => body, text: async () => '' })
   return createApiClient({ baseUrl: 'http://127.0.0.1:1', fetch })
 }
 
@@ -38,6 +38,19 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     assert.equal((await client.drain(4, { force: true })).desired, 'drained')
     assert.equal((await client.enable('tor04')).desired, 'enabled')
     assert.equal((await client.status()).service.version, '1.2.3')
+    assert.ok('exit_changed' in (await client.newCircuits(2)))
+    assert.ok('acts_at' in (await client.newCircuits(2, { wait_ms: 0 })))
+    assert.equal((await client.sessions()).sessions.length, 1)
+    assert.equal((await client.session('my-session-123')).requests, 2)
+    backend.beginSession('a/b')
+    assert.equal((await client.rotateSession('a/b')).exit, null)
+    assert.equal((await client.endSession('a/b')).key, 'a/b')
+    backend.happen({ type: 'session_rotated', worker: 'tor01' })
+    assert.equal(
+      (await client.events({ type: ['session_rotated', 'mode_changed'], worker: 1, limit: 5 })).events.length,
+      1,
+    )
+    assert.equal(await client.metrics(), 'cbtor_requests_total 1\n')
     assert.deepEqual(backend.calls, [
       'fetch',
       'setMode random',
@@ -46,7 +59,47 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
       'restartTor tor01',
       'drain --force tor04',
       'enable tor04',
+      'newCircuits tor02',
+      'newCircuits tor02',
+      'rotateSession a/b',
+      'endSession a/b',
     ])
+  })
+
+  it('watches events as they happen, says what is lost, and ends with the service', async () => {
+    await using running = await startClient()
+    const { backend, client, server } = running
+    for (let count = 0; count < 7; count++) backend.happen({ type: 'session_rotated', worker: 'tor01' })
+    const events = client.watchEvents({ since_id: 1, severity: ['info'] })
+    assert.deepEqual((await events.next()).value, { type: 'lost', lost: { since_id: 1, oldest_id: 3 } })
+    for (let id = 3; id <= 7; id++) {
+      const { value } = await events.next()
+      assert.ok(value?.type === 'event' && value.event.id === id)
+    }
+    const next = events.next()
+    backend.happen({ type: 'reboot_ordered', worker: 'tor01' })
+    backend.happen({ type: 'mode_changed', from: 'random', to: 'sticky' })
+    const { value } = await next
+    assert.ok(value?.type === 'event' && value.event.type === 'mode_changed')
+    await Promise.all([server.close(), events.next().then(({ done }) => assert.equal(done, true))])
+  })
+
+  it('stops watching events when it is told to', async () => {
+    await using running = await startClient()
+    const controller = new AbortController()
+    const events = running.client.watchEvents({ since_id: 99 }, controller.signal)
+    assert.equal((await events.next()).value?.type, 'lost')
+    const next = events.next()
+    controller.abort(new Error('enough'))
+    await assert.rejects(next, /enough/)
+  })
+
+  it('rejects a query that the service does not take', async () => {
+    await using running = await startClient()
+    await assert.rejects(
+      running.client.watchEvents({ worker: 'tor99' }).next(),
+      (error) => error instanceof ApiProblem && error.problem.code === 'worker_not_found',
+    )
   })
 
   it('rejects with the problem that the service answers', async () => {

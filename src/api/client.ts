@@ -1,12 +1,18 @@
 import { Agent, fetch as undiciFetch } from 'undici'
 import type { z } from 'zod'
+import type { EventType, Severity } from '../domain/events.ts'
 import type { Mode } from '../domain/exchange.ts'
 import type { EndpointsBody } from './schemas/endpoint.ts'
+import type { EventBody, EventsBody, EventsLostBody } from './schemas/event.ts'
 import type { FetchAnswerBody } from './schemas/fetch-answer.ts'
 import type { fetchBody } from './schemas/fetch-request.ts'
+import type { InspectedWorkerBody } from './schemas/inspected-worker.ts'
+import type { NewCircuitsBody, NewCircuitsPendingBody } from './schemas/new-circuits.ts'
 import type { HealthBody, ModeAnswerBody, StatusBody } from './schemas/pool.ts'
 import type { ProblemBody } from './schemas/problem.ts'
+import type { SessionBody, SessionsBody } from './schemas/session.ts'
 import type { WorkerBody } from './schemas/worker.ts'
+import { readServerSentEvents } from './server-sent-events.ts'
 
 /** The service answered with a problem. `message` is its detail. */
 export class ApiProblem extends Error {
@@ -27,6 +33,19 @@ export class ApiUnreachable extends Error {
 /** A worker's id or number. */
 export type WorkerRef = string | number
 
+/** Which events; all that are left out are no filter. */
+export interface EventsQuery {
+  readonly type?: readonly EventType[]
+  readonly worker?: WorkerRef
+  readonly severity?: readonly Severity[]
+  readonly since_id?: number
+}
+
+export type StreamedEvent =
+  | { readonly type: 'event'; readonly event: EventBody }
+  /** Events that the caller does not have are no longer kept. */
+  | { readonly type: 'lost'; readonly lost: EventsLostBody }
+
 /** Each method rejects with `ApiProblem`, `ApiUnreachable`, or the signal's reason. */
 export interface ApiClient {
   fetch(request: z.input<typeof fetchBody>, signal?: AbortSignal): Promise<FetchAnswerBody>
@@ -35,20 +54,43 @@ export interface ApiClient {
   setMode(mode: Mode, signal?: AbortSignal): Promise<ModeAnswerBody>
   endpoints(signal?: AbortSignal): Promise<EndpointsBody>
   workers(signal?: AbortSignal): Promise<{ workers: WorkerBody[] }>
-  worker(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
+  worker(ref: WorkerRef, signal?: AbortSignal): Promise<InspectedWorkerBody>
   startTor(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
   stopTor(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
   restartTor(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
   status(signal?: AbortSignal): Promise<StatusBody>
   drain(ref: WorkerRef, options?: { readonly force?: boolean }, signal?: AbortSignal): Promise<WorkerBody>
   enable(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
+  /** With `acts_at` instead of exits when Tor acts later than `wait_ms`. */
+  newCircuits(
+    ref: WorkerRef,
+    options?: { readonly wait_ms?: number },
+    signal?: AbortSignal,
+  ): Promise<NewCircuitsBody | NewCircuitsPendingBody>
+  sessions(signal?: AbortSignal): Promise<SessionsBody>
+  session(key: string, signal?: AbortSignal): Promise<SessionBody>
+  rotateSession(key: string, signal?: AbortSignal): Promise<SessionBody>
+  endSession(key: string, signal?: AbortSignal): Promise<SessionBody>
+  events(query?: EventsQuery & { readonly limit?: number }, signal?: AbortSignal): Promise<EventsBody>
+  /** Events as they happen, until the service closes the stream. Go on with the last event's id as `since_id`. */
+  watchEvents(query?: EventsQuery, signal?: AbortSignal): AsyncGenerator<StreamedEvent, void>
+  /** In Prometheus' text format. */
+  metrics(signal?: AbortSignal): Promise<string>
 }
 
 /** As much of the platform's `fetch` as is needed. */
 export type HttpFetch = (
   url: string,
   init: { method: string; headers: Record<string, string>; body?: string; signal?: AbortSignal },
-) => Promise<{ readonly ok: boolean; readonly status: number; json(): Promise<unknown> }>
+) => Promise<HttpAnswer>
+
+export interface HttpAnswer {
+  readonly ok: boolean
+  readonly status: number
+  readonly body: AsyncIterable<Uint8Array> | null
+  json(): Promise<unknown>
+  text(): Promise<string>
+}
 
 export interface ApiClientOptions {
   /** Where the service listens: `http://127.0.0.1:32211`. */
@@ -59,31 +101,58 @@ export interface ApiClientOptions {
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { baseUrl, fetch = patientFetch() } = options
 
-  /** Answers are taken for what their schema says: they come from the same version of this code. */
-  async function call<T>(method: 'GET' | 'POST', path: string, signal?: AbortSignal, body?: object): Promise<T> {
-    const failure = (reason: string, cause?: unknown) =>
-      new ApiUnreachable(`Cannot call ${method} ${path}: ${reason}: ${baseUrl}`, { cause })
-    let status = 0
-    let answer: unknown
-    try {
-      const response = await fetch(`${baseUrl}${path}`, {
-        method,
-        headers: { accept: 'application/json', ...(body && { 'content-type': 'application/json' }) },
-        ...(body && { body: JSON.stringify(body) }),
-        ...(signal && { signal }),
-      })
-      status = response.status
-      answer = await response.json()
-      if (response.ok) return answer as T
-    } catch (error) {
-      signal?.throwIfAborted()
-      throw failure(status === 0 ? 'the service cannot be reached' : 'the answer is broken off or is not JSON', error)
+  /** Resolves once the headers of an answer that is no problem are there. */
+  async function send(method: Method, path: string, signal?: AbortSignal, body?: object): Promise<HttpAnswer> {
+    const request = {
+      method,
+      headers: { accept: '*/*', ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
     }
-    if (isProblem(answer)) throw new ApiProblem(answer)
-    throw failure(`something else answered, with status ${status}`)
+    const called = `${method} ${path.split('?', 1)[0]}`
+    const answer = await told(fetch(`${baseUrl}${path}`, request), called, 'the service cannot be reached', signal)
+    if (answer.ok) return answer
+    const problem = await told(answer.json(), called, BROKEN_OFF, signal)
+    if (isProblem(problem)) throw new ApiProblem(problem)
+    throw unreachable(called, `something else answered, with status ${answer.status}`)
+  }
+
+  /** Settles as `promise` does, but for our words in its rejection. */
+  async function told<T>(promise: Promise<T>, called: string, reason: string, signal?: AbortSignal): Promise<T> {
+    try {
+      return await promise
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw unreachable(called, reason, cause)
+    }
+  }
+
+  function unreachable(called: string, reason: string, cause?: unknown): ApiUnreachable {
+    return new ApiUnreachable(`Cannot call ${called}: ${reason}: ${baseUrl}`, { cause })
+  }
+
+  /** Answers are taken for what their schema says: they come from the same version of this code. */
+  async function call<T>(method: Method, path: string, signal?: AbortSignal, body?: object): Promise<T> {
+    const answer = await send(method, path, signal, body)
+    return (await told(answer.json(), `${method} ${path.split('?', 1)[0]}`, BROKEN_OFF, signal)) as T
+  }
+
+  async function* watchEvents(query: EventsQuery = {}, signal?: AbortSignal): AsyncGenerator<StreamedEvent, void> {
+    const { body } = await send('GET', `/api/v1/events/stream${queryOf(query)}`, signal)
+    if (body === null) return
+    try {
+      for await (const { event, data } of readServerSentEvents(body)) {
+        if (event === 'events_lost') yield { type: 'lost', lost: JSON.parse(data) }
+        else yield { type: 'event', event: JSON.parse(data) }
+      }
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw unreachable('GET /api/v1/events/stream', BROKEN_OFF, cause)
+    }
   }
 
   const path = (ref: WorkerRef) => `/api/v1/tor/workers/${encodeURIComponent(ref)}`
+  const sessionPath = (key: string) => `/api/v1/sessions/${encodeURIComponent(key)}`
   return {
     fetch: (request, signal) => call('POST', '/api/v1/fetch', signal, request),
     health: (signal) => call('GET', '/api/v1/health', signal),
@@ -98,7 +167,28 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     status: (signal) => call('GET', '/api/v1/tor/status', signal),
     drain: (ref, options, signal) => call('POST', '/api/v1/workers/drain', signal, { worker: ref, ...options }),
     enable: (ref, signal) => call('POST', '/api/v1/workers/enable', signal, { worker: ref }),
+    newCircuits: (ref, options = {}, signal) => call('POST', `${path(ref)}/newnym`, signal, options),
+    sessions: (signal) => call('GET', '/api/v1/sessions', signal),
+    session: (key, signal) => call('GET', sessionPath(key), signal),
+    rotateSession: (key, signal) => call('POST', `${sessionPath(key)}/rotate`, signal),
+    endSession: (key, signal) => call('DELETE', sessionPath(key), signal),
+    events: (query = {}, signal) => call('GET', `/api/v1/events${queryOf(query)}`, signal),
+    watchEvents,
+    metrics: async (signal) => {
+      const answer = await send('GET', '/metrics', signal)
+      return await told(answer.text(), 'GET /metrics', BROKEN_OFF, signal)
+    },
   }
+}
+
+type Method = 'GET' | 'POST' | 'DELETE'
+
+const BROKEN_OFF = 'the answer is broken off or is not what it should be'
+
+function queryOf(query: EventsQuery & { readonly limit?: number }): string {
+  const fields = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) fields.set(name, String(value))
+  return fields.size === 0 ? '' : `?${fields}`
 }
 
 function isProblem(answer: unknown): answer is ProblemBody {

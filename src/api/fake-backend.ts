@@ -1,12 +1,32 @@
+import { CbtorError } from '../domain/errors.ts'
+import {
+  type CircuitsRenewed,
+  circuitsRenewed,
+  type RecordedEvent,
+  type ServiceEvent,
+  type ServiceProblem,
+  severityOf,
+} from '../domain/events.ts'
 import type { FetchAnswer, FetchRequest, Mode } from '../domain/exchange.ts'
+import { History } from '../lib/history.ts'
 import type { Backend } from './backend.ts'
-import type { EndpointView, ServiceView, WorkerView } from './views.ts'
+import type { EndpointView, InspectionView, NewCircuitsOrder, ServiceView, SessionView, WorkerView } from './views.ts'
 
-/** Four workers in memory, and an `answer` to replace. Obeys orders, and writes down what it was told. */
+/** Four workers and a session in memory, and answers to replace. Obeys orders, and writes down what it was told. */
 export class FakeBackend implements Backend {
   readonly calls: string[] = []
   readonly requests: FetchRequest[] = []
   answer: (request: FetchRequest, signal: AbortSignal) => Promise<FetchAnswer> = async (request) => fakeAnswer(request)
+  inspection: (id: string, signal: AbortSignal) => Promise<InspectionView> = async () => fakeInspection
+  renewal: () => NewCircuitsOrder = () => ({ actsAt: 0, acted: Promise.resolve(fakeRenewal) })
+  openProblems: readonly ServiceProblem[] = []
+  readonly events = new History<RecordedEvent>({
+    capacity: 5,
+    onListenerError: (error) => {
+      throw error
+    },
+  })
+  #sessions = new Map([['my-session-123', fakeSession('my-session-123')]])
   #mode: Mode = 'round_robin'
   #workers: WorkerView[] = [1, 2, 3, 4].map(fakeWorker)
 
@@ -32,6 +52,19 @@ export class FakeBackend implements Backend {
         workers: [{ worker: 'tor01', ...never, p50Ms: undefined, p95Ms: undefined }],
       },
     ]
+  }
+
+  problems(): readonly ServiceProblem[] {
+    return this.openProblems
+  }
+
+  async metrics() {
+    return { contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'cbtor_requests_total 1\n' }
+  }
+
+  /** Lets an event happen at second `n` of 1970, where `n` is its id. */
+  happen(event: ServiceEvent): RecordedEvent {
+    return this.events.add((id) => ({ id, at: id * 1_000, severity: severityOf(event), text: 'It happened', event }))
   }
 
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
@@ -69,6 +102,48 @@ export class FakeBackend implements Backend {
     this.#obey('enable', id, { desired: 'enabled', receivesTraffic: true })
   }
 
+  async inspect(id: string, signal: AbortSignal): Promise<InspectionView> {
+    return await this.inspection(id, signal)
+  }
+
+  newCircuits(id: string): NewCircuitsOrder {
+    this.calls.push(`newCircuits ${id}`)
+    return this.renewal()
+  }
+
+  sessions(): readonly SessionView[] {
+    return [...this.#sessions.values()]
+  }
+
+  session(key: string): SessionView | undefined {
+    return this.#sessions.get(key)
+  }
+
+  async rotateSession(key: string): Promise<SessionView> {
+    this.calls.push(`rotateSession ${key}`)
+    const rotated = { ...this.#sessionOf(key), exit: undefined }
+    this.#sessions.set(key, rotated)
+    return rotated
+  }
+
+  async endSession(key: string): Promise<SessionView> {
+    this.calls.push(`endSession ${key}`)
+    const session = this.#sessionOf(key)
+    this.#sessions.delete(key)
+    return session
+  }
+
+  /** Lets a session begin. */
+  beginSession(key: string): void {
+    this.#sessions.set(key, fakeSession(key))
+  }
+
+  #sessionOf(key: string): SessionView {
+    const session = this.#sessions.get(key)
+    if (session === undefined) throw new CbtorError('session_not_found', 'Cannot find the session')
+    return session
+  }
+
   #obey(order: string, id: string, change: Partial<WorkerView>): void {
     this.calls.push(`${order} ${id}`)
     this.#workers = this.#workers.map((worker) => (worker.id === id ? { ...worker, ...change } : worker))
@@ -91,9 +166,31 @@ export function fakeWorker(n: number): WorkerView {
     leases: n,
     problem: undefined,
     lastCheck: { at: 0, ok: true, latencyMs: 12.5, error: undefined },
+    lastRecovery: { at: 0, ok: false, steps: [{ name: 'restart-tor', ok: false, ms: 1.234, error: 'no answer' }] },
+    nextAction: { type: 'probe', at: 1_000, reason: undefined },
     requests: 10,
     failures: 1,
   }
+}
+
+const exit = { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7' }
+const guard = { nickname: undefined, fingerprint: 'B'.repeat(40) }
+
+export const fakeInspection: InspectionView = {
+  circuits: [
+    { id: '7', status: 'BUILT', purpose: 'GENERAL', path: [guard, exit], createdAt: 0 },
+    { id: '8', status: 'LAUNCHED', purpose: undefined, path: [], createdAt: undefined },
+  ],
+  guards: [{ ...guard, status: 'up' }],
+  traffic: { readBytes: 10, writtenBytes: 20 },
+  consensus: { validAfter: 0, validUntil: 10_000 },
+  clockSkew: { seconds: -3 },
+}
+
+export const fakeRenewal: CircuitsRenewed = circuitsRenewed([exit], [{ ...exit, fingerprint: 'C'.repeat(40) }], 12.345)
+
+export function fakeSession(key: string): SessionView {
+  return { key, worker: 'tor01', exit, createdAt: 0, lastUsedAt: 1_000, requests: 2, expiresAt: 3_601_000, moved: 1 }
 }
 
 export function fakeAnswer(request: FetchRequest, change: Partial<FetchAnswer> = {}): FetchAnswer {
@@ -106,7 +203,7 @@ export function fakeAnswer(request: FetchRequest, change: Partial<FetchAnswer> =
     redirects: [],
     worker: request.workerId ?? 'tor01',
     route: 'socks',
-    exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7' },
+    exit,
     connectionReused: false,
     attempts: [{ worker: request.workerId ?? 'tor01', outcome: 'ok', ms: 5 }],
     timing: { queueMs: 0.126, connectMs: 1, tlsMs: 2, firstByteMs: 3, bodyMs: 4, totalMs: 10 },

@@ -209,6 +209,68 @@ describe('createApiServer()', { timeout: 20_000 }, () => {
   })
 })
 
+describe('GET /api/v1/events/stream', { timeout: 20_000 }, () => {
+  const get = (port: number, path: string, more = '') =>
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${more}\r\n`
+
+  it('sends its headers at once, and each event as it happens', async () => {
+    await using running = await startServer()
+    const socket = await running.dial()
+    socket.write(get(running.port, '/api/v1/events/stream'))
+    const begin = await read(socket, 'id: 0\n\n')
+    assert.match(begin, /^HTTP\/1\.1 200 /)
+    assert.match(begin, /content-type: text\/event-stream\r\n/i)
+    assert.match(begin, /cache-control: no-store\r\n/i)
+    assert.match(begin, /x-content-type-options: nosniff\r\n/i)
+    running.backend.happen({ type: 'session_rotated', worker: 'tor01' })
+    assert.match(await read(socket, '}\n\n'), /id: 1\nevent: session_rotated\ndata: {"id":1,/)
+    await running.clock.advance(15_000)
+    assert.match(await read(socket, 'heartbeat'), /: heartbeat/)
+  })
+
+  it('goes on after Last-Event-ID, which is stronger than the query', async () => {
+    await using running = await startServer()
+    for (let count = 0; count < 3; count++) running.backend.happen({ type: 'session_rotated', worker: 'tor01' })
+    const socket = await running.dial()
+    socket.write(get(running.port, '/api/v1/events/stream?since_id=1', 'Last-Event-ID: 2\r\n'))
+    const received = await read(socket, /"id":3,.*\n\n/)
+    assert.doesNotMatch(received, /"id":2,/)
+  })
+
+  it('lets go of a reader that has gone', async () => {
+    await using running = await startServer()
+    const socket = await running.dial()
+    socket.write(get(running.port, '/api/v1/events/stream'))
+    await read(socket, 'id: 0\n\n')
+    assert.equal(running.clock.pending, 1)
+    socket.destroy()
+    await running.logger.next()
+    await running.clock.advance(0)
+    assert.equal(running.clock.pending, 0)
+  })
+
+  it('cuts off a reader that stays connected and reads nothing', async () => {
+    await using running = await startServer()
+    const socket = await running.dial()
+    const closed = once(socket, 'close')
+    socket.write(get(running.port, '/api/v1/events/stream?type=worker_quarantined'))
+    await read(socket, 'id: 0\n\n')
+    socket.pause()
+    const logged = running.logger.next()
+    // More than the buffers of both sides hold; a reader that reads would take it at once.
+    const reason = 'x'.repeat(2 * 1024 * 1024)
+    for (let count = 0; count < 4; count++) {
+      running.backend.happen({ type: 'worker_quarantined', worker: 'tor01', reason })
+      await running.clock.advance(1_000)
+    }
+    await running.clock.advance(30_000)
+    assert.equal((await logged).fields.route, '/api/v1/events/stream')
+    assert.equal(running.clock.pending, 0)
+    socket.resume()
+    await closed
+  })
+})
+
 describe('close()', { timeout: 20_000 }, () => {
   it('lets a running request finish, takes no new one, and ends', async () => {
     await using running = await startServer()
@@ -233,6 +295,18 @@ describe('close()', { timeout: 20_000 }, () => {
     assert.match(answer, /^HTTP\/1\.1 200 /)
     assert.match(answer, /connection: close/i)
     await closed
+    assert.equal(running.clock.pending, 0)
+  })
+
+  it('ends the streams of events at once', async () => {
+    await using running = await startServer()
+    const socket = await running.dial()
+    const ended = once(socket, 'end')
+    socket.write(`GET /api/v1/events/stream HTTP/1.1\r\nHost: 127.0.0.1:${running.port}\r\n\r\n`)
+    await read(socket, 'id: 0\n\n')
+    await running.server.close()
+    socket.resume()
+    await ended
     assert.equal(running.clock.pending, 0)
   })
 

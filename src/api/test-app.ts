@@ -42,14 +42,16 @@ export class MemoryLogger implements Logger {
 export interface TestApp extends AsyncDisposable {
   readonly app: ApiApp
   readonly backend: FakeBackend
+  readonly clock: FakeClock
   readonly logger: MemoryLogger
 }
 
 /** The API with a fake backend and without a socket, for `app.inject()`, whose Host is `localhost:80`. */
 export async function createTestApp(): Promise<TestApp> {
   const backend = new FakeBackend()
+  const clock = new FakeClock()
   const logger = new MemoryLogger()
   const allowedHosts = new AllowedHosts(['localhost:80'])
-  const app = await createApiApp({ backend, logger, clock: new FakeClock(), random: seededRandom(1), allowedHosts })
-  return { app, backend, logger, [Symbol.asyncDispose]: () => app.close() }
+  const app = await createApiApp({ backend, logger, clock, random: seededRandom(1), allowedHosts })
+  return { app, backend, clock, logger, [Symbol.asyncDispose]: () => app.close() }
 }

@@ -1,4 +1,5 @@
-import type { DesiredState, HealthState, WorkerKind } from '../domain/worker.ts'
+import type { CircuitsRenewed } from '../domain/events.ts'
+import type { DesiredState, Exit, HealthState, WorkerKind } from '../domain/worker.ts'
 
 /** A worker as its operator sees it. The service fills it in; `schemas/worker.ts` writes it as JSON. Instants are epoch ms. */
 export interface WorkerView {
@@ -28,9 +29,84 @@ export interface WorkerView {
   /** Why it does not do what is desired, in words. */
   readonly problem: string | undefined
   readonly lastCheck: CheckView | undefined
+  /** Undefined when there was none since the start of the service. */
+  readonly lastRecovery: RecoveryView | undefined
+  /** What will be done about it by itself; undefined when nothing will, or when it is being done just now. */
+  readonly nextAction: NextActionView | undefined
   /** Attempts of requests since the start of the service, and how many of them failed by the worker's fault. */
   readonly requests: number
   readonly failures: number
+}
+
+export interface NextActionView {
+  /** `probe`, `recover`, `reboot`, ... */
+  readonly type: string
+  readonly at: number
+  readonly reason?: string | undefined
+}
+
+export interface RecoveryView {
+  /** When it ended. */
+  readonly at: number
+  readonly ok: boolean
+  readonly steps: readonly {
+    readonly name: string
+    readonly ok: boolean
+    readonly ms: number
+    readonly skipped?: true | undefined
+    readonly error?: string | undefined
+  }[]
+}
+
+/** What a worker's Tor tells of itself when asked. Undefined is what it did not tell, or not in time. */
+export interface InspectionView {
+  readonly circuits: readonly CircuitView[] | undefined
+  readonly guards: readonly GuardView[] | undefined
+  /** Bytes since Tor's start. */
+  readonly traffic: { readonly readBytes: number; readonly writtenBytes: number } | undefined
+  readonly consensus: { readonly validAfter: number; readonly validUntil: number } | undefined
+  /** Positive when Tor's clock is ahead; undefined also when Tor noticed nothing. */
+  readonly clockSkew: { readonly seconds: number } | undefined
+}
+
+/** Words are Tor's own. */
+export interface CircuitView {
+  readonly id: string
+  readonly status: string
+  readonly purpose: string | undefined
+  /** Guard first, exit last. */
+  readonly path: readonly { readonly nickname: string | undefined; readonly fingerprint: string }[]
+  readonly createdAt: number | undefined
+}
+
+export interface GuardView {
+  readonly nickname: string | undefined
+  readonly fingerprint: string
+  readonly status: string
+}
+
+/** An order for new circuits, given. */
+export interface NewCircuitsOrder {
+  /** When Tor will act: it does so at once, but not twice in 10 s. */
+  readonly actsAt: number
+  /** Resolves once Tor has acted. Rejects with a `CbtorError`. */
+  readonly acted: Promise<CircuitsRenewed>
+}
+
+/** A sticky key that is in use. */
+export interface SessionView {
+  readonly key: string
+  /** Undefined until one is chosen. */
+  readonly worker: string | undefined
+  /** The exit of its latest request; undefined when it is not known. */
+  readonly exit: Exit | undefined
+  readonly createdAt: number
+  readonly lastUsedAt: number
+  readonly requests: number
+  /** When it ends if nobody uses it until then. */
+  readonly expiresAt: number
+  /** How often it came to another worker or exit, unasked. */
+  readonly moved: number
 }
 
 export interface CheckView {

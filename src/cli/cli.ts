@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config/read-config.ts'
 import { demoCommand } from './commands/demo.ts'
+import { drillCommand } from './commands/drill.ts'
 import { testnetCommand } from './commands/testnet.ts'
 import { upCommand } from './commands/up.ts'
 import type { CliParts } from './parts.ts'
@@ -15,7 +16,7 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
     .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
     .exitOverride()
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.')
-  for (const command of [upCommand(parts), demoCommand(parts), testnetCommand(parts)]) {
+  for (const command of [upCommand(parts), demoCommand(parts), drillCommand(parts), testnetCommand(parts)]) {
     program.addCommand(command.copyInheritedSettings(program))
   }
 

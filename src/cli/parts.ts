@@ -22,7 +22,10 @@ export interface RunningTestNetwork extends AsyncDisposable {
   /** Of sites, without a slash at the end. */
   readonly urls: Readonly<Record<'check' | 'httpsCheck' | 'www' | 'httpsWww' | 'onion' | 'privateOnion', string>>
   clientCommand(): readonly string[]
-  clientTorrc(): readonly string[]
+  /** `client`: a number of the client's own, by which it can be cut off. */
+  clientTorrc(options?: { readonly client?: number }): readonly string[]
+  /** Everything that this client sends and is sent gets lost from now on, or no longer. */
+  blackhole(client: number, isDark: boolean): Promise<void>
 }
 
 export interface TestNetworkProgress {

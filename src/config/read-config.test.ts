@@ -43,6 +43,7 @@ describe('the configuration', () => {
       recovery_backoff: [1_000, 2_000, 4_000, 8_000, 16_000, 32_000],
       reboot_after_attempts: 6,
       reboot_wait: 90_000,
+      warm_up_interval: 600_000,
     })
   })
 

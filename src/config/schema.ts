@@ -85,6 +85,8 @@ export const configSchema = z.strictObject({
       recovery_backoff: z.array(duration).min(1).prefault(['1s', '2s', '4s', '8s', '16s', '32s']),
       reboot_after_attempts: z.int().min(1).max(100).default(6),
       reboot_wait: duration.prefault('90s'),
+      /** How often healthy workers are made to have circuits to spare. */
+      warm_up_interval: duration.prefault('10m'),
     })
     .prefault({}),
   checks: z

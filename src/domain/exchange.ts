@@ -16,6 +16,10 @@ export interface Selection {
   readonly workerId?: string
 }
 
+/** What becomes of a session whose worker is lost. */
+export const ON_LOSS = ['migrate', 'fail'] as const
+export type OnLoss = (typeof ON_LOSS)[number]
+
 /** One anonymous HTTP exchange as the caller asks for it, its syntax checked but not yet the target policy. */
 export interface FetchRequest {
   readonly url: string
@@ -36,12 +40,19 @@ export interface FetchRequest {
   readonly stickyKey?: string
   readonly mode?: Mode
   readonly workerId?: string
+  /** Ask a second worker, too, when the first takes long. For GET and HEAD without a sticky key only. */
+  readonly hedge?: boolean
+  /** What becomes of a session whose worker is lost: it moves to another one (the default), or the request fails. */
+  readonly onLoss?: OnLoss
+  /** How long the session of the sticky key may go unused before it ends, instead of as long as configured. */
+  readonly sessionTtlMs?: number
 }
 
 /** One try on one worker. */
 export interface Attempt {
   readonly worker: string
-  readonly outcome: 'ok' | ProblemCode
+  /** `hedge_lost`: it was given up because the other worker that was asked at the same time has answered. */
+  readonly outcome: 'ok' | 'hedge_lost' | ProblemCode
   readonly ms: number
 }
 
@@ -80,6 +91,10 @@ export interface FetchAnswer {
   readonly exit: Exit | undefined
   /** Whether an earlier request's connection was used. */
   readonly connectionReused: boolean
+  /** Whether the session of the sticky key came to another worker or exit, unasked, with this answer. Undefined means false. */
+  readonly sessionMoved?: boolean
+  /** Whether a second worker was asked, too. Undefined means false. */
+  readonly hedged?: boolean
   readonly attempts: readonly Attempt[]
   readonly timing: Timing
 }

@@ -20,6 +20,19 @@ describe('Identities', () => {
     assert.equal(token('a.test'), token('b.test'))
   })
 
+  it('gives a sticky key another identity in each generation, of which 0 is the one without', () => {
+    const token = (generation?: number) =>
+      identities.for({
+        isolation: 'none',
+        host: 'a.test',
+        stickyKey: 'me',
+        ...(generation !== undefined && { generation }),
+      }).token
+    assert.equal(token(0), token())
+    assert.equal(new Set([token(0), token(1), token(2), token(11)]).size, 4)
+    assert.equal(token(2), token(2))
+  })
+
   it('gives every request an identity of its own when asked, and says that nobody will ask for it again', () => {
     const draw = () => identities.for({ isolation: 'request', host: 'a.test' })
     assert.notEqual(draw().token, draw().token)

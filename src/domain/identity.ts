@@ -18,6 +18,8 @@ export interface Identity {
 export interface IdentityRequest {
   readonly isolation: Isolation
   readonly stickyKey?: string
+  /** How often the identity of the sticky key was renewed; 0, the default, is the one that restarts agree on. */
+  readonly generation?: number
   /** The host of the first URL. */
   readonly host: string
 }
@@ -36,7 +38,10 @@ export class Identities {
   }
 
   for(request: IdentityRequest): Identity {
-    if (request.stickyKey !== undefined) return this.#lasting('sticky', request.stickyKey)
+    if (request.stickyKey !== undefined) {
+      const { generation = 0 } = request
+      return this.#lasting(generation === 0 ? 'sticky' : `sticky ${generation}`, request.stickyKey)
+    }
     switch (request.isolation) {
       case 'destination':
         return this.#lasting('destination', request.host)

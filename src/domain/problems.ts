@@ -41,10 +41,13 @@ export const PROBLEMS = {
   headers_too_large: client(400, 'The headers are too many or too large'),
   worker_not_found: client(404, 'There is no such worker'),
   conflict: client(409, 'The worker is in a state that forbids this'),
+  session_not_found: client(404, 'There is no such session'),
+  session_worker_lost: client(409, 'The worker of the session is lost'),
   client_gone: client(499, 'The client closed its connection'),
 
   // the operator: mend the pool
   no_worker: { status: 503, fault: 'operator', retryable: true, title: 'No worker can take the request' },
+  overloaded: { status: 503, fault: 'operator', retryable: true, title: 'All workers have as much as they can take' },
   worker_unreachable: { status: 503, fault: 'operator', retryable: true, title: 'The worker cannot be reached' },
   shutting_down: { status: 503, fault: 'operator', retryable: true, title: 'The service is shutting down' },
   worker_network: { status: 503, fault: 'operator', retryable: true, title: 'The worker has no network' },

@@ -87,9 +87,10 @@ export class Connection implements Disposable {
     return { [Symbol.dispose]: () => this.#socket.off('close', listener) }
   }
 
-  send(request: WireRequest): Exchange {
+  /** `onReceived` is called whenever something of the answer has come. */
+  send(request: WireRequest, onReceived: () => void): Exchange {
     this.#exchanges++
-    const exchange = new Exchange(this.#clock)
+    const exchange = new Exchange(this.#clock, onReceived)
     this.#client.dispatch(
       {
         path: request.path,

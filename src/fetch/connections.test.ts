@@ -121,7 +121,7 @@ async function createLab(maxIdle = 10) {
   const connections = new Connections({ clock, handshake: createHandshake(), maxIdle })
 
   const exchange = async (connection: Connection) => {
-    const { head, body } = connection.send({ method: 'GET', path: '/', headers: [], body: undefined })
+    const { head, body } = connection.send({ method: 'GET', path: '/', headers: [], body: undefined }, () => {})
     assert.equal((await head).status, 200)
     await discardBody(body, clock)
   }

@@ -113,13 +113,22 @@ export class Connections implements Disposable {
 
   /** Ends the worker's idle connections; those in use end after their exchange. For when its circuits are renewed. */
   dropWorker(workerId: string): void {
-    for (const connection of [...this.#idle.keys()]) if (connection.key.workerId === workerId) this.#end(connection)
-    for (const connection of this.#busy) if (connection.key.workerId === workerId) this.#busy.delete(connection)
+    this.#drop((key) => key.workerId === workerId)
+  }
+
+  /** The same with the connections of one identity. For when it is renewed. */
+  dropIdentity(token: string): void {
+    this.#drop((key) => key.token === token)
   }
 
   [Symbol.dispose](): void {
     for (const connection of [...this.#idle.keys()]) this.#end(connection)
     for (const connection of this.#busy) this.discard(connection)
+  }
+
+  #drop(isMeant: (key: ConnectionKey) => boolean): void {
+    for (const connection of [...this.#idle.keys()]) if (isMeant(connection.key)) this.#end(connection)
+    for (const connection of this.#busy) if (isMeant(connection.key)) this.#busy.delete(connection)
   }
 
   #end(connection: Connection): void {

@@ -30,11 +30,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
   sentAt = 0
   answeredAt = 0
   readonly #clock: Clock
+  readonly #onReceived: () => void
   readonly #head = Promise.withResolvers<ResponseHead>()
   #controller: Dispatcher.DispatchController | undefined
 
-  constructor(clock: Clock) {
+  /** `onReceived` is called whenever something of the answer has come. */
+  constructor(clock: Clock, onReceived: () => void) {
     this.#clock = clock
+    this.#onReceived = onReceived
     this.body = new Readable({
       read: () => this.#controller?.resume(),
       destroy: (error, done) => {
@@ -61,6 +64,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStarted(): void {
+    this.#onReceived()
     if (this.progress === 'answered') return
     this.progress = 'answered'
     this.answeredAt = this.#clock.monotonic()
@@ -72,6 +76,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#onReceived()
     if (!this.body.push(chunk)) controller.pause()
   }
 

@@ -150,6 +150,46 @@ describe('failover', { timeout: 30_000 }, () => {
     assert.equal(answer.redirects.length, 1)
   })
 
+  it('pauses before a third try when two workers had the same trouble', async () => {
+    await using lab = await createFetchLab()
+    await lab.serve('a.test:80', (_, response) => response.end('ok'))
+    lab.workers.faults.set('w1', 'tor_failure').set('w2', 'tor_failure')
+    const answer = await lab.passUntil(lab.fetch('http://a.test/'), 10)
+    assert.equal(answer.worker, 'w3')
+    assert.ok(answer.timing.totalMs > 0 && answer.timing.totalMs <= 500, `${answer.timing.totalMs} ms`)
+    assert.ok(answer.attempts.every(({ ms }) => ms === 0))
+    assert.equal(lab.clock.pending, 1, 'the connection that waits')
+
+    const leaving = lab.fails('http://b.test/', 'timeout', { timeoutMs: 1 })
+    lab.workers.faults.set('w3', 'tor_failure')
+    await lab.clock.advance(1)
+    assert.equal((await leaving).attempts.length, 2)
+    assert.equal(lab.workers.leases, 0)
+  })
+
+  it('answers with the first failure once the retry budget is used up, but still leaves a dead worker', async () => {
+    await using lab = await createFetchLab()
+    await lab.serve('a.test:80', (_, response) => response.end('ok'))
+    lab.workers.faults.set('w1', 'tor_failure')
+    const tries: number[] = []
+    for (let n = 0; n < 40; n++) {
+      lab.workers.rewind()
+      await lab.fetch('http://a.test/', { method: 'POST' }).then(
+        ({ attempts }) => tries.push(attempts.length),
+        ({ code, attempts }) => {
+          assert.equal(code, 'tor_failure')
+          tries.push(attempts.length)
+        },
+      )
+    }
+    assert.equal(tries.filter((count) => count === 2).length, 10)
+    assert.equal(tries.at(-1), 1)
+    lab.workers.rewind()
+    lab.workers.faults.set('w1', 'worker_unreachable')
+    assert.equal((await lab.fetch('http://a.test/', { method: 'POST' })).worker, 'w2')
+    assert.equal(lab.workers.leases, 0)
+  })
+
   it('never sends a POST twice, nor any request more than three times, whatever fails', async () => {
     type Fate = 'ok' | 'reset' | 'half' | 'refuse' | 'unreachable' | 'garbage'
     const fates = fc.array(fc.constantFrom<Fate>('ok', 'reset', 'half', 'refuse', 'unreachable', 'garbage'), {

@@ -1,54 +1,54 @@
 import { CbtorError } from '../domain/errors.ts'
-import type { FetchAnswer, FetchRequest, Redirect, Timing } from '../domain/exchange.ts'
-import type { Identity } from '../domain/identity.ts'
-import type { ProblemCode } from '../domain/problems.ts'
-import { onAbort } from '../lib/abort.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { Connection } from './connection.ts'
-import type { Connections, Destination } from './connections.ts'
-import type { Exchange, ResponseHead } from './exchange.ts'
-import { connectFailure, exchangeFailure } from './failure.ts'
-import { endToEndHeaders, type HeaderList, withoutHeaders } from './headers.ts'
-import { type Hop, isRedirect, nextHop } from './redirect.ts'
-import { discardBody, type ResponseBody, readBody } from './response-body.ts'
-import { connectLimitMs, type FailedTry, isIdempotent, mostTelling, shouldTryElsewhere } from './retry-policy.ts'
+import type { FetchAnswer, Redirect } from '../domain/exchange.ts'
+import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
+import type { Random } from '../lib/random.ts'
+import { type Hop, nextHop } from './redirect.ts'
+import {
+  type FailedTry,
+  hedgeAfterMs,
+  isIdempotent,
+  mayHedge,
+  mostTelling,
+  shouldTryElsewhere,
+  waitBeforeNextMs,
+} from './retry-policy.ts'
+import { type Good, type Result, Sender, type SenderOptions } from './sender.ts'
 import type { TargetPolicy } from './target-policy.ts'
 import { Trial } from './trial.ts'
-import type { Tries } from './tries.ts'
+import type { Trials } from './trials.ts'
+import type { Try } from './tries.ts'
 
-/** How long a whole answer may wait for Tor to tell its exit. */
-const EXIT_WAIT_MS = 250
-
-export interface FetchRunOptions {
-  readonly clock: Clock
+export interface FetchRunOptions extends SenderOptions {
+  readonly random: Random
   readonly policy: TargetPolicy
-  readonly connections: Connections
-  readonly tries: Tries
   /** The tries that go on, of all fetches. */
-  readonly trials: Set<Trial>
-  readonly request: FetchRequest
-  readonly identity: Identity
-  /** By the monotonic clock. */
-  readonly startedAt: number
-  readonly endBy: number
+  readonly trials: Trials
+  readonly stallMs: number
   /** Aborts at `endBy`, and when the caller goes away. */
   readonly signal: AbortSignal
 }
 
-type Result =
-  | { readonly type: 'redirected'; readonly head: ResponseHead }
-  | { readonly type: 'answered'; readonly answer: Omit<FetchAnswer, 'redirects' | 'attempts'> }
-  | ({ readonly type: 'failed'; readonly wasAnswered: boolean } & FailedTry)
+/** One hop that is being tried on one worker. */
+interface Running {
+  readonly turn: Try
+  readonly trial: Trial
+  /** Never rejects. */
+  readonly result: Promise<Result>
+}
 
 /** One fetch: a chain of hops, each of them tried on one worker after another, always as the same identity. */
 export class FetchRun {
   readonly #options: FetchRunOptions
-  readonly #queueMs: number
+  readonly #sender: Sender
+  /** The worker's turn that goes on, from hop to hop. */
+  #turn: Try
+  #isHedged = false
 
   /** Made as soon as there is a lease. */
   constructor(options: FetchRunOptions) {
     this.#options = options
-    this.#queueMs = options.clock.monotonic() - options.startedAt
+    this.#sender = new Sender(options)
+    this.#turn = options.tries.begin()
   }
 
   /** Rejects with a CbtorError, or with the signal's reason. */
@@ -59,8 +59,9 @@ export class FetchRun {
       for (let hop = first; ; ) {
         const result = await this.#request(hop)
         if (result.type === 'answered') {
-          tries.end('ok')
-          return { ...result.answer, redirects, attempts: tries.attempts }
+          this.#turn.end('ok')
+          const answer = { ...result.answer, redirects, attempts: tries.attempts }
+          return this.#isHedged ? { ...answer, hedged: true } : answer
         }
         if (redirects.length >= request.maxRedirects) {
           throw new CbtorError(
@@ -74,133 +75,102 @@ export class FetchRun {
       }
     } finally {
       // A try that failed has been ended. One that is left did its part, even when we refuse the redirect that it got.
-      tries.end('ok')
+      this.#turn.end('ok')
     }
   }
 
   /** One hop, on as many workers as it takes. */
-  async #request(hop: Hop): Promise<Exclude<Result, { type: 'failed' }>> {
-    const { tries, signal } = this.#options
+  async #request(hop: Hop): Promise<Good> {
+    const { clock, random, tries, signal } = this.#options
     const failed: FailedTry[] = []
     for (;;) {
-      using trial = new Trial(tries.lease.worker.id, this.#options.trials, signal)
-      const result = await this.#try(hop, trial)
-      if (result.type !== 'failed') return result
-      if (signal.aborted) {
-        tries.end(outcomeOfAbort(signal.reason, trial))
-        throw signal.reason
-      }
-      failed.push(result)
-      const goesOn = shouldTryElsewhere(hop.method, failed) && tries.hasNext()
-      tries.end(result.error.code)
-      if (!goesOn) throw mostTelling(failed)
-      tries.advance()
+      const result = await this.#round(hop, failed)
+      if (result !== undefined) return result
+      signal.throwIfAborted()
+      if (!this.#mayGoOn(hop, failed)) throw this.#verdict(failed)
+      const waitMs = waitBeforeNextMs(failed, random)
+      if (waitMs > 0) await clock.sleep(waitMs, signal)
+      this.#turn = tries.begin()
     }
   }
 
-  /** One hop on one worker: on a connection that waits for it, if sending twice does no harm, else on a fresh one. */
-  async #try(hop: Hop, trial: Trial): Promise<Result> {
-    const { connections, identity } = this.#options
-    const to: Destination = { url: hop.to.url, target: hop.to.target, identity }
-    if (isIdempotent(hop.method)) {
-      const idle = connections.takeIdle(trial.workerId, to)
-      const result = idle && (await this.#exchange(hop, idle, trial))
-      if (result !== undefined && !wasStale(result, trial)) return result
-    }
-    try {
-      return await this.#exchange(hop, await this.#connect(hop, to, trial), trial)
-    } catch (error) {
-      return { type: 'failed', error: connectFailure(error), wasSent: false, wasAnswered: false }
-    }
+  /** Whether another try makes sense, is allowed and has a worker, which then is reserved. */
+  #mayGoOn(hop: Hop, failed: readonly FailedTry[]): boolean {
+    const { tries, request } = this.#options
+    const last = failed.at(-1)
+    if (last === undefined || !shouldTryElsewhere(hop.method, failed)) return false
+    // A session would change its exit by going elsewhere. Whether it must, its own worker tells best.
+    const isSession = request.stickyKey !== undefined && request.workerId === undefined
+    const again = isSession && last.error.code === 'connection_lost' ? this.#turn.lease : undefined
+    return tries.reserve(last.error.code, again)
   }
 
-  async #connect(hop: Hop, to: Destination, trial: Trial): Promise<Connection> {
-    const { clock, tries, connections, endBy } = this.#options
-    const limitMs = connectLimitMs(hop.to.isOnion, endBy - clock.monotonic())
-    using _ = clock.timer(limitMs, () => tries.hasNext() && trial.giveUpConnecting(limitMs))
-    trial.hasStream = false
-    const onStream = () => {
-      trial.hasStream = true
-    }
-    return await connections.open(tries.lease, to, onStream, trial.signal)
+  /** What to tell the caller when there is no further try. */
+  #verdict(failed: readonly FailedTry[]): CbtorError | undefined {
+    const { refusal } = this.#options.tries
+    const code = failed.at(-1)?.error.code
+    const isOfWorker = code === 'connection_lost' || (code !== undefined && PROBLEMS[code].fault === 'operator')
+    return isOfWorker && refusal?.code === 'session_worker_lost' ? refusal : mostTelling(failed)
   }
 
-  /** Never rejects. The connection is given back or ended. */
-  async #exchange(hop: Hop, connection: Connection, trial: Trial): Promise<Result> {
-    const { clock, connections, identity, request } = this.#options
-    trial.hasStream = true
-    using _ = onAbort(trial.signal, () => connections.discard(connection))
-    const { pathname, search } = hop.to.url
-    const exchange = connection.send({ ...hop, path: pathname + search })
-    try {
-      const head = await exchange.head
-      if (request.followRedirects && isRedirect(head)) {
-        await discardBody(exchange.body, clock)
-        connections.release(connection, identity)
-        return { type: 'redirected', head }
-      }
-      const asking = connection.exit(EXIT_WAIT_MS)
-      const body = await this.#read(hop, head, exchange)
-      const bodyEndedAt = clock.monotonic()
-      const exit = await asking
-      const answer = {
-        url: hop.to.url.href,
-        status: head.status,
-        statusText: head.statusText,
-        headers: answerHeaders(head, body),
-        body: body.bytes,
-        worker: connection.key.workerId,
-        route: connection.route,
-        exit,
-        connectionReused: connection.isReused,
-        timing: this.#timing(connection, exchange, bodyEndedAt),
-      }
-      // Not before: from then on it may serve another fetch.
-      connections.release(connection, identity)
-      return { type: 'answered', answer }
-    } catch (error) {
-      connections.discard(connection)
-      const wasAnswered = exchange.progress === 'answered'
-      const cause = trial.signal.aborted ? trial.signal.reason : error
-      return { type: 'failed', error: exchangeFailure(cause), wasSent: exchange.progress !== 'waiting', wasAnswered }
-    }
+  /**
+   * One hop on the worker whose turn it is and, when the caller asked for it and it takes long, on a second one as well.
+   * Undefined when all of them failed, each of which is ended and in `failed` then.
+   */
+  async #round(hop: Hop, failed: FailedTry[]): Promise<Good | undefined> {
+    const first = this.#begin(hop, this.#turn)
+    const second = await this.#hedge(hop, first)
+    if (second === undefined) return this.#conclude(first, await first.result, failed)
+
+    const [early, result] = await Promise.race([first, second].map(async (each) => [each, await each.result] as const))
+    const late = early === first ? second : first
+    const good = this.#conclude(early, result, failed)
+    if (good === undefined) return this.#conclude(late, await late.result, failed)
+    late.trial.abandon(new CbtorError('client_gone', 'Cannot go on with the try: another one has answered'))
+    await late.result
+    late.turn.end('hedge_lost')
+    return good
   }
 
-  async #read(hop: Hop, head: ResponseHead, exchange: Exchange): Promise<ResponseBody> {
-    const hasNoBody = hop.method === 'HEAD' || head.status === 204 || head.status === 304
-    const { clock, request } = this.#options
-    if (!hasNoBody) return await readBody(exchange.body, head.headers, request.maxBytes)
-    await discardBody(exchange.body, clock)
-    return { bytes: Buffer.alloc(0), isDecoded: false }
+  /** The good result, whose worker keeps its turn; undefined for a failed one, which ends its worker's turn. */
+  #conclude({ turn, trial }: Running, result: Result, failed: FailedTry[]): Good | undefined {
+    const { signal } = this.#options
+    this.#turn = turn
+    if (result.type !== 'failed') return result
+    turn.end(signal.aborted ? outcomeOfAbort(signal.reason, trial) : result.error.code)
+    failed.push(result)
+    return undefined
   }
 
-  #timing(connection: Connection, exchange: Exchange, bodyEndedAt: number): Timing {
-    return {
-      queueMs: this.#queueMs,
-      connectMs: connection.isReused ? 0 : connection.connectMs,
-      tlsMs: connection.isReused ? 0 : connection.tlsMs,
-      // A target may answer before it has read the whole request.
-      firstByteMs: Math.max(0, exchange.answeredAt - exchange.sentAt),
-      bodyMs: bodyEndedAt - exchange.answeredAt,
-      totalMs: this.#options.clock.monotonic() - this.#options.startedAt,
-    }
+  #begin(hop: Hop, turn: Try): Running {
+    const { clock, trials, stallMs, signal, tries } = this.#options
+    const trial = new Trial({
+      ...{ clock, trials, stallMs, parent: signal },
+      workerId: turn.lease.worker.id,
+      isIdempotent: isIdempotent(hop.method),
+      onStall: (phase) => turn.lease.stalled?.(phase),
+      mayLeave: () => tries.reserve('worker_unreachable'),
+    })
+    const result = this.#sender.send(hop, turn, trial).finally(() => trial[Symbol.dispose]())
+    return { turn, trial, result }
   }
-}
 
-/** Whether a kept-alive connection turned out to be dead: the target closed it before it saw the request. */
-function wasStale(result: Result, trial: Trial): boolean {
-  const isLost = result.type === 'failed' && !result.wasAnswered && result.error.code === 'connection_lost'
-  return isLost && !trial.signal.aborted
+  /** A second worker's try, begun when the first took too long to answer; undefined when there is none. */
+  async #hedge(hop: Hop, first: Running): Promise<Running | undefined> {
+    const { clock, request, tries, latencies } = this.#options
+    if (this.#isHedged || !mayHedge(hop.method, request)) return undefined
+    const slow = Promise.withResolvers<true>()
+    const afterMs = hedgeAfterMs(latencies[hop.to.isOnion ? 'onion' : 'clearnet'].p95())
+    using _ = clock.timer(afterMs, () => slow.resolve(true))
+    const isSlow = await Promise.race([slow.promise, first.result.then(() => false)])
+    if (!isSlow || first.trial.isAnswered || first.trial.signal.aborted || !tries.reserve('timeout')) return undefined
+    this.#isHedged = true
+    return this.#begin(hop, tries.begin())
+  }
 }
 
 /** Who is to blame when time is up: Tor while there is no stream, the target after that; nobody when the caller left. */
 function outcomeOfAbort(reason: unknown, trial: Trial): ProblemCode {
   if (!(reason instanceof CbtorError) || reason.code !== 'timeout') return 'client_gone'
   return trial.hasStream ? 'timeout' : 'tor_timeout'
-}
-
-/** A decoded body has neither the coding nor the length that were declared for it. */
-function answerHeaders(head: ResponseHead, body: ResponseBody): HeaderList {
-  const headers = endToEndHeaders(head.headers)
-  return body.isDecoded ? withoutHeaders(headers, new Set(['content-encoding', 'content-length'])) : headers
 }

@@ -3,7 +3,17 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { CbtorError } from '../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
-import { connectLimitMs, type FailedTry, MAX_TRIES, mostTelling, shouldTryElsewhere } from './retry-policy.ts'
+import { seededRandom } from '../lib/random.ts'
+import {
+  connectLimitMs,
+  type FailedTry,
+  hedgeAfterMs,
+  MAX_TRIES,
+  mayHedge,
+  mostTelling,
+  shouldTryElsewhere,
+  waitBeforeNextMs,
+} from './retry-policy.ts'
 
 const CODES = Object.keys(PROBLEMS) as ProblemCode[]
 const unsent = (...codes: ProblemCode[]): FailedTry[] => codes.map((code) => failed(code, false))
@@ -60,6 +70,36 @@ describe('shouldTryElsewhere()', () => {
         assert.equal(shouldTryElsewhere('GET', unsent(...codes)), false)
       }),
     )
+  })
+})
+
+describe('waitBeforeNextMs()', () => {
+  it('waits only when two workers have the same trouble, and never for one that is plainly down', () => {
+    const wait = (...codes: ProblemCode[]) => waitBeforeNextMs(unsent(...codes), { ...seededRandom(1), float: () => 1 })
+    assert.equal(wait(), 0)
+    assert.equal(wait('tor_timeout'), 0)
+    assert.equal(wait('tor_timeout', 'tor_failure'), 0)
+    assert.equal(wait('worker_unreachable', 'worker_unreachable'), 0)
+    assert.equal(wait('tor_failure', 'tor_failure'), 500)
+    assert.equal(wait('tor_failure', 'worker_unreachable', 'tor_failure'), 500)
+  })
+})
+
+describe('mayHedge()', () => {
+  it('asks two workers only for what reads, belongs to no session and names no worker', () => {
+    assert.equal(mayHedge('GET', { hedge: true }), true)
+    assert.equal(mayHedge('HEAD', { hedge: true }), true)
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'get'])
+      assert.equal(mayHedge(method, { hedge: true }), false)
+    assert.equal(mayHedge('GET', {}), false)
+    assert.equal(mayHedge('GET', { hedge: true, stickyKey: 'me' }), false)
+    assert.equal(mayHedge('GET', { hedge: true, workerId: 'w1' }), false)
+  })
+
+  it('gives the first worker 2 s, or as long as most take', () => {
+    assert.equal(hedgeAfterMs(undefined), 2_000)
+    assert.equal(hedgeAfterMs(500), 2_000)
+    assert.equal(hedgeAfterMs(3_500), 3_500)
   })
 })
 

@@ -1,5 +1,8 @@
 import type { CbtorError } from '../domain/errors.ts'
+import type { FetchRequest } from '../domain/exchange.ts'
 import { type Fault, PROBLEMS, type ProblemCode } from '../domain/problems.ts'
+import { backoffMs } from '../lib/backoff.ts'
+import type { Random } from '../lib/random.ts'
 
 /** How many workers one fetch tries at most. */
 export const MAX_TRIES = 3
@@ -58,6 +61,31 @@ export function shouldTryElsewhere(method: string, failed: readonly FailedTry[])
     default:
       return false
   }
+}
+
+const BACKOFF_BASE_MS = 250
+const BACKOFF_CAP_MS = 2_000
+
+/**
+ * How long to wait before the next try. Two workers with the same trouble look like trouble of Tor or of the target, to
+ * which a pause does good; a worker that is plainly down says nothing about the next one, which gets its turn at once.
+ */
+export function waitBeforeNextMs(failed: readonly FailedTry[], random: Random): number {
+  const code = failed.at(-1)?.error.code
+  const alike = failed.filter(({ error }) => error.code === code).length
+  if (code === 'worker_unreachable' || alike < 2) return 0
+  return backoffMs(alike - 1, BACKOFF_BASE_MS, BACKOFF_CAP_MS, random)
+}
+
+/** Whether a second worker may be asked while the first takes its time: for what only reads, and is of no session. */
+export function mayHedge(method: string, request: Pick<FetchRequest, 'hedge' | 'stickyKey' | 'workerId'>): boolean {
+  const isBound = request.stickyKey !== undefined || request.workerId !== undefined
+  return request.hedge === true && !isBound && (method === 'GET' || method === 'HEAD')
+}
+
+/** How long the first worker may take to the first byte before a second one is asked. `usualMs`: what most take. */
+export function hedgeAfterMs(usualMs: number | undefined): number {
+  return Math.max(2_000, usualMs ?? 0)
 }
 
 /** The error to tell the caller: the last one of those that say most about the target. */

@@ -4,7 +4,7 @@ import type { FetchRequest } from '../domain/exchange.ts'
 import { Identities } from '../domain/identity.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
-import { systemRandom } from '../lib/random.ts'
+import { seededRandom, systemRandom } from '../lib/random.ts'
 import { Fetcher } from './fetcher.ts'
 import { createTargetPolicy } from './target-policy.ts'
 import { fetchRequest, TestServer, TestWorkers } from './test-lab.ts'
@@ -24,6 +24,7 @@ export async function createFetchLab(extraCa?: string) {
     identities,
     policy: createTargetPolicy(),
     extraCa: authorities,
+    random: seededRandom(1),
   })
 
   const use = (address: string, server: TestServer) => {
@@ -46,6 +47,16 @@ export async function createFetchLab(extraCa?: string) {
       )
       use(address, server)
       return seen
+    },
+    /** Lets time pass until `promise` settles, in steps that leave the network its time. */
+    async passUntil<T>(promise: Promise<T>, stepMs = 250): Promise<T> {
+      let isSettled = false
+      const settle = () => {
+        isSettled = true
+      }
+      promise.then(settle, settle)
+      for (let steps = 0; !isSettled && steps < 2_000; steps++) await clock.advance(stepMs)
+      return await promise
     },
     async fails(url: string, code: ProblemCode, changes?: Partial<FetchRequest>): Promise<CbtorError> {
       const error = await fetch(url, changes).then(

@@ -14,7 +14,7 @@ import type { Identity } from '../domain/identity.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import type { Exit, Target } from '../domain/worker.ts'
 import { abortable } from '../lib/abort.ts'
-import type { Lease, WorkerSource, WorkerStream } from './worker-source.ts'
+import type { Lease, StallPhase, WorkerSource, WorkerStream } from './worker-source.ts'
 
 export interface Certificate {
   readonly key: string
@@ -124,7 +124,10 @@ export class TestWorkers implements WorkerSource {
   readonly dials: Dial[] = []
   readonly reports: [worker: string, outcome: string][] = []
   readonly selections: Selection[] = []
-  askExit: () => Promise<Exit | undefined> = async () => EXIT
+  readonly stalls: [worker: string, phase: StallPhase][] = []
+  /** Workers that are not to be had. */
+  readonly down = new Set<string>()
+  askExit: (worker: string) => Promise<Exit | undefined> = async () => EXIT
   leases = 0
   readonly #ids: readonly string[]
   #last = 0
@@ -136,7 +139,7 @@ export class TestWorkers implements WorkerSource {
   acquire(selection: Selection, tried: ReadonlySet<string>): Lease {
     this.selections.push(selection)
     const inTurn = [...this.#ids.slice(this.#last), ...this.#ids.slice(0, this.#last)]
-    const id = inTurn.find((id) => !tried.has(id) && (selection.workerId ?? id) === id)
+    const id = inTurn.find((id) => !tried.has(id) && !this.down.has(id) && (selection.workerId ?? id) === id)
     if (id === undefined) throw new CbtorError('no_worker', 'Cannot choose a worker: none is left', { retryAfterMs: 5 })
     this.#last = this.#ids.indexOf(id) + 1
     this.leases++
@@ -144,6 +147,7 @@ export class TestWorkers implements WorkerSource {
       worker: { id, n: Number(id.slice(1)) },
       connect: (target, identity, signal) => this.#connect(id, target, identity, signal),
       report: (outcome) => void this.reports.push([id, outcome]),
+      stalled: (phase) => void this.stalls.push([id, phase]),
       [Symbol.dispose]: () => {
         this.leases--
       },
@@ -163,7 +167,7 @@ export class TestWorkers implements WorkerSource {
     const socket = connect(behaviour, '127.0.0.1')
     await once(socket, 'connect')
     this.dials.push({ worker, token: identity.token, target, wire: `${socket.localPort}-${socket.remotePort}` })
-    return { socket, route: 'socks', exit: () => this.askExit() }
+    return { socket, route: 'socks', exit: () => this.askExit(worker) }
   }
 }
 

@@ -2,78 +2,127 @@ import { CbtorError } from '../domain/errors.ts'
 import type { Attempt, Selection } from '../domain/exchange.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { RetryBudget } from './retry-budget.ts'
 import { MAX_TRIES } from './retry-policy.ts'
 import type { Lease, WorkerSource } from './worker-source.ts'
 
-/** The workers that one fetch tries, one after the other, and how each of them did. */
+export interface TriesOptions {
+  readonly source: WorkerSource
+  readonly selection: Selection
+  readonly clock: Clock
+  readonly budget: RetryBudget
+}
+
+/** The workers that one fetch tries, one after the other or two at once, and how each of them did. */
 export class Tries implements Disposable {
-  readonly #source: WorkerSource
-  readonly #selection: Selection
-  readonly #clock: Clock
+  readonly #options: TriesOptions
   readonly #tried = new Set<string>()
-  readonly #attempts: Attempt[] = []
-  #current: Lease | undefined
-  #next: Lease | undefined
-  #startedAt: number
+  readonly #begun: Try[] = []
+  readonly #ends = new DisposableStack()
+  #reserved: Lease | undefined
+  #refusal: CbtorError | undefined
 
-  /** Takes the first lease; throws what the source throws. */
-  constructor(source: WorkerSource, selection: Selection, clock: Clock) {
-    this.#source = source
-    this.#selection = selection
-    this.#clock = clock
-    this.#current = this.#acquire()
-    this.#startedAt = clock.monotonic()
+  /** Reserves the first worker; throws what the source throws. */
+  constructor(options: TriesOptions) {
+    this.#options = options
+    this.#reserved = this.#acquire()
+    this.#ends.use(options.budget.begin())
   }
 
+  /** Those that have ended, in the order in which they began. */
   get attempts(): readonly Attempt[] {
-    return this.#attempts
+    return this.#begun.flatMap(({ attempt }) => attempt ?? [])
   }
 
-  get lease(): Lease {
-    if (this.#current === undefined) throw new Error('Cannot use the worker: the try on it has ended')
-    return this.#current
+  /** Why the source had no other worker, when it was asked last. */
+  get refusal(): CbtorError | undefined {
+    return this.#refusal
   }
 
-  /** Whether another worker can take over. If so it is held from now on. */
-  hasNext(): boolean {
-    if (this.#next !== undefined) return true
-    if (this.#tried.size >= MAX_TRIES) return false
-    try {
-      this.#next = this.#acquire()
-      return true
-    } catch (error) {
-      if (error instanceof CbtorError) return false
-      throw error
+  /**
+   * Whether another worker may take over from one that failed with `code`: there is one, and the retry budget allows it.
+   * If so it is held, and paid for, from now on. `again`: the same worker would do as well.
+   */
+  reserve(code: ProblemCode, again?: Lease): boolean {
+    if (this.#reserved !== undefined) return true
+    if (this.#begun.length >= MAX_TRIES) return false
+    if (again !== undefined) this.#tried.delete(again.worker.id)
+    const lease = this.#acquireOther()
+    if (lease === undefined) return false
+    if (!this.#options.budget.allows(code, lease.worker.id)) {
+      this.#tried.delete(lease.worker.id)
+      lease[Symbol.dispose]()
+      return false
     }
+    this.#reserved = lease
+    return true
   }
 
-  /** Ends the try on the current worker, if one is going on. */
-  end(outcome: 'ok' | ProblemCode): void {
-    if (this.#current === undefined) return
-    const ms = this.#clock.monotonic() - this.#startedAt
-    this.#attempts.push({ worker: this.#current.worker.id, outcome, ms })
-    this.#current.report(outcome)
-    this.#current[Symbol.dispose]()
-    this.#current = undefined
-  }
-
-  /** Begins the try on the worker that `hasNext()` found. */
-  advance(): void {
-    this.#current = this.#next
-    this.#next = undefined
-    this.#startedAt = this.#clock.monotonic()
+  /** Begins the try on the worker that is reserved. */
+  begin(): Try {
+    const lease = this.#reserved
+    if (lease === undefined) throw new Error('Cannot begin a try: no worker is reserved')
+    this.#reserved = undefined
+    const begun = new Try(lease, this.#options)
+    this.#begun.push(begun)
+    return begun
   }
 
   [Symbol.dispose](): void {
-    this.#current?.[Symbol.dispose]()
-    this.#next?.[Symbol.dispose]()
-    this.#current = undefined
-    this.#next = undefined
+    this.#reserved?.[Symbol.dispose]()
+    this.#reserved = undefined
+    for (const begun of this.#begun) begun[Symbol.dispose]()
+    this.#ends.dispose()
+  }
+
+  #acquireOther(): Lease | undefined {
+    try {
+      return this.#acquire()
+    } catch (error) {
+      if (!(error instanceof CbtorError)) throw error
+      this.#refusal = error
+      return undefined
+    }
   }
 
   #acquire(): Lease {
-    const lease = this.#source.acquire(this.#selection, this.#tried)
+    const lease = this.#options.source.acquire(this.#options.selection, this.#tried)
     this.#tried.add(lease.worker.id)
     return lease
+  }
+}
+
+/** One worker's turn, for as many hops as it does well. */
+export class Try implements Disposable {
+  readonly lease: Lease
+  readonly #options: TriesOptions
+  readonly #startedAt: number
+  #attempt: Attempt | undefined
+
+  constructor(lease: Lease, options: TriesOptions) {
+    this.lease = lease
+    this.#options = options
+    this.#startedAt = options.clock.monotonic()
+  }
+
+  /** How it went; undefined while it goes on. */
+  get attempt(): Attempt | undefined {
+    return this.#attempt
+  }
+
+  /** Ends the try, unless it has ended, and lets the worker go. */
+  end(outcome: Attempt['outcome']): void {
+    if (this.#attempt !== undefined) return
+    const { clock, budget } = this.#options
+    const worker = this.lease.worker.id
+    this.#attempt = { worker, outcome, ms: clock.monotonic() - this.#startedAt }
+    budget.tried(worker, outcome)
+    // That another one was faster is as little evidence of this worker's health as a client that leaves.
+    this.lease.report(outcome === 'hedge_lost' ? 'client_gone' : outcome)
+    this.lease[Symbol.dispose]()
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#attempt === undefined) this.lease[Symbol.dispose]()
   }
 }

@@ -6,9 +6,12 @@ import type { Exit, Route, Target, WorkerName } from '../domain/worker.ts'
 
 /** What a fetch needs of the pool. */
 export interface WorkerSource {
-  /** A hold on a worker that is not in `tried`. Throws the CbtorError `no_worker` when none is left. */
+  /** A hold on a worker that is not in `tried`. Throws a CbtorError, such as `no_worker`, when there is none to have. */
   acquire(selection: Selection, tried: ReadonlySet<string>): Lease
 }
+
+/** What a try waits for: the stream and the TLS handshake; the first byte of the answer; more of it. */
+export type StallPhase = 'connect' | 'first-byte' | 'body'
 
 /** A hold on a worker while a request runs. Dispose it when done. */
 export interface Lease extends Disposable {
@@ -20,6 +23,11 @@ export interface Lease extends Disposable {
   connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerStream>
   /** Says, once, how it went: evidence of the worker's health. `client_gone` says nothing about the worker. */
   report(outcome: 'ok' | ProblemCode): void
+  /**
+   * Says that nothing has happened for a while: once for each stall, while the try goes on. A reason to look at the
+   * worker and no more, for the target may be the slow one.
+   */
+  stalled?(phase: StallPhase): void
 }
 
 /** A byte stream to a target through a worker. */

@@ -141,8 +141,7 @@ describe('CheckEndpoints', { timeout: 10_000 }, () => {
         await clock.advance(3_000)
       }
     }
-    // Until the third has tried, it looks like the fault of the first two: two failures are below every threshold.
-    assert.deepEqual(verdicts, ['failed', 'failed', ...Array.from({ length: 7 }, () => 'unclear')])
+    assert.deepEqual(new Set(verdicts), new Set(['unclear']))
   })
 
   it('blames a worker for failing where another has just passed', async () => {
@@ -164,14 +163,55 @@ describe('CheckEndpoints', { timeout: 10_000 }, () => {
     assert.equal((await checks.probe('tor01', never)).verdict, 'failed')
   })
 
-  it('forgets old evidence', async () => {
-    const { checks, site, clock } = setUp([A])
-    await checks.probe('tor02', never)
-    site.a = 'HTTP 500'
-    await checks.probe('tor02', never)
-    assert.equal((await checks.probe('tor01', never)).verdict, 'unclear')
-    await clock.advance(120_001)
-    assert.equal((await checks.probe('tor01', never)).verdict, 'failed')
+  it('asks at most two witnesses, those that passed last, and is done in time when they hang', async () => {
+    const { checks, clock, site, asked } = setUp([A])
+    for (const worker of ['tor03', 'tor02', 'tor01', 'tor04']) {
+      await checks.probe(worker, never)
+      await clock.advance(1)
+    }
+    asked.length = 0
+    site.a = 'hangs'
+    site['tor04 a'] = 'no circuit'
+    const probing = checks.probe('tor04', never)
+    await clock.advance(1_600)
+    assert.deepEqual(await probing, {
+      verdict: 'unclear',
+      reason: 'for other workers, too: a: no circuit',
+      failsForOthers: true,
+    })
+    assert.deepEqual(asked, ['tor04 a', 'tor01 a', 'tor02 a'])
+    assert.equal(clock.pending, 0)
+  })
+
+  it('gives a healthy worker six times what it usually takes, half a second at least, and one in trouble all the time', async () => {
+    const { checks, clock, site, well, latency } = setUp([A])
+    well.delete('tor02')
+    const limits: string[] = []
+    for (const [ms, passes] of [
+      [50, 3],
+      [200, 1],
+      [9_000, 0],
+    ] as const) {
+      latency.ms = ms
+      for (let i = 0; i < passes; i++) {
+        const passing = checks.probe('tor01', never)
+        await clock.advance(ms)
+        assert.equal((await passing).verdict, 'passed')
+      }
+      site.a = 'hangs'
+      const failing = checks.probe('tor01', never)
+      await clock.advance(8_000)
+      const result = await failing
+      limits.push(result.verdict === 'failed' ? result.reason : result.verdict)
+      delete site.a
+    }
+    assert.deepEqual(limits, ['a: no answer in 500 ms', 'a: no answer in 1200 ms', 'a: no answer in 1200 ms'])
+
+    well.delete('tor01')
+    site.a = 'hangs'
+    const patient = checks.probe('tor01', never)
+    await clock.advance(8_000)
+    assert.deepEqual(await patient, { verdict: 'failed', reason: 'a: no answer in 8000 ms' })
   })
 
   it('has nothing to say without endpoints', async () => {
@@ -207,6 +247,7 @@ function setUp(endpoints: readonly CheckEndpoint[]) {
   const asked: string[] = []
   const signals: AbortSignal[] = []
   const well = new Set(['tor01', 'tor02', 'tor03'])
+  const latency = { ms: 0 }
   const checks = new CheckEndpoints({
     endpoints,
     clock,
@@ -217,8 +258,9 @@ function setUp(endpoints: readonly CheckEndpoint[]) {
       const fault = site[`${workerId} ${name}`] ?? site[name]
       if (fault === 'hangs') return await new Promise(() => {})
       if (fault !== undefined) throw new Error(fault)
+      if (latency.ms > 0) await clock.sleep(latency.ms, signal)
       return { latencyMs: 40 }
     },
   })
-  return { checks, clock, site, asked, signals, well }
+  return { checks, clock, site, asked, signals, well, latency }
 }

@@ -2,6 +2,7 @@ import { abortable, deadline, onAbort } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type CheckEndpoint, isOnionEndpoint, planOnionCheck, planProbe } from './check-plan.ts'
 import { type CheckOutcome, type CheckStatistics, CheckTally } from './check-statistics.ts'
+import { LatencyWindow } from './latency-window.ts'
 import type { ProbeResult } from './monitored.ts'
 
 /** Fetches the endpoint through the worker and looks at the answer; rejects when it is not as it should be. */
@@ -15,21 +16,31 @@ export interface CheckPolicy {
   readonly staggerMs: number
   /** For a whole probe; below the monitor's own limit, so that the endpoints' failures are counted. */
   readonly probeLimitMs: number
+  /**
+   * A healthy worker has less time, so that it is soon noticed when its relays cannot be reached: so many times its own
+   * recent 95th percentile, but so much at least, and only once so many of its probes have passed.
+   */
+  readonly adaptFactor: number
+  readonly adaptFloorMs: number
+  readonly adaptAfter: number
+  /** So many workers that are well are asked for the same endpoint before another is blamed. */
+  readonly witnesses: number
   /** From one check of an onion endpoint to the next, over all workers. */
   readonly onionEveryMs: number
   /** The original's TEST_TIMEOUT. */
   readonly onionLimitMs: number
-  /** How long a check says something about an endpoint. Longer than a worker may go unprobed under traffic. */
-  readonly recentMs: number
 }
 
 export const DEFAULT_CHECK_POLICY: CheckPolicy = {
   tries: 3,
   staggerMs: 2_500,
   probeLimitMs: 8_000,
+  adaptFactor: 6,
+  adaptFloorMs: 500,
+  adaptAfter: 1,
+  witnesses: 2,
   onionEveryMs: 60_000,
   onionLimitMs: 30_000,
-  recentMs: 120_000,
 }
 
 export interface CheckEndpointsOptions {
@@ -37,7 +48,7 @@ export interface CheckEndpointsOptions {
   readonly check: Check
   readonly clock: Clock
   readonly policy?: CheckPolicy
-  /** Whether the worker is thought to be well: only then do its failures say anything about an endpoint. */
+  /** Whether the worker is thought to be well: only then does it say anything about an endpoint. */
   readonly isWell: (workerId: string) => boolean
 }
 
@@ -48,15 +59,27 @@ export interface EndpointStatistics extends CheckStatistics, CheckEndpoint {
 
 interface Ledger {
   readonly total: CheckTally
-  readonly byWorker: Map<string, { readonly tally: CheckTally; lastAt: number; lastOk: boolean }>
+  readonly byWorker: Map<string, CheckTally>
 }
+
+/** A worker that has been probed. */
+interface Probed {
+  turn: number
+  passedAt: number
+  readonly latencies: LatencyWindow
+}
+
+/** Of the latencies of a worker's probes: some three minutes, at 10 s between probes. */
+const RECENT_PROBES = 20
+/** The share of a probe's limit that its witnesses have, after it: together they stay below the monitor's own limit. */
+const WITNESS_SHARE = 0.2
 
 /** Checks workers by fetching pages through them, keeps the books on those pages, and tells their faults from the workers'. */
 export class CheckEndpoints {
   readonly #options: CheckEndpointsOptions
   readonly #policy: CheckPolicy
   readonly #ledgers: ReadonlyMap<CheckEndpoint, Ledger>
-  readonly #turns = new Map<string, number>()
+  readonly #probed = new Map<string, Probed>()
 
   constructor(options: CheckEndpointsOptions) {
     this.#options = options
@@ -73,14 +96,15 @@ export class CheckEndpoints {
   async probe(workerId: string, signal: AbortSignal): Promise<ProbeResult> {
     const { clock, endpoints } = this.#options
     const { tries, staggerMs, probeLimitMs } = this.#policy
-    const turn = this.#turns.get(workerId) ?? 0
-    this.#turns.set(workerId, turn + 1)
-    const plan = planProbe(endpoints, turn, tries)
+    const probed = this.#probedWorker(workerId)
+    const plan = planProbe(endpoints, probed.turn++, tries)
     if (plan.length === 0) return { verdict: 'unclear', reason: 'no check endpoint is configured' }
 
+    const startedAt = clock.monotonic()
+    const limitMs = this.#limitOf(workerId)
     const withdrawn = new AbortController()
     using _ = onAbort(signal, (reason) => withdrawn.abort(reason))
-    using limit = deadline(clock, probeLimitMs, withdrawn.signal, () => new Error(`no answer in ${probeLimitMs} ms`))
+    using limit = deadline(clock, limitMs, withdrawn.signal, () => new Error(`no answer in ${limitMs} ms`))
     const tried: CheckEndpoint[] = []
     const checks: Promise<void>[] = []
     try {
@@ -88,14 +112,16 @@ export class CheckEndpoints {
         if (limit.signal.aborted) break
         tried.push(endpoint)
         checks.push(this.#run(endpoint, workerId, limit.signal, withdrawn.signal))
-        if (await this.#passes(checks, staggerMs)) return { verdict: 'passed' }
+        if (await this.#passes(checks, (staggerMs * limitMs) / probeLimitMs)) break
       }
       await Promise.any(checks)
+      probed.passedAt = clock.monotonic()
+      probed.latencies.add(probed.passedAt - startedAt)
       return { verdict: 'passed' }
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof AggregateError)) throw error
-      return this.#blame(workerId, tried, error.errors.map(messageOf).join('; '))
+      return await this.#blame(workerId, tried, error.errors.map(messageOf).join('; '), signal)
     } finally {
       withdrawn.abort()
     }
@@ -125,7 +151,7 @@ export class CheckEndpoints {
       ...endpoint,
       kind: isOnionEndpoint(endpoint) ? 'onion' : 'clearnet',
       ...total.statistics(),
-      byWorker: new Map([...byWorker].map(([id, { tally }]) => [id, tally.statistics()])),
+      byWorker: new Map([...byWorker].map(([id, tally]) => [id, tally.statistics()])),
     }))
   }
 
@@ -144,11 +170,9 @@ export class CheckEndpoints {
     const { clock } = this.#options
     const ledger = this.#ledgers.get(endpoint)
     if (ledger === undefined) return
-    const own = ledger.byWorker.get(workerId) ?? { tally: new CheckTally(), lastAt: 0, lastOk: false }
+    const own = ledger.byWorker.get(workerId) ?? new CheckTally()
     ledger.byWorker.set(workerId, own)
-    own.lastAt = clock.monotonic()
-    own.lastOk = outcome.ok
-    own.tally.add(outcome, clock.now())
+    own.add(outcome, clock.now())
     ledger.total.add(outcome, clock.now())
   }
 
@@ -164,18 +188,63 @@ export class CheckEndpoints {
   }
 
   /**
-   * Whose fault it is that every endpoint failed: the worker's if another one has just passed one of them, and if there is
-   * nobody to compare with; nobody's if they fail for all that are well, for then it is the pages or our uplink.
+   * Whose fault it is that every endpoint failed: nobody's if they fail for others just now, for then it is the pages or
+   * our uplink; the worker's if another one can fetch them, and if there is nobody to compare with.
    */
-  #blame(workerId: string, tried: readonly CheckEndpoint[], reason: string): ProbeResult {
-    const since = this.#options.clock.monotonic() - this.#policy.recentMs
-    const others = tried
-      .flatMap((endpoint) => [...(this.#ledgers.get(endpoint)?.byWorker ?? [])])
-      .filter(([id, { lastAt }]) => id !== workerId && lastAt >= since)
+  async #blame(
+    workerId: string,
+    tried: readonly CheckEndpoint[],
+    reason: string,
+    signal: AbortSignal,
+  ): Promise<ProbeResult> {
+    const { clock } = this.#options
+    const witnesses = this.#witnessesFor(workerId)
+    if (witnesses.length === 0) return { verdict: 'failed', reason }
 
-    if (others.some(([, { lastOk }]) => lastOk)) return { verdict: 'failed', reason }
-    const hasWitness = others.some(([id]) => this.#options.isWell(id))
-    return hasWitness ? { verdict: 'unclear', reason: `for all workers: ${reason}` } : { verdict: 'failed', reason }
+    const answered = new AbortController()
+    using _ = onAbort(signal, (why) => answered.abort(why))
+    const limitMs = this.#policy.probeLimitMs * WITNESS_SHARE
+    using limit = deadline(clock, limitMs, answered.signal, () => new Error(`no answer in ${limitMs} ms`))
+    try {
+      const { signal: end } = answered
+      await Promise.any(
+        witnesses.flatMap((witness) => tried.map((endpoint) => this.#run(endpoint, witness, limit.signal, end))),
+      )
+      return { verdict: 'failed', reason }
+    } catch {
+      signal.throwIfAborted()
+      return { verdict: 'unclear', reason: `for other workers, too: ${reason}`, failsForOthers: true }
+    } finally {
+      answered.abort()
+    }
+  }
+
+  /** Those that passed last, of the workers that are well. */
+  #witnessesFor(workerId: string): readonly string[] {
+    return [...this.#probed]
+      .filter(([id]) => id !== workerId && this.#options.isWell(id))
+      .sort(([, a], [, b]) => b.passedAt - a.passedAt)
+      .slice(0, this.#policy.witnesses)
+      .map(([id]) => id)
+  }
+
+  #limitOf(workerId: string): number {
+    const { adaptAfter, adaptFactor, adaptFloorMs, probeLimitMs } = this.#policy
+    const { latencies } = this.#probedWorker(workerId)
+    const usual = latencies.percentile(0.95)
+    if (usual === undefined || latencies.count < adaptAfter || !this.#options.isWell(workerId)) return probeLimitMs
+    return Math.min(Math.max(adaptFactor * usual, adaptFloorMs), probeLimitMs)
+  }
+
+  #probedWorker(workerId: string): Probed {
+    const known = this.#probed.get(workerId)
+    const probed = known ?? {
+      turn: 0,
+      passedAt: Number.NEGATIVE_INFINITY,
+      latencies: new LatencyWindow(RECENT_PROBES),
+    }
+    if (known === undefined) this.#probed.set(workerId, probed)
+    return probed
   }
 }
 

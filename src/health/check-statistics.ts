@@ -1,3 +1,5 @@
+import { LatencyWindow } from './latency-window.ts'
+
 /** What became of the checks of one endpoint, by all workers or by one. Instants are wall-clock milliseconds. */
 export interface CheckStatistics {
   readonly attempts: number
@@ -20,7 +22,7 @@ const MAX_MESSAGE = 300
 
 /** Counts the checks of one endpoint. Its memory does not grow with their number. */
 export class CheckTally {
-  readonly #latencies: number[] = []
+  readonly #latencies = new LatencyWindow(WINDOW)
   #successes = 0
   #failures = 0
   #lastError: CheckStatistics['lastError']
@@ -28,7 +30,7 @@ export class CheckTally {
 
   add(outcome: CheckOutcome, at: number): void {
     if (outcome.ok) {
-      this.#latencies[this.#successes % WINDOW] = outcome.latencyMs
+      this.#latencies.add(outcome.latencyMs)
       this.#successes += 1
       this.#lastSuccessAt = at
     } else {
@@ -38,20 +40,14 @@ export class CheckTally {
   }
 
   statistics(): CheckStatistics {
-    const sorted = this.#latencies.toSorted((a, b) => a - b)
     return {
       attempts: this.#successes + this.#failures,
       successes: this.#successes,
       failures: this.#failures,
       lastError: this.#lastError,
       lastSuccessAt: this.#lastSuccessAt,
-      p50Ms: percentile(sorted, 0.5),
-      p95Ms: percentile(sorted, 0.95),
+      p50Ms: this.#latencies.percentile(0.5),
+      p95Ms: this.#latencies.percentile(0.95),
     }
   }
-}
-
-/** By nearest rank: the smallest value that at least `share` of all values do not exceed. */
-function percentile(sorted: readonly number[], share: number): number | undefined {
-  return sorted[Math.ceil(share * sorted.length) - 1]
 }

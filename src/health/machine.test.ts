@@ -97,14 +97,24 @@ describe('step()', () => {
     assertTranscript(
       HEALTHY,
       `
-      1s outcome-failed > healthy
-      1s outcome-failed > healthy
-      1s outcome-failed > suspect, probe
-      1s outcome-failed > suspect
-      1s outcome-failed > suspect
-      1s outcome-failed > suspect
-      2s probe-failed   > suspect
-      3s outcome-passed > healthy`,
+      1s outcomes-failed > suspect, probe
+      1s outcomes-failed > suspect
+      1s outcomes-failed > suspect
+      1s outcomes-failed > suspect
+      2s probe-failed    > suspect
+      3s outcome-passed  > healthy`,
+    )
+  })
+
+  it('takes a pulse that fails for a reason to look, and no more', () => {
+    assertTranscript(
+      HEALTHY,
+      `
+      1s pulse-failed > suspect, probe
+      1s pulse-failed > suspect
+      1s probe-passed > healthy
+      2s pulse-failed > suspect, probe
+      3s lost         > dead`,
     )
   })
 
@@ -261,7 +271,7 @@ function assertInvariants(random: Random, seed: number): number {
   return reboots
 }
 
-const LIKELY: readonly HealthEvent[] = ['probe-failed', 'due', 'due', 'recovery-failed', 'outcome-failed']
+const LIKELY: readonly HealthEvent[] = ['probe-failed', 'due', 'due', 'recovery-failed', 'outcomes-failed']
 
 function pick<T>(random: Random, items: readonly T[]): T {
   return items[random.int(items.length)]!

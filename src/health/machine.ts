@@ -18,9 +18,12 @@ export type Health =
 export const HEALTH_EVENTS = [
   'probe-passed',
   'probe-failed',
-  /** A live request succeeded, or failed by the worker's own fault. */
+  /** A live request succeeded. */
   'outcome-passed',
-  'outcome-failed',
+  /** Live requests fail by the worker's own fault, and so many that it is no chance: see `outcome-ledger.ts`. */
+  'outcomes-failed',
+  /** It did not answer a simple question in time. */
+  'pulse-failed',
   /** A definitive fact: its process exited, its ports are closed. Waits for no threshold. */
   'lost',
   /** The bootstrap of a starting worker moved on. */
@@ -37,7 +40,7 @@ export const HEALTH_EVENTS = [
 export type HealthEvent = (typeof HEALTH_EVENTS)[number]
 
 export type HealthAction =
-  /** Look at once: live traffic says that something is wrong, and that alone never makes a worker dead. */
+  /** Look at once: something is said to be wrong that alone never makes a worker dead. */
   { readonly type: 'probe' } | { readonly type: 'recover'; readonly attempt: number } | { readonly type: 'reboot' }
 
 export interface Transition {
@@ -47,6 +50,11 @@ export interface Transition {
 }
 
 const HEALTHY: Health = { status: 'healthy', fails: 0 }
+/**
+ * Live requests and pulses lead here and no further. Requests fail by the dozen when one thing breaks, so they say quickly
+ * that something is wrong, but a restart needs a second, independent proof.
+ */
+export const SUSPECT: Health = { status: 'suspect', fails: 0 }
 
 /**
  * The operator's wish and the observed health are two axes, and this is the only place where they meet: a worker that
@@ -70,9 +78,10 @@ export function step(health: Health, event: HealthEvent, now: number, policy: He
       return probeFailed(health, now, policy)
     case 'outcome-passed':
       // Elsewhere it is a straggler: its answer was on the way before the worker went down or was restarted.
-      return health.status === 'healthy' || health.status === 'suspect' ? { health: healed(health) } : { health }
-    case 'outcome-failed':
-      return outcomeFailed(health, policy)
+      return isUp(health) ? { health: healed(health) } : { health }
+    case 'outcomes-failed':
+    case 'pulse-failed':
+      return health.status === 'healthy' ? { health: SUSPECT, action: { type: 'probe' } } : { health }
     case 'lost':
       return health.status === 'dead' || health.status === 'recovery' ? { health } : { health: dead(now) }
     case 'progressed':
@@ -95,23 +104,53 @@ export function starting(now: number): Health {
   return { status: 'starting', progressedAt: now }
 }
 
-export interface Upcoming {
-  readonly type: 'recover' | 'reboot'
-  readonly at: number
-}
+export type Upcoming = { readonly at: number; readonly reason: string } & (
+  | { readonly type: 'recover'; readonly attempt: number }
+  | { readonly type: 'reboot' }
+)
 
 /** What will be done by itself, and when; at that time the event `due` is expected. */
 export function upcoming(health: Health, policy: HealthPolicy): Upcoming | undefined {
-  if (health.status === 'dead') return { type: 'recover', at: health.since }
+  // The count of attempts begins anew after a death and after a reboot.
+  if (health.status === 'dead') return { type: 'recover', attempt: 1, at: health.since, reason: 'the worker is dead' }
   if (health.status !== 'recovery' || health.phase === 'attempting') return undefined
+  if (health.phase === 'rebooting') {
+    return { type: 'recover', attempt: 1, at: health.until, reason: 'its host was rebooted' }
+  }
+  const { failed, until: at } = health
+  const reason = `recovery attempt ${failed} failed`
   const { rebootAfterAttempts: limit } = policy
-  const isReboot = health.phase === 'waiting' && limit !== null && health.failed >= limit
-  return { type: isReboot ? 'reboot' : 'recover', at: health.until }
+  return limit !== null && failed >= limit
+    ? { type: 'reboot', at, reason }
+    : { type: 'recover', attempt: failed + 1, at, reason }
 }
 
 /** Whether probes say anything: not while recovery has its hands on the worker, nor while its host reboots. */
 export function isProbed(health: Health): boolean {
   return !isOutOfReach(health)
+}
+
+export function isFaultless(health: Health): boolean {
+  return health.status === 'healthy' && health.fails === 0
+}
+
+/** Whether it ought to answer: while it starts or is being restarted, it need not. */
+export function isUp(health: Health): boolean {
+  return health.status === 'healthy' || health.status === 'suspect'
+}
+
+/** Whether a failed probe says that something broke; a worker that is just starting, or down, fails as expected. */
+export function isNews(health: Health, now: number, policy: HealthPolicy): boolean {
+  // Half of the time after which it is dead: were the cause common, all show it before the first is restarted.
+  if (health.status === 'starting') return now - health.progressedAt >= policy.startStallMs / 2
+  return isUp(health)
+}
+
+/** Failures in a row, as the original counts them: from the first on, suspicion included. */
+export function consecutiveFailures(health: Health, { failsToSuspect, failsToDead }: HealthPolicy): number {
+  if (health.status === 'healthy') return health.fails
+  if (health.status === 'suspect') return failsToSuspect + health.fails
+  return health.status === 'starting' ? 0 : failsToSuspect + failsToDead
 }
 
 function probeFailed(health: Health, now: number, policy: HealthPolicy): Transition {
@@ -130,19 +169,9 @@ function probeFailed(health: Health, now: number, policy: HealthPolicy): Transit
   }
 }
 
-/**
- * Live failures count towards suspicion only. They come by the dozen when one thing breaks, so they say quickly that
- * something is wrong, but a restart needs the second, independent proof of the probes.
- */
-function outcomeFailed(health: Health, policy: HealthPolicy): Transition {
-  if (health.status !== 'healthy') return { health }
-  const next = failedOnce(health.fails, policy)
-  return next.status === 'suspect' ? { health: next, action: { type: 'probe' } } : { health: next }
-}
-
 function failedOnce(before: number, policy: HealthPolicy): Health {
   const fails = before + 1
-  return fails < policy.failsToSuspect ? { status: 'healthy', fails } : { status: 'suspect', fails: 0 }
+  return fails < policy.failsToSuspect ? { status: 'healthy', fails } : SUSPECT
 }
 
 /** Takes the next step of recovery once its time has come. */
@@ -155,8 +184,7 @@ function due(health: Health, now: number, policy: HealthPolicy): Transition {
       action: { type: 'reboot' },
     }
   }
-  // The count begins anew after a death and after a reboot.
-  const attempt = health.status === 'recovery' && health.phase === 'waiting' ? health.failed + 1 : 1
+  const { attempt } = next
   return { health: { status: 'recovery', phase: 'attempting', attempt }, action: { type: 'recover', attempt } }
 }
 
@@ -171,7 +199,7 @@ function waiting(failed: number, now: number, policy: HealthPolicy): Health {
 }
 
 function healed(health: Health): Health {
-  return health.status === 'healthy' && health.fails === 0 ? health : HEALTHY
+  return isFaultless(health) ? health : HEALTHY
 }
 
 function dead(now: number): Health {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { FakeClock } from '../lib/fake-clock.ts'
 import type { ProbeResult } from './monitored.ts'
 import type { RecoveryResult } from './recovery.ts'
 import { FAILED, hang, PASSED, RECOVERED, watch } from './test-watch.ts'
@@ -20,6 +21,20 @@ describe('Monitor in recovery and under orders', { timeout: 30_000 }, () => {
     recovering.resolve(RECOVERED)
     await clock.advance(0)
     assert.deepEqual(monitor.health, { status: 'healthy', fails: 0 })
+  })
+
+  it('starts the recovery of a lost worker also when the clock moves on between two looks at it', async () => {
+    class MovingClock extends FakeClock {
+      #looks = 0
+      override monotonic(): number {
+        return super.monotonic() + this.#looks++ / 1_000
+      }
+    }
+    await using world = watch({ clock: new MovingClock(0) })
+    await world.clock.advance(10_000)
+    world.monitor.lost('process exited with code 1')
+    await world.clock.advance(100)
+    assert.deepEqual(world.monitor.health, { status: 'healthy', fails: 0 })
   })
 
   it('neither probes nor heals a stopped worker, and starts anew afterwards', async () => {
@@ -157,13 +172,60 @@ describe('Monitor in recovery and under orders', { timeout: 30_000 }, () => {
     await using world = watch({}, { reboot: async () => {} })
     const { clock, worker, monitor } = world
     await clock.advance(0)
-    assert.deepEqual(monitor.nextAction, { type: 'probe', at: 10_000 })
+    assert.deepEqual(monitor.nextAction, { type: 'probe', at: 10_000, reason: 'the regular check' })
     worker.probe = async () => FAILED
     worker.recover = async () => ({ ok: false, steps: [] })
     monitor.lost('gone')
     await clock.advance(0)
-    assert.deepEqual(monitor.nextAction, { type: 'recover', at: 1_000 })
+    assert.deepEqual(monitor.nextAction, { type: 'recover', at: 1_000, reason: 'recovery attempt 1 failed' })
     await clock.advance(31_000)
-    assert.deepEqual(monitor.nextAction, { type: 'reboot', at: 63_000 })
+    assert.deepEqual(monitor.nextAction, { type: 'reboot', at: 63_000, reason: 'recovery attempt 6 failed' })
+  })
+
+  it('describes how the worker is and how it came to that', async () => {
+    await using world = watch({}, { reboot: async () => {} })
+    const { clock, worker, monitor } = world
+    await clock.advance(5_000)
+    assert.deepEqual(monitor.describe(), {
+      health: 'healthy',
+      since: 0,
+      healthySince: undefined,
+      failures: 0,
+      lastFailure: undefined,
+      lastRecovery: undefined,
+      nextAction: { type: 'probe', at: 10_000, reason: 'the regular check' },
+      quarantine: undefined,
+      flapping: undefined,
+    })
+    const steps = [{ name: 'restart-tor', timeLimitMs: 5_000, run: (s: AbortSignal) => clock.sleep(2_000, s) }]
+    worker.recover = (attempt, signal) => attempt.climb(steps, signal)
+    monitor.lost('it exited with code 1')
+    await clock.advance(1_000)
+    assert.equal(monitor.describe().nextAction, undefined, 'an attempt is under way')
+    await clock.advance(4_000)
+    const { since, healthySince, lastFailure, lastRecovery } = monitor.describe()
+    assert.deepEqual([since, healthySince], [7_000, 7_000])
+    assert.deepEqual(lastFailure, { at: 5_000, reason: 'it exited with code 1' })
+    assert.deepEqual(lastRecovery, {
+      at: 7_000,
+      attempt: 1,
+      ok: true,
+      ms: 2_000,
+      steps: [{ name: 'restart-tor', ok: true, ms: 2_000 }],
+    })
+    assert.ok(world.story.includes('7s restart-tor passed'), 'each step is told of')
+  })
+
+  it('counts failures in a row as the original does', async () => {
+    await using world = watch()
+    await world.clock.advance(1)
+    world.worker.probe = async () => FAILED
+    world.worker.recover = hang
+    const counts: number[] = []
+    for (let i = 0; i < 7; i++) {
+      await world.clock.advance(10_000)
+      counts.push(world.monitor.describe().failures)
+    }
+    assert.deepEqual(counts, [1, 2, 3, 4, 5, 6, 6])
   })
 })

@@ -1,19 +1,31 @@
-import type { DesiredState } from '../domain/worker.ts'
-import { abortable, deadline, onAbort } from '../lib/abort.ts'
+import type { DesiredState, Target } from '../domain/worker.ts'
+import { onAbort } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
+import { Chronicle } from './chronicle.ts'
+import { CurrentTask } from './current-task.ts'
+import { dampen, UNDAMPED } from './damping.ts'
+import { Healer } from './healer.ts'
+import type { Healing } from './healing.ts'
+import { judge } from './judge.ts'
 import {
   type Health,
   type HealthAction,
   type HealthEvent,
+  isFaultless,
+  isNews,
   isProbed,
+  isUp,
   starting,
   stepUnlessStopped,
-  upcoming,
 } from './machine.ts'
+import { type MonitorView, type NextAction, viewOf, wallTime } from './monitor-view.ts'
 import type { MonitorEvent, Monitored, ProbeResult } from './monitored.ts'
+import { OutcomeLedger, type OutcomePage } from './outcome-ledger.ts'
 import { DEFAULT_POLICY, type HealthPolicy } from './policy.ts'
-import type { RecoveryResult } from './recovery.ts'
+import { PoolGovernor, type Ward } from './pool-governor.ts'
+import { ProbePace } from './probe-pace.ts'
+import { watchPulse } from './pulse.ts'
 
 export interface MonitorOptions {
   readonly clock: Clock
@@ -22,78 +34,115 @@ export interface MonitorOptions {
   readonly desired?: DesiredState
   /** Told of everything that happens, in order. Must not throw. */
   readonly onEvent?: (event: MonitorEvent) => void
-}
-
-/** What the monitor will do next by itself, and when (wall-clock milliseconds). */
-export interface NextAction {
-  readonly type: 'probe' | 'recover' | 'reboot'
-  readonly at: number
+  /** The worker's place at the governor of its pool, and its page in the pool's ledger. Left out, it is a pool of its own. */
+  readonly ward?: Ward
+  readonly outcomes?: OutcomePage
 }
 
 /** These say that whatever the monitor is doing just now is about a worker that no longer is as it was. */
 const OUTDATING: ReadonlySet<HealthEvent> = new Set(['lost', 'enabled', 'reset'])
 
-/** Watches over one worker: probes it, hears what others know of it, and does what the machine decides. */
+/** Watches over one worker: probes it, hears what others know of it, and does what the machine decides and the governor permits. */
 export class Monitor {
   readonly #worker: Monitored
   readonly #clock: Clock
-  readonly #random: Random
   readonly #policy: HealthPolicy
   readonly #onEvent: (event: MonitorEvent) => void
+  readonly #ward: Ward
+  readonly #outcomes: OutcomePage
+  readonly #chronicle: Chronicle
+  readonly #pace: ProbePace
+  readonly #task: CurrentTask
+  readonly #healer: Healer
   #desired: DesiredState
   #health: Health
+  #damping = UNDAMPED
   /** What the machine decided on entering the present state and is not yet done. */
   #action: HealthAction | undefined
-  #nextProbeAt: number
-  #lastSuccessAt = Number.NEGATIVE_INFINITY
-  #skipped = 0
   /** Ends the present wait, so that the loop looks again at what is to be done. */
   #wake = () => {}
-  /** Ends the present probe, attempt or reboot order, of which no result is wanted any more. */
-  #task = new AbortController()
 
   constructor(worker: Monitored, options: MonitorOptions) {
+    const { clock, random, policy = DEFAULT_POLICY, desired = 'enabled', onEvent } = options
     this.#worker = worker
-    this.#clock = options.clock
-    this.#random = options.random
-    this.#onEvent = options.onEvent ?? (() => {})
-    const policy = options.policy ?? DEFAULT_POLICY
+    this.#clock = clock
     this.#policy = worker.reboot === undefined ? { ...policy, rebootAfterAttempts: null } : policy
-    this.#desired = options.desired ?? 'enabled'
+    this.#ward = options.ward ?? new PoolGovernor({ clock }).ward('worker')
+    this.#outcomes = options.outcomes ?? new OutcomeLedger(clock).page('worker')
+    this.#chronicle = new Chronicle(clock.now())
+    this.#onEvent = (event) => {
+      this.#chronicle.record(event, clock.now())
+      onEvent?.(event)
+    }
+    this.#desired = desired
     this.#health = starting(this.#now())
-    this.#nextProbeAt = this.#now()
+    this.#pace = new ProbePace(random, this.#policy, this.#now())
+    this.#task = new CurrentTask(clock)
+    this.#healer = new Healer({
+      worker,
+      clock,
+      policy: this.#policy,
+      ward: this.#ward,
+      task: this.#task,
+      onEvent: this.#onEvent,
+    })
+    this.#ward.tell({ type: desired === 'stopped' ? 'unwatched' : 'watched' })
   }
 
   get health(): Health {
     return this.#health
   }
 
-  /** Undefined during a recovery attempt, and for a worker that is wished to be stopped. */
   get nextAction(): NextAction | undefined {
-    if (this.#desired === 'stopped') return undefined
-    const probe = isProbed(this.#health) ? { type: 'probe' as const, at: this.#nextProbeAt } : undefined
-    const next = upcoming(this.#health, this.#policy) ?? probe
-    return next && { type: next.type, at: this.#clock.now() + Math.max(0, next.at - this.#now()) }
+    return this.describe().nextAction
+  }
+
+  describe(): MonitorView {
+    return viewOf({
+      health: this.#health,
+      damping: this.#damping,
+      chronicle: this.#chronicle,
+      healing: this.#planHealing(),
+      nextProbeAt: this.#desired === 'stopped' ? undefined : this.#pace.nextAt,
+      policy: this.#policy,
+      clock: this.#clock,
+    })
   }
 
   /** Watches until `signal` aborts, then resolves, leaving no timer. To be called once. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) await this.#turn(signal)
+    using _ = this.#ward.onRelease((release) => {
+      if (release === 'uplink-cleared' && !isFaultless(this.#health)) this.probeNow()
+      this.#wake()
+    })
+    await Promise.all([this.#watch(signal), this.#watchPulse(signal)])
   }
 
   /** A live request succeeded through the worker. */
-  outcomePassed(): void {
-    this.#lastSuccessAt = this.#now()
+  outcomePassed(target?: Target): void {
+    this.#pace.succeeded(this.#now())
+    this.#outcomes.passed(target)
     this.#feed('outcome-passed', 'a live request succeeded')
   }
 
-  /** A live request failed, and it was the worker's fault; those of the target or of nobody are not told here. */
-  outcomeFailed(reason: string): void {
-    this.#feed('outcome-failed', reason)
+  /** A live request failed, and it may be the worker's fault; failures that are the target's for certain are not told here. */
+  outcomeFailed(reason: string, target?: Target): void {
+    this.#pace.failed()
+    if (this.#outcomes.failed(target)) this.#feed('outcomes-failed', reason)
+  }
+
+  /** A live request hangs. A healthy worker is probed for it at once, though not again and again. */
+  suspectedByStall(reason: string): void {
+    const isRecent = this.#now() - this.#pace.probedAt < this.#policy.stallProbeEveryMs
+    if (this.#health.status !== 'healthy' || this.#desired === 'stopped' || isRecent) return
+    this.#onEvent({ type: 'stall-reported', reason })
+    this.probeNow()
   }
 
   /** The worker is gone, for certain. */
   lost(reason: string): void {
+    this.#ward.tell({ type: 'withdrawn' })
+    this.#healer.setHung(undefined)
     this.#feed('lost', reason)
   }
 
@@ -104,8 +153,7 @@ export class Monitor {
 
   /** Probes as soon as nothing else is being done, rather than at the next interval. */
   probeNow(): void {
-    this.#nextProbeAt = this.#now()
-    this.#lastSuccessAt = Number.NEGATIVE_INFINITY
+    this.#pace.now(this.#now())
     this.#wake()
   }
 
@@ -113,11 +161,15 @@ export class Monitor {
   setDesired(desired: DesiredState): void {
     const startsOrStops = (desired === 'stopped') !== (this.#desired === 'stopped')
     this.#desired = desired
-    if (startsOrStops) this.reset(desired === 'stopped' ? 'stopped by the operator' : 'started by the operator')
+    if (!startsOrStops) return
+    this.#ward.tell({ type: desired === 'stopped' ? 'unwatched' : 'watched' })
+    this.reset(desired === 'stopped' ? 'stopped by the operator' : 'started by the operator')
   }
 
   /** The operator (re)starts Tor: ends a recovery that is going on, and everything is to be shown anew. */
   reset(reason: string): void {
+    this.#ward.tell({ type: 'withdrawn' })
+    this.#outcomes.forget()
     this.#feed('reset', reason)
     this.probeNow()
   }
@@ -129,101 +181,109 @@ export class Monitor {
 
   #feed(event: HealthEvent, reason: string): void {
     const before = this.#health
-    const { health, action } = stepUnlessStopped(this.#desired, before, event, this.#now(), this.#policy)
+    const now = this.#now()
+    const stepped = stepUnlessStopped(this.#desired, before, event, now, this.#policy)
+    const { health, damping } = dampen(this.#damping, { before, event, after: stepped.health }, now, this.#policy)
+    const isHeldDown = damping.hold !== undefined && this.#damping.hold === undefined
+    this.#damping = damping
     if (health === before) return
     this.#health = health
-    this.#action = action
-    if (OUTDATING.has(event)) this.#task.abort()
+    this.#action = stepped.action
+    if (OUTDATING.has(event)) this.#task.drop()
     this.#wake()
-    if (health.status !== before.status) {
-      this.#onEvent({ type: 'health-changed', from: before.status, to: health.status, reason })
-    }
+    if (health.status === before.status) return
+    if (health.status !== 'dead' && health.status !== 'recovery') this.#healer.setHung(undefined)
+    const why = health === stepped.health ? reason : `${reason}, but it is held down: its health wavered`
+    this.#onEvent({ type: 'health-changed', from: before.status, to: health.status, reason: why })
+    if (isHeldDown) this.#onEvent({ type: 'held-down', until: wallTime(damping.hold?.until ?? now, this.#clock) })
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) await this.#turn(signal)
   }
 
   /** Does the one thing that is to be done now, or waits until there is one. */
   async #turn(signal: AbortSignal): Promise<void> {
     if (this.#desired === 'stopped') return await this.#waitUntil(Number.POSITIVE_INFINITY, signal)
+    if (this.#action !== undefined) return await this.#perform(signal)
 
-    const action = this.#action
-    this.#action = undefined
-    if (action !== undefined) return await this.#perform(action, signal)
-
+    const healing = this.#planHealing()
+    // After planning: what the plan calls now must not lie in the future here.
     const now = this.#now()
-    const dueAt = upcoming(this.#health, this.#policy)?.at ?? Number.POSITIVE_INFINITY
-    if (dueAt <= now) return this.#feed('due', 'recovery begins')
-
-    const probeAt = isProbed(this.#health) ? this.#nextProbeAt : Number.POSITIVE_INFINITY
-    if (probeAt <= now) return await this.#probe(dueAt - now, signal)
-    await this.#waitUntil(Math.min(dueAt, probeAt), signal)
+    const healingAt = healing?.at ?? Number.POSITIVE_INFINITY
+    this.#healer.tellHeld(healing)
+    if (healingAt <= now) {
+      this.#feed('due', 'recovery begins')
+      // In the same breath, so that no other worker is permitted the same in between.
+      return await this.#perform(signal)
+    }
+    const probeAt = isProbed(this.#health) ? this.#pace.nextAt : Number.POSITIVE_INFINITY
+    if (probeAt <= now) return await this.#probe(healingAt - now, signal)
+    await this.#waitUntil(Math.min(healingAt, probeAt), signal)
   }
 
-  async #perform(action: HealthAction, signal: AbortSignal): Promise<void> {
-    switch (action.type) {
+  async #perform(signal: AbortSignal): Promise<void> {
+    const action = this.#action
+    this.#action = undefined
+    switch (action?.type) {
       case 'probe':
         return this.probeNow()
       case 'recover':
         return await this.#recover(action.attempt, signal)
       case 'reboot':
-        return await this.#reboot(signal)
+        return await this.#healer.reboot(signal)
     }
   }
 
   /** `mostMs`: recovery goes on by then, whatever the probe does. */
   async #probe(mostMs: number, signal: AbortSignal): Promise<void> {
-    const { checkEveryMs, checkJitter, probeTimeoutMs, maxSkippedProbes } = this.#policy
     const startedAt = this.#now()
-    this.#nextProbeAt = startedAt + checkEveryMs * (1 + checkJitter * (2 * this.#random.float() - 1))
+    if (isFaultless(this.#health) && this.#pace.putOff(startedAt)) return
+    this.#pace.begin(startedAt)
 
-    const isShownByTraffic = isFaultless(this.#health) && startedAt - this.#lastSuccessAt < checkEveryMs
-    this.#skipped = isShownByTraffic && this.#skipped < maxSkippedProbes ? this.#skipped + 1 : 0
-    if (this.#skipped > 0) return
-
-    const probe = await this.#within(Math.min(probeTimeoutMs, mostMs), signal, (s) => this.#worker.probe(s))
+    const limitMs = Math.min(this.#policy.probeTimeoutMs, mostMs)
+    const probe = await this.#task.run(limitMs, (limit) => this.#worker.probe(limit), signal)
     if (probe === undefined) return
-    const result: ProbeResult = 'error' in probe ? { verdict: 'failed', reason: probe.error } : probe.value
+    const found: ProbeResult = 'error' in probe ? { verdict: 'failed', reason: probe.error } : probe.value
+    const result = judge(found, isNews(this.#health, this.#now(), this.#policy), this.#ward)
     this.#onEvent({ type: 'probe-ended', ms: this.#now() - startedAt, ...result })
     if (result.verdict === 'passed') this.#feed('probe-passed', 'a probe passed')
-    if (result.verdict === 'failed') this.#feed('probe-failed', result.reason)
+    if (result.verdict !== 'failed') return
+    this.#feed('probe-failed', result.reason)
+    if (this.#health.status === 'healthy') this.#pace.hasten()
+  }
+
+  async #watchPulse(signal: AbortSignal): Promise<void> {
+    const { pulse } = this.#worker
+    if (pulse === undefined) return
+    const options = {
+      clock: this.#clock,
+      policy: this.#policy,
+      pulse: (s: AbortSignal) => pulse.call(this.#worker, s),
+      isExpected: () => this.#desired !== 'stopped' && isUp(this.#health),
+      onFailure: (reason: string, inARow: number) => this.#pulseFailed(reason, inARow),
+    }
+    await watchPulse(options, signal)
+  }
+
+  #pulseFailed(reason: string, inARow: number): void {
+    const why = `it does not answer: ${reason}`
+    this.#onEvent({ type: 'pulse-failed', reason, inARow })
+    this.#ward.tell({ type: 'pulse-failed' })
+    if (this.#ward.doMostHang) return
+    const isLost = inARow >= this.#policy.pulseFailsToLost
+    if (isLost) this.#healer.setHung(this.#now())
+    this.#feed(isLost ? 'lost' : 'pulse-failed', why)
   }
 
   async #recover(attempt: number, signal: AbortSignal): Promise<void> {
-    const startedAt = this.#now()
-    this.#onEvent({ type: 'recovery-started', attempt })
-    const tried = await this.#within(this.#policy.attemptTimeoutMs, signal, (s) => this.#worker.recover(attempt, s))
-    if (tried === undefined) return
-    const ms = this.#now() - startedAt
-    const result: RecoveryResult =
-      'error' in tried ? { ok: false, steps: [{ name: 'recover', ok: false, ms, error: tried.error }] } : tried.value
-    this.#onEvent({ type: 'recovery-ended', attempt, ms, result })
-    this.#feed(
-      result.ok ? 'recovery-passed' : 'recovery-failed',
-      `recovery attempt ${attempt} ${result.ok ? 'passed' : 'failed'}`,
-    )
+    const result = await this.#healer.recover(attempt, signal)
+    if (result?.ok) this.#feed('recovery-passed', `recovery attempt ${attempt} passed`)
+    if (result?.ok === false) this.#feed('recovery-failed', `recovery attempt ${attempt} failed`)
   }
 
-  async #reboot(signal: AbortSignal): Promise<void> {
-    const ordered = await this.#within(this.#policy.rebootWaitMs, signal, async (s) => this.#worker.reboot?.(s))
-    if (ordered === undefined) return
-    this.#onEvent('error' in ordered ? { type: 'reboot-failed', reason: ordered.error } : { type: 'reboot-ordered' })
-  }
-
-  /** Runs `work` for so long at most. Undefined when an event or the end of the watch has made it pointless. */
-  async #within<T>(
-    limitMs: number,
-    end: AbortSignal,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<{ value: T } | { error: string } | undefined> {
-    const task = new AbortController()
-    this.#task = task
-    using _ = onAbort(end, (reason) => task.abort(reason))
-    using limit = deadline(this.#clock, limitMs, task.signal, () => new Error(`no answer within ${limitMs} ms`))
-    try {
-      const value = await abortable(work(limit.signal), limit.signal)
-      return task.signal.aborted ? undefined : { value }
-    } catch (error) {
-      if (task.signal.aborted) return undefined
-      return { error: error instanceof Error ? error.message : String(error) }
-    }
+  #planHealing(): Healing | undefined {
+    return this.#desired === 'stopped' ? undefined : this.#healer.plan(this.#health)
   }
 
   async #waitUntil(at: number, end: AbortSignal): Promise<void> {
@@ -238,8 +298,4 @@ export class Monitor {
   #now(): number {
     return this.#clock.monotonic()
   }
-}
-
-function isFaultless(health: Health): boolean {
-  return health.status === 'healthy' && health.fails === 0
 }

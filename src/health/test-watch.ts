@@ -3,12 +3,15 @@ import { FakeClock } from '../lib/fake-clock.ts'
 import { seededRandom } from '../lib/random.ts'
 import { Monitor, type MonitorOptions } from './monitor.ts'
 import type { MonitorEvent, Monitored, ProbeResult } from './monitored.ts'
-import { DEFAULT_POLICY } from './policy.ts'
+import { DEFAULT_POLICY, type HealthPolicy } from './policy.ts'
 import type { RecoveryResult } from './recovery.ts'
 
 export const PASSED: ProbeResult = { verdict: 'passed' }
 export const FAILED: ProbeResult = { verdict: 'failed', reason: 'no circuit' }
 export const RECOVERED: RecoveryResult = { ok: true, steps: [] }
+
+/** The original's: nothing is confirmed faster than at the regular interval. */
+export const ORIGINAL_PACE: HealthPolicy = { ...DEFAULT_POLICY, checkJitter: 0, recheckEveryMs: null }
 
 /**
  * A monitor that watches over a worker which passes everything but for what `first` says, and until told otherwise.
@@ -23,7 +26,7 @@ export function watch(options: Partial<MonitorOptions> & { clock?: FakeClock } =
   const monitor = new Monitor(worker, {
     clock,
     random: seededRandom(1),
-    policy: { ...DEFAULT_POLICY, checkJitter: 0 },
+    policy: ORIGINAL_PACE,
     ...options,
     onEvent(event) {
       events.push(event)
@@ -61,10 +64,24 @@ function inWords(event: MonitorEvent): string {
       return `recovery ${event.attempt} started`
     case 'recovery-ended':
       return `recovery ${event.attempt} ${event.result.ok ? 'passed' : `failed at ${event.result.steps.at(-1)?.name}`}`
+    case 'recovery-step-ended':
+      return `${event.step.name} ${event.step.skipped ? 'skipped' : event.step.ok ? 'passed' : 'failed'}`
     case 'reboot-ordered':
       return 'reboot ordered'
     case 'reboot-failed':
       return 'reboot failed'
+    case 'pulse-failed':
+      return `pulse failed ${event.inARow}`
+    case 'stall-reported':
+      return 'stall reported'
+    case 'healing-held':
+      return `${event.action} held: ${event.reason}`
+    case 'quarantined':
+      return `quarantined: ${event.reason}`
+    case 'quarantine-ended':
+      return 'quarantine ended'
+    case 'held-down':
+      return 'held down'
   }
 }
 

@@ -161,6 +161,36 @@ describe('choose()', () => {
     )
   })
 
+  it('chooses a healthy worker in doubt after those without, but before a suspect one, in every mode but sticky', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...MODES), someHealth(), fc.nat(6), (mode, members, after) => {
+        const chosen = choose(members, mode, { ...turn, after })
+        const isTrusted = ({ health, isDoubted }: Candidate) => health === 'healthy' && !isDoubted
+        if (mode !== 'sticky' && members.some(isTrusted)) assert.ok(chosen && isTrusted(chosen))
+      }),
+    )
+    const mixed = [candidate(1, { isDoubted: true }), candidate(2)] as const
+    for (const key of ['a', 'b', 'c', 'd', 'e']) {
+      assert.equal(choose(mixed, 'sticky', { ...turn, key }), stickyFor(mixed, key))
+    }
+  })
+
+  it('gives a worker that has just come back its part of the turns, and all of them when it is alone', () => {
+    for (const mode of ['round_robin', 'random', 'least_connections', 'failover'] as const) {
+      const members = [candidate(1, { share: 0.2 }), candidate(2)] as const
+      const draw = seededRandom(5)
+      let [after, count] = [0, 0]
+      for (let i = 0; i < 2_000; i++) {
+        after = choose(members, mode, { key: '', after, random: draw })?.name.n ?? 0
+        if (after === 1) count++
+      }
+      // Of the turns that it takes it gets all as a primary, half at random, and those that are not right after its last.
+      const expected = { round_robin: 333, random: 200, least_connections: 333, failover: 400 }[mode]
+      assert.ok(Math.abs(count - expected) < 60, `${mode}: ${count} of 2000`)
+      assert.equal(choose([members[0]], mode, turn), members[0])
+    }
+  })
+
   it('keeps a sticky key on its worker when that becomes suspect, and moves it when it is dead', () => {
     for (let i = 0; i < 50; i++) {
       const key = `session-${i}`
@@ -174,8 +204,9 @@ describe('choose()', () => {
   })
 })
 
-function candidate(n: number, more: { id?: string; leases?: number; health?: HealthState } = {}): Candidate {
-  return { name: { id: more.id ?? `tor0${n}`, n }, health: more.health ?? 'healthy', leases: more.leases ?? 0 }
+function candidate(n: number, more: Partial<Omit<Candidate, 'name'>> & { id?: string } = {}): Candidate {
+  const { id = `tor0${n}`, ...rest } = more
+  return { name: { id, n }, health: 'healthy', isDoubted: false, share: 1, leases: 0, ...rest }
 }
 
 function several(first: number, ...others: number[]): Candidates<Candidate> {
@@ -183,10 +214,13 @@ function several(first: number, ...others: number[]): Candidates<Candidate> {
 }
 
 function someHealth() {
+  const share = fc.constantFrom(0.1, 0.5, 1)
   const states = ['starting', 'healthy', 'suspect', 'dead', 'recovery'] as const
   return fc
-    .array(fc.constantFrom<HealthState>(...states), { maxLength: 6 })
-    .map((list) => list.map((health, index) => candidate(index + 1, { health })))
+    .array(fc.record({ health: fc.constantFrom<HealthState>(...states), isDoubted: fc.boolean(), share }), {
+      maxLength: 6,
+    })
+    .map((list) => list.map((state, index) => candidate(index + 1, state)))
 }
 
 function stickyFor(members: Candidates<Candidate>, key: string): Candidate {

@@ -5,6 +5,10 @@ import type { Random } from '../lib/random.ts'
 export interface Candidate {
   readonly name: WorkerName
   readonly health: HealthState
+  /** Whether something speaks against it that is not confirmed. */
+  readonly isDoubted: boolean
+  /** The part of its turns that it takes: less than 1 for a while after a failure. */
+  readonly share: number
   /** Leases running now. */
   readonly leases: number
 }

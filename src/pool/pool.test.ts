@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { CbtorError } from '../domain/errors.ts'
 import { MODES } from '../domain/exchange.ts'
 import type { DesiredState, HealthState } from '../domain/worker.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
 import { seededRandom } from '../lib/random.ts'
 import { type Lease, Pool, type PoolEvent } from './pool.ts'
-
-const ANY = { key: 'example.com' }
+import { ANY, pinned, poolOf, take, throwsCode } from './test-pool.ts'
 
 describe('Pool', { timeout: 10_000 }, () => {
   it('rotates over the healthy workers unless told otherwise', () => {
@@ -86,6 +84,57 @@ describe('Pool', { timeout: 10_000 }, () => {
     throwsCode('no_worker', /tried already/, () => pool.acquire({ ...ANY, workerId: 'tor01' }, new Set(['tor01'])))
   })
 
+  it('lets the next worker take over from one at its limit, and says when all of them are', () => {
+    const pool = poolOf(3, { maxLeases: 2, health: ['healthy', 'healthy', 'dead'] })
+    const held = [pool.acquire({ ...ANY, mode: 'failover' }), pool.acquire({ ...ANY, mode: 'failover' })]
+    throwsCode('overloaded', /"tor01": it is at the limit/, () => pinned(pool, 'tor01'), 1_000)
+    held.push(pool.acquire({ ...ANY, mode: 'failover' }), pool.acquire({ ...ANY, mode: 'sticky' }))
+    assert.deepEqual(
+      held.map(({ member }) => member.name.id),
+      ['tor01', 'tor01', 'tor02', 'tor02'],
+    )
+    throwsCode('overloaded', /of 3 workers 2 are at the limit, 1 is dead/, () => pool.acquire(ANY), 1_000)
+    held[0]?.[Symbol.dispose]()
+    assert.equal(pool.acquire(ANY).member.name.id, 'tor01')
+  })
+
+  it('brings a worker back slowly after a failure, but not at the start of the service', async () => {
+    const clock = new FakeClock()
+    const pool = poolOf(2, { clock })
+    const turnsOf = (id: string) => Array.from({ length: 400 }, () => take(pool)).filter((taken) => taken === id).length
+    assert.equal(turnsOf('tor01'), 200)
+    pool.setHealth('tor01', 'dead')
+    assert.equal(turnsOf('tor01'), 0)
+    pool.setHealth('tor01', 'healthy')
+    const turns = [turnsOf('tor01')]
+    for (const ms of [30_000, 29_999, 1]) {
+      await clock.advance(ms)
+      turns.push(turnsOf('tor01'))
+    }
+    const [first = 0, half = 0, almost = 0, full = 0] = turns
+    assert.ok(first > 10 && first < 80, `${first} of 400 at a tenth`)
+    assert.ok(half > 100 && half < 180, `${half} of 400 at a half`)
+    assert.ok(almost > 190, `${almost} of 400 just before the end`)
+    assert.equal(full, 200)
+    pool.setHealth('tor01', 'dead')
+    pool.setHealth('tor01', 'healthy', { slowStart: false })
+    assert.equal(turnsOf('tor01'), 200)
+  })
+
+  it('asks a worker in doubt last, until it is told otherwise or the worker becomes healthy', () => {
+    const pool = poolOf(2)
+    pool.setDoubt('tor01', true)
+    assert.deepEqual([take(pool), take(pool)], ['tor02', 'tor02'])
+    assert.equal(pool.acquire(ANY, new Set(['tor02'])).member.name.id, 'tor01')
+    pool.setDoubt('tor01', false)
+    assert.ok([take(pool), take(pool)].includes('tor01'))
+    pool.setDoubt('tor01', true)
+    pool.setHealth('tor01', 'suspect')
+    assert.equal(pool.get('tor01').isDoubted, true)
+    pool.setHealth('tor01', 'healthy')
+    assert.equal(pool.get('tor01').isDoubted, false)
+  })
+
   it('refuses two workers of one name', () => {
     const options = { clock: new FakeClock(), random: seededRandom(1) }
     const [a, b] = [{ name: { id: 'tor01', n: 1 } }, { name: { id: 'tor01', n: 2 } }]
@@ -148,106 +197,5 @@ describe('Pool', { timeout: 10_000 }, () => {
   })
 })
 
-describe('draining', { timeout: 10_000 }, () => {
-  it('grants no new lease, lets the running ones finish, and tells when they have', async () => {
-    const pool = poolOf(2)
-    const [first, second] = [pinned(pool, 'tor01'), pinned(pool, 'tor01')]
-    pool.drain('tor01')
-    let isDrained = false
-    const drained = pool.drained('tor01', never()).then(() => {
-      isDrained = true
-    })
-    for (let i = 0; i < 10; i++) assert.equal(take(pool), 'tor02')
-    first[Symbol.dispose]()
-    await turnOfTheLoop()
-    assert.equal(isDrained, false)
-    second[Symbol.dispose]()
-    await drained
-    await pool.drained('tor01', never())
-    pool.enable('tor01')
-    assert.ok([take(pool), take(pool)].includes('tor01'))
-  })
-
-  it('refuses to take away the last worker that can take requests, unless forced', () => {
-    const pool = poolOf(3, { health: ['healthy', 'dead'], desired: { tor03: 'drained' } })
-    throwsCode('conflict', /"tor01": no other could take requests/, () => pool.drain('tor01'))
-    assert.equal(pool.get('tor01').desired, 'enabled')
-    pool.drain('tor02')
-    pool.drain('tor01', { force: true })
-    assert.equal(pool.get('tor01').desired, 'drained')
-    pool.drain('tor01')
-  })
-
-  it('refuses to drain the last enabled worker even while it is dead: healing it would give nothing', () => {
-    const pool = poolOf(2, { health: ['dead', 'healthy'], desired: { tor02: 'drained' } })
-    throwsCode('conflict', /no other/, () => pool.drain('tor01'))
-  })
-
-  it('does not weaken a stop to a drain', () => {
-    const pool = poolOf(2, { desired: { tor01: 'stopped' } })
-    throwsCode('conflict', /it is stopped/, () => pool.drain('tor01', { force: true }))
-  })
-
-  it('stops waiting when the worker is enabled again or the caller gives up', async () => {
-    const pool = poolOf(2)
-    using _ = pinned(pool, 'tor01')
-    await assert.rejects(pool.drained('tor01', never()), { code: 'conflict' })
-    pool.drain('tor01')
-
-    const enabled = assert.rejects(pool.drained('tor01', never()), { code: 'conflict' })
-    pool.enable('tor01')
-    await enabled
-
-    pool.drain('tor01')
-    const controller = new AbortController()
-    const aborted = assert.rejects(pool.drained('tor01', controller.signal), /enough/)
-    controller.abort(new Error('enough'))
-    await aborted
-  })
-})
-
 const WISHES = ['enabled', 'drained', 'stopped'] as const
 const STATES = ['starting', 'healthy', 'suspect', 'dead', 'recovery'] as const
-
-interface Setup {
-  clock?: FakeClock
-  /** By number; healthy where nothing is said. */
-  health?: HealthState[]
-  desired?: Record<string, DesiredState>
-}
-
-/** A pool of `count` workers tor01, tor02, … */
-function poolOf(count: number, { clock = new FakeClock(), health = [], desired = {} }: Setup = {}) {
-  const members = Array.from({ length: count }, (_, index) => ({ name: { id: `tor0${index + 1}`, n: index + 1 } }))
-  const pool = new Pool(members, { clock, random: seededRandom(1), desired: new Map(Object.entries(desired)) })
-  for (const { name } of members) pool.setHealth(name.id, health[name.n - 1] ?? 'healthy')
-  return pool
-}
-
-/** Takes a lease and gives it back: the worker's id. */
-function take(pool: ReturnType<typeof poolOf>, mode?: (typeof MODES)[number]): string {
-  using lease = pool.acquire(mode === undefined ? ANY : { ...ANY, mode })
-  return lease.member.name.id
-}
-
-function pinned(pool: ReturnType<typeof poolOf>, workerId: string) {
-  return pool.acquire({ ...ANY, workerId })
-}
-
-function throwsCode(code: string, message: RegExp, act: () => unknown, ...retryAfter: (number | undefined)[]): void {
-  assert.throws(act, (error: unknown) => {
-    assert.ok(error instanceof CbtorError)
-    assert.equal(error.code, code)
-    assert.match(error.message, message)
-    if (retryAfter.length > 0) assert.equal(error.retryAfterMs, retryAfter[0])
-    return true
-  })
-}
-
-function never(): AbortSignal {
-  return new AbortController().signal
-}
-
-function turnOfTheLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}

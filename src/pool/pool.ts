@@ -5,7 +5,8 @@ import { abortable } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { choose, takesTraffic } from './choose.ts'
-import { whyNone, whyNot } from './why-none.ts'
+import { shareOfTurns } from './slow-start.ts'
+import { FULL, whyNone, whyNot } from './why-none.ts'
 
 export interface PoolOptions {
   readonly clock: Clock
@@ -15,6 +16,8 @@ export interface PoolOptions {
   readonly desired?: ReadonlyMap<string, DesiredState>
   /** What a client is told to wait when no worker can take its request but one may soon. */
   readonly retryAfterMs?: number
+  /** How many leases one worker has at most at a time. */
+  readonly maxLeases?: number
 }
 
 /** A member as it is at one moment. */
@@ -23,6 +26,8 @@ export interface PoolEntry<W> {
   readonly name: WorkerName
   readonly desired: DesiredState
   readonly health: HealthState
+  /** Whether something speaks against it that is not confirmed, as `setDoubt` was told. */
+  readonly isDoubted: boolean
   readonly leases: number
   /** When its last lease was granted, in wall-clock milliseconds. */
   readonly lastUsedAt: number | undefined
@@ -43,9 +48,17 @@ export type PoolEvent =
     }
   | { readonly type: 'mode-changed'; readonly from: Mode; readonly to: Mode }
 
-type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & { readonly idle: Set<() => void> }
+type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & {
+  readonly idle: Set<() => void>
+  /** When it came back from a failure, by the monotonic clock; undefined when it has been back for long. */
+  backSince: number | undefined
+}
 
 const NONE_TRIED: ReadonlySet<string> = new Set()
+/** Tor serves more, but not well: the number of the design's facts A.3. */
+const MAX_LEASES = 64
+/** A lease is given back every moment: unlike a dead worker, a busy one is worth another look soon. */
+const BUSY_RETRY_AFTER_MS = 1_000
 
 /**
  * Who takes the next request. Holds for each worker the operator's wish, the observed health and the leases, and has no
@@ -56,6 +69,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
   readonly #clock: Clock
   readonly #random: Random
   readonly #retryAfterMs: number
+  readonly #maxLeases: number
   /** By mode, the number of the worker it chose last: each takes its own turns. */
   readonly #last = new Map<Mode, number>()
   readonly #listeners = new Set<(event: PoolEvent) => void>()
@@ -66,6 +80,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
     this.#clock = options.clock
     this.#random = options.random
     this.#retryAfterMs = options.retryAfterMs ?? 5_000
+    this.#maxLeases = options.maxLeases ?? MAX_LEASES
     this.#mode = options.mode ?? 'round_robin'
     this.#seats = [...members]
       .sort((a, b) => a.name.n - b.name.n)
@@ -74,9 +89,11 @@ export class Pool<W extends { readonly name: WorkerName }> {
         name: member.name,
         desired: options.desired?.get(member.name.id) ?? 'enabled',
         health: 'starting',
+        isDoubted: false,
         leases: 0,
         lastUsedAt: undefined,
         idle: new Set(),
+        backSince: undefined,
       }))
     for (const key of ['id', 'n'] as const) {
       const taken = this.#seats.map(({ name }) => name[key])
@@ -107,28 +124,51 @@ export class Pool<W extends { readonly name: WorkerName }> {
   }
 
   /**
-   * Grants a lease on a worker that is enabled, healthy or suspect, and not in `tried`. Throws `no_worker` with the reason
-   * and, when one may be back without the operator, `retryAfterMs`. For a selection that names its worker:
-   * `worker_not_found` when there is none, `conflict` when the operator drained or stopped it, else `no_worker`.
+   * Grants a lease on a worker that is enabled, healthy or suspect, not in `tried` and not at its limit. Throws
+   * `no_worker` with the reason and, when one may be back without the operator, `retryAfterMs`; `overloaded` when those
+   * that are back are at their limits. For a selection that names its worker: `worker_not_found` when there is none,
+   * `conflict` when the operator drained or stopped it, else as above.
    */
   acquire(selection: Selection, tried: ReadonlySet<string> = NONE_TRIED): Lease<W> {
     const { workerId, key, mode = this.#mode } = selection
     if (workerId !== undefined) return this.#grant(this.#pinned(workerId, tried))
 
-    const open = this.#seats.filter((seat) => whyNot(seat, tried) === undefined)
-    const chosen = choose(open, mode, { key, after: this.#last.get(mode) ?? 0, random: this.#random })
-    if (chosen === undefined)
-      throw this.#noWorker(`Cannot choose a worker: ${whyNone(this.#seats, tried)}`, this.#seats)
+    const open = this.#seats.filter((seat) => this.#whyNot(seat, tried) === undefined)
+    const candidates = open.map((seat) => ({ ...seat, share: this.#shareOf(seat), seat }))
+    const turn = { key, after: this.#last.get(mode) ?? 0, random: this.#random }
+    const chosen = choose(candidates, mode, turn)?.seat
+    if (chosen === undefined) {
+      const members = this.#seats.map((seat) => ({ ...seat, isFull: this.#isFull(seat) }))
+      throw this.#noWorker(`Cannot choose a worker: ${whyNone(members, tried)}`, this.#seats, tried)
+    }
     this.#last.set(mode, chosen.name.n)
     return this.#grant(chosen)
   }
 
-  /** Tells the pool what is observed. */
-  setHealth(id: string, health: HealthState): void {
+  /**
+   * Tells the pool what is observed. With `slowStart` a worker that becomes healthy gets its full share of requests only
+   * after a minute; so does, unless said otherwise, one that was dead or in recovery.
+   */
+  setHealth(id: string, health: HealthState, options: { readonly slowStart?: boolean } = {}): void {
     const seat = this.#seat(id)
     const from = seat.health
     seat.health = health
-    if (from !== health) this.#tell({ type: 'health-changed', worker: seat.name.id, from, to: health })
+    if (from === health) return
+    const { slowStart = from === 'dead' || from === 'recovery' } = options
+    if (health === 'healthy') {
+      seat.backSince = slowStart ? this.#clock.monotonic() : undefined
+      seat.isDoubted = false
+    }
+    this.#tell({ type: 'health-changed', worker: seat.name.id, from, to: health })
+  }
+
+  /**
+   * Says that something speaks against the worker which is not confirmed, such as a missed pulse or a request that
+   * hangs; or that nothing does any more. While it does, the worker is asked after the other healthy ones. A worker that
+   * becomes healthy is in no doubt.
+   */
+  setDoubt(id: string, isDoubted: boolean): void {
+    this.#seat(id).isDoubted = isDoubted
   }
 
   /** Sets what the operator wishes, unconditionally. Only `enabled` gets new leases; running ones go on in any case. */
@@ -187,11 +227,23 @@ export class Pool<W extends { readonly name: WorkerName }> {
 
   #pinned(ref: string, tried: ReadonlySet<string>): Seat<W> {
     const seat = this.#seat(ref)
-    const why = whyNot(seat, tried)
+    const why = this.#whyNot(seat, tried)
     if (why === undefined) return seat
     const message = `Cannot use worker "${seat.name.id}": it is ${why}`
     if (seat.desired !== 'enabled') throw new CbtorError('conflict', message)
-    throw this.#noWorker(message, [seat])
+    throw this.#noWorker(message, [seat], tried)
+  }
+
+  #whyNot(seat: Seat<W>, tried: ReadonlySet<string>): string | undefined {
+    return whyNot({ ...seat, isFull: this.#isFull(seat) }, tried)
+  }
+
+  #isFull({ leases }: Seat<W>): boolean {
+    return leases >= this.#maxLeases
+  }
+
+  #shareOf({ backSince }: Seat<W>): number {
+    return backSince === undefined ? 1 : shareOfTurns(this.#clock.monotonic() - backSince)
   }
 
   #grant(seat: Seat<W>): Lease<W> {
@@ -209,7 +261,9 @@ export class Pool<W extends { readonly name: WorkerName }> {
     }
   }
 
-  #noWorker(message: string, seats: readonly Seat<W>[]): CbtorError {
+  #noWorker(message: string, seats: readonly Seat<W>[], tried: ReadonlySet<string>): CbtorError {
+    if (seats.some((seat) => this.#whyNot(seat, tried) === FULL))
+      return new CbtorError('overloaded', message, { retryAfterMs: BUSY_RETRY_AFTER_MS })
     // Waiting helps when healing may bring a worker back, not when only the operator can.
     const mayReturn = seats.some(({ desired }) => desired === 'enabled')
     return new CbtorError('no_worker', message, mayReturn ? { retryAfterMs: this.#retryAfterMs } : {})
@@ -234,6 +288,6 @@ export class Pool<W extends { readonly name: WorkerName }> {
   }
 }
 
-function entry<W>({ idle: _, ...rest }: Seat<W>): PoolEntry<W> {
+function entry<W>({ idle: _idle, backSince: _backSince, ...rest }: Seat<W>): PoolEntry<W> {
   return rest
 }

@@ -5,7 +5,12 @@ interface Member {
   readonly name: WorkerName
   readonly desired: DesiredState
   readonly health: HealthState
+  /** Whether it has as many leases as it may. */
+  readonly isFull: boolean
 }
+
+/** Of a member that could take the request if it had less to do. */
+export const FULL = 'at the limit'
 
 /** Why no member can take a request, in words that end a sentence: "all 4 are dead", "of 4 workers 3 are dead, 1 is drained". */
 export function whyNone(members: readonly Member[], tried: ReadonlySet<string>): string {
@@ -23,8 +28,9 @@ export function whyNone(members: readonly Member[], tried: ReadonlySet<string>):
 }
 
 /** Why this member cannot take a request; undefined when it can. What the operator wished is named before what is observed. */
-export function whyNot({ name, desired, health }: Member, tried: ReadonlySet<string>): string | undefined {
+export function whyNot({ name, desired, health, isFull }: Member, tried: ReadonlySet<string>): string | undefined {
   if (desired !== 'enabled') return desired
   if (!takesTraffic(health)) return health === 'recovery' ? 'in recovery' : health
-  return tried.has(name.id) ? 'tried already' : undefined
+  if (tried.has(name.id)) return 'tried already'
+  return isFull ? FULL : undefined
 }

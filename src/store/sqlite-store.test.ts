@@ -31,6 +31,16 @@ it('names the file that cannot be opened', () => {
   assert.throws(() => new SqliteStore('/proc/nowhere/cbtor.db'), /Cannot open the store \/proc\/nowhere\/cbtor\.db: /)
 })
 
+it('is of one service at a time', () => {
+  using file = temporaryFile()
+  {
+    using _first = new SqliteStore(file.path)
+    assert.throws(() => new SqliteStore(file.path), /Cannot open the store .*cbtor\.db: another service uses it/)
+  }
+  using second = new SqliteStore(file.path)
+  assert.equal(second.mode(), undefined)
+})
+
 it('refuses a file of a newer version rather than harm it', () => {
   using file = temporaryFile()
   new DatabaseSync(file.path).exec('pragma user_version = 99')

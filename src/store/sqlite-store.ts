@@ -24,7 +24,9 @@ export class SqliteStore implements Store {
         chmodSync(path, 0o600)
       }
       this.#db = new DatabaseSync(path)
-      this.#db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 2000')
+      // Ours alone until it is closed or this process ends: two services on one store would fight over its workers.
+      this.#db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal')
+      this.#db.exec('begin exclusive; commit')
       const version = this.#db.prepare('pragma user_version').get()?.user_version
       if (typeof version === 'number' && version > SCHEMA_VERSION) {
         this.#db.close()
@@ -32,7 +34,9 @@ export class SqliteStore implements Store {
       }
       this.#db.exec(`${SCHEMA} pragma user_version = ${SCHEMA_VERSION}`)
     } catch (cause) {
-      throw new Error(`Cannot open the store ${path}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      const why = /database is locked/.test(reason) ? 'another service uses it' : reason
+      throw new Error(`Cannot open the store ${path}: ${why}`, { cause })
     }
   }
 

@@ -3,7 +3,15 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
 import { InsideProcess } from './inside-process.ts'
 import { inNetworkOf, whyNoNamespaces } from './namespace.ts'
-import { DOMAIN, type Isolation, LOOPBACK_SLOTS, type NetworkPlan, planNetwork, siteUrl } from './plan.ts'
+import {
+  clientAddress,
+  DOMAIN,
+  type Isolation,
+  LOOPBACK_SLOTS,
+  type NetworkPlan,
+  planNetwork,
+  siteUrl,
+} from './plan.ts'
 import type {
   DnsFault,
   LoggedQuery,
@@ -59,6 +67,7 @@ export class TorNetwork implements AsyncDisposable {
   /** What the isolation at hand cannot do, in words; empty in a namespace. */
   readonly lost: readonly string[]
   readonly urls: NetworkUrls
+  readonly #plan: NetworkPlan
   readonly #inside: InsideProcess
   readonly #facts: NetworkFacts
   readonly #processes: () => readonly ProcessStatus[]
@@ -73,6 +82,7 @@ export class TorNetwork implements AsyncDisposable {
     this.isolation = plan.isolation
     this.lost = lost
     this.urls = networkUrls(plan, facts)
+    this.#plan = plan
     this.#inside = inside
     this.#facts = facts
     this.#processes = processes
@@ -133,10 +143,12 @@ export class TorNetwork implements AsyncDisposable {
 
   /**
    * Lines for that client's torrc. SocksPort, DataDirectory, ControlSocket and ConfluxEnabled are the caller's, and so are
-   * ClientRejectInternalAddresses and ClientDNSRejectInternalAddresses: 1 in a namespace, as in production, else 0.
+   * ClientRejectInternalAddresses and ClientDNSRejectInternalAddresses: 1 in a namespace, as in production, else 0. With a
+   * number, 1 to 32, the client has a source address of its own, where there is a namespace: see `blackhole()`.
    */
-  clientTorrc(): string[] {
-    return [...this.#facts.clientTorrc]
+  clientTorrc({ client }: { readonly client?: number } = {}): string[] {
+    const address = client === undefined ? undefined : clientAddress(this.#plan, client)
+    return [...this.#facts.clientTorrc, ...(address === undefined ? [] : [`OutboundBindAddress ${address}`])]
   }
 
   /** Every daemon of the network, as it is now. */
@@ -170,6 +182,17 @@ export class TorNetwork implements AsyncDisposable {
    */
   async setExitRefuses(exit: string, ports: readonly number[]): Promise<void> {
     await this.#inside.call('refusePorts', { exit, ports })
+  }
+
+  /**
+   * From now on, everything that the client with this number (of `clientTorrc()`) sends and is sent gets lost without a word,
+   * or reaches its end again. Its connections stay, and go on after `false`. Rejects on loopback, where clients are not told apart.
+   */
+  async blackhole(client: number, isDark: boolean): Promise<void> {
+    const address = clientAddress(this.#plan, client)
+    if (address === undefined)
+      throw new Error('Cannot cut off a client: on loopback, clients have no addresses of their own')
+    await this.#inside.call('blackhole', { address, isDark })
   }
 
   /**
@@ -212,6 +235,7 @@ function lostOnLoopback(why: string): string[] {
     'All exits show the source address 127.0.0.1, so a site can tell neither one exit from another nor Tor from a direct connection',
     'Private addresses are allowed to clients and exits, as those of the network are private',
     'Sites listen on ports above 1024',
+    'No client can be cut off from the relays',
   ]
 }
 

@@ -3,6 +3,8 @@ import { describe, it } from 'node:test'
 import {
   allAddresses,
   bandwidthFile,
+  CLIENTS,
+  clientAddress,
   exitSourceAddresses,
   geoipFile,
   isRelay,
@@ -19,7 +21,7 @@ describe('planNetwork()', () => {
   it('gives every process and site an address of its own', () => {
     for (const plan of [inNamespace, onLoopback]) {
       const addresses = allAddresses(plan)
-      assert.equal(addresses.length, 16)
+      assert.equal(addresses.length, 16 + (plan === inNamespace ? CLIENTS : 0))
       assert.equal(new Set(addresses).size, addresses.length)
     }
   })
@@ -29,6 +31,12 @@ describe('planNetwork()', () => {
     assert.ok(allAddresses(onLoopback).every((address) => address.startsWith('127.82.52.')))
     const last = planNetwork({ isolation: 'loopback', latencyMs: 0, loopbackSlot: LOOPBACK_SLOTS - 1 })
     assert.ok(allAddresses(last).every((address) => address.startsWith('127.127.255.')))
+  })
+
+  it('gives clients in a namespace an address each, up to a number', () => {
+    assert.equal(clientAddress(inNamespace, 1), '203.0.113.101')
+    assert.equal(clientAddress(onLoopback, 1), undefined)
+    for (const n of [0, CLIENTS + 1, 1.5]) assert.throws(() => clientAddress(inNamespace, n), RangeError)
   })
 
   it('knows by which addresses a site can tell an exit', () => {

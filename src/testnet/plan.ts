@@ -72,6 +72,19 @@ const PROCESSES: readonly (readonly [name: string, role: Role, host: number, cou
 
 const SITE_HOSTS = { dns: 53, check: 110, www: 120, badcert: 130, refused: 140 } as const
 
+/** So many clients of a network in a namespace can have an address of their own. */
+export const CLIENTS = 32
+
+/**
+ * The address of client `n`, 1 to `CLIENTS`, by which it can be told from the others and cut off. Throws `RangeError` for
+ * another number. Undefined on loopback, where the kernel chooses.
+ */
+export function clientAddress(plan: NetworkPlan, n: number): string | undefined {
+  if (!Number.isInteger(n) || n < 1 || n > CLIENTS)
+    throw new RangeError(`Cannot give a client an address: ${n} is not a whole number from 1 to ${CLIENTS}`)
+  return plan.isolation === 'namespace' ? `203.0.113.${100 + n}` : undefined
+}
+
 export function planNetwork(shape: NetworkShape): NetworkPlan {
   const { isolation, latencyMs } = shape
   // RFC 5737's documentation ranges are nobody's, and Tor does not count them among the private ones.
@@ -103,9 +116,10 @@ export function advertisedOrPort(plan: NetworkPlan): number {
   return plan.latencyMs > 0 ? DELAYED_OR_PORT : OR_PORT
 }
 
-/** Every address that the network uses, each once. */
+/** Every address that the network uses, each once; those of its clients, too. */
 export function allAddresses(plan: NetworkPlan): string[] {
-  return [...plan.processes.map((process) => process.address), ...Object.values(plan.addresses)]
+  const clients = Array.from({ length: CLIENTS }, (_, index) => clientAddress(plan, index + 1) ?? [])
+  return [...plan.processes.map((process) => process.address), ...Object.values(plan.addresses), ...clients.flat()]
 }
 
 /**

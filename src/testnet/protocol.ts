@@ -67,6 +67,8 @@ export interface Commands {
   resume(process: { name: string }): void
   restart(process: { name: string }): void
   refusePorts(refusal: { exit: string; ports: readonly number[] }): void
+  /** `address` is a client's. */
+  blackhole(cut: { address: string; isDark: boolean }): void
   failDns(failure: { fault: DnsFault }): void
   requests(all: null): readonly LoggedRequest[]
   dnsQueries(all: null): readonly LoggedQuery[]

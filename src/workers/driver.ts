@@ -32,6 +32,74 @@ export type DriverEvent =
   | { readonly type: 'progressed'; readonly progress: number }
   /** Tor went away without having been asked to: a definitive fact, told at once and once for each loss. */
   | { readonly type: 'lost'; readonly reason: string }
+  /** Tor built `circuits` circuits for one stream within `ms` and would have gone on: the stream was closed. */
+  | { readonly type: 'storm-stopped'; readonly circuits: number; readonly ms: number }
+  /** Tor does not keep identities apart. `missing` are the fields (of Tor's ISO_FIELDS) that it should isolate by. */
+  | { readonly type: 'isolation-missing'; readonly missing: readonly string[] }
+
+/** What came of an order for new circuits. */
+export interface NewCircuits {
+  /** When Tor acted, in milliseconds since the epoch. */
+  readonly actedAt: number
+  /** The exits of the circuits that identities were using until then, each once. */
+  readonly exitsBefore: readonly Exit[]
+  /**
+   * The exits of the circuits that are built and have carried nothing yet, each once: a new stream takes one of them, or one
+   * that is not built yet, so this is a likelihood and may be empty. Which exit an identity has got, only its
+   * next connection's `exit()` tells; it may be the one from before.
+   */
+  readonly exitsAfter: readonly Exit[]
+}
+
+/** What a worker's Tor tells of itself when asked. Undefined is what it did not tell, or not in time. */
+export interface WorkerInspection {
+  readonly circuits: readonly InspectedCircuit[] | undefined
+  readonly guards: readonly InspectedGuard[] | undefined
+  /** Bytes since Tor's start, all that Tor needs for itself included. */
+  readonly traffic: { readonly readBytes: number; readonly writtenBytes: number } | undefined
+  readonly torVersion: string | undefined
+  /** Milliseconds since the epoch. A consensus that is past `validUntil` is of no use to Tor. */
+  readonly consensus:
+    | { readonly validAfter: number; readonly freshUntil: number; readonly validUntil: number }
+    | undefined
+  /** What Tor noticed last about its clock: positive when it is ahead. */
+  readonly clockSkew: { readonly seconds: number; readonly noticedAt: number } | undefined
+  /** Where Tor listens for SOCKS: `127.0.0.1:9050`, `unix:/path`. */
+  readonly socksListeners: readonly string[] | undefined
+}
+
+export interface InspectedCircuit {
+  readonly id: string
+  /** As Tor says it: `LAUNCHED`, `EXTENDED`, `BUILT`, ... */
+  readonly status: string
+  /** As Tor says it: `GENERAL`, `HS_CLIENT_REND`, ... */
+  readonly purpose: string | undefined
+  /** Guard first, exit last; as far as it is built. */
+  readonly path: readonly { readonly nickname: string | undefined; readonly fingerprint: string }[]
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number | undefined
+  /** Whether it belongs to an identity. */
+  readonly isTaken: boolean
+}
+
+export interface InspectedGuard {
+  readonly nickname: string | undefined
+  readonly fingerprint: string
+  /** As Tor says it: `up`, `down`, `never-connected`, `unusable`, `unlisted`. */
+  readonly status: string
+  /** Since when it is unusable or unlisted, in milliseconds since the epoch. */
+  readonly since: number | undefined
+}
+
+export const NOTHING_KNOWN: WorkerInspection = {
+  circuits: undefined,
+  guards: undefined,
+  traffic: undefined,
+  torVersion: undefined,
+  consensus: undefined,
+  clockSkew: undefined,
+  socksListeners: undefined,
+}
 
 /**
  * The code that manages one kind of worker. `test/contracts/driver-contract.ts` checks every sentence that is here.
@@ -52,16 +120,49 @@ export interface WorkerDriver extends AsyncDisposable {
 
   /**
    * Ends Tor, gracefully and then by force, and resolves once it is gone; the guards are kept for the next start.
-   * Connections through the worker end. Safe on a worker that is down. A start that is going on is aborted.
+   * Connections through the worker end. Safe on a worker that is down. A start that is going on is aborted. A signal that
+   * aborts ends the patience, not the stop: Tor is ended by force at once, as befits one that hangs.
    */
   stop(signal: AbortSignal): Promise<void>
 
   /**
    * Opens a stream to `target`. A name is sent to Tor as it is and resolved by the exit. Streams of two identities never
    * share a circuit. Rejects with the `CbtorError` of the fault (`worker_unreachable` when the worker is down, else a
-   * row of the Tor and target tables), or with the signal's reason when aborted, leaving no socket behind.
+   * row of the Tor and target tables), or with the signal's reason when aborted, leaving no socket behind. A stream for
+   * which Tor builds circuit after circuit is closed before it does harm: `no_usable_exit`, and an event. A worker that
+   * turns out not to keep identities apart tells so by an event and takes no stream from then on: `worker_unreachable`.
    */
   connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection>
+
+  /**
+   * Whether Tor answers: its control port a question, and its SOCKS port a greeting with user name and password. Makes
+   * no stream and leaves no socket behind, so it tells nothing of the network. Resolves when both have answered, else
+   * rejects with `worker_unreachable`, which says who did not; a Tor that hangs does so until `signal` aborts.
+   */
+  pulse(signal: AbortSignal): Promise<void>
+
+  /**
+   * Gives new streams other circuits than those that were used until now; connections that exist stay where they are.
+   * Resolves once Tor has acted, at `newCircuitsActAt()`: it does so at once, but not twice in 10 s. Rejects with
+   * `worker_unreachable` when Tor cannot be asked, or with the signal's reason; then Tor may act all the same.
+   */
+  newCircuits(signal: AbortSignal): Promise<NewCircuits>
+
+  /** When an order for new circuits that is given now would take effect, in milliseconds since the epoch. */
+  newCircuitsActAt(): number
+
+  /**
+   * Asks Tor for everything that it knows of itself. Resolves within 2 s and as soon as `signal` aborts, with what is
+   * known by then: a worker that is down or hangs has nothing to tell. Never rejects.
+   */
+  inspect(signal: AbortSignal): Promise<WorkerInspection>
+
+  /**
+   * Resolves once at least 2 circuits to exits are built that no identity uses, so that the next two identities need not
+   * wait. Has Tor build them where they are missing. Rejects with `tor_timeout` when that takes longer than 30 s, with
+   * `worker_unreachable` when Tor cannot be asked, and with the signal's reason when aborted.
+   */
+  warmUp(signal: AbortSignal): Promise<void>
 
   /** Calls `listener` with each event. Dispose to stop listening. */
   onEvent(listener: (event: DriverEvent) => void): Disposable

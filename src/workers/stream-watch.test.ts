@@ -81,6 +81,23 @@ describe('StreamWatch', () => {
     assert.deepEqual(await expected.failure(WAIT_MS), { reason: 'END', remoteReason: 'CONNECTREFUSED' })
   })
 
+  it('gives up all that one user wants of one target, and nothing else', async () => {
+    const { watch, tell } = watchWith(built(7, EXIT))
+    using first = watch.expect('alice', target)
+    using second = watch.expect('alice', target)
+    using other = watch.expect('bob', target)
+    tell(stream(1, 'NEW', 0, 'alice'), stream(2, 'NEW', 0, 'alice'), stream(3, 'NEW', 0, 'bob'))
+    watch.stop('2', new Error('a storm'))
+    assert.deepEqual(
+      [first, second, other].map(({ stopped }) => stopped.reason?.message),
+      ['a storm', 'a storm', undefined],
+    )
+    using again = watch.expect('alice', target)
+    tell(stream(1, 'FAILED', 7, 'alice'), stream(4, 'NEW', 0, 'alice'), stream(4, 'SUCCEEDED', 7, 'alice'))
+    assert.equal(again.stopped.aborted, false)
+    assert.equal((await again.exit(WAIT_MS))?.nickname, 'exit1')
+  })
+
   it('does not wait longer than it was told to', async () => {
     const { clock, watch } = watchWith()
     using expected = watch.expect('alice', target)

@@ -11,6 +11,8 @@ const ONION_PURPOSE = /^HS_/
 
 /** One stream that was asked for over SOCKS, waiting to be told what became of it. Dispose it when nobody asks any more. */
 export interface ExpectedStream extends Disposable {
+  /** Aborts, with the error to give to our caller, when the stream is not to be waited for any more. */
+  readonly stopped: AbortSignal
   /** The relay where its circuit leaves Tor; undefined for an onion service, or when Tor does not tell within `waitMs`. */
   exit(waitMs: number): Promise<Exit | undefined>
   /** Why it failed; undefined when Tor does not tell within `waitMs`. */
@@ -29,11 +31,20 @@ export class StreamWatch {
   /** The key of each stream that we asked for and that is still on its way. */
   readonly #keys = new Map<string, string>()
   readonly #waiting = new Map<string, Outcomes>()
+  readonly #onNew: (stream: Stream) => void
 
-  /** `addressOf` tells a relay's address from the consensus; it may be slow and may fail. */
-  constructor(clock: Clock, addressOf: (fingerprint: string) => Promise<string | undefined>) {
+  /**
+   * `addressOf` tells a relay's address from the consensus; it may be slow and may fail. `onNew` is told of each stream of
+   * ours when Tor has taken it.
+   */
+  constructor(
+    clock: Clock,
+    addressOf: (fingerprint: string) => Promise<string | undefined>,
+    onNew: (stream: Stream) => void = () => {},
+  ) {
     this.#clock = clock
     this.#addressOf = addressOf
+    this.#onNew = onNew
   }
 
   /** Call it before dialling. `user` is the SOCKS user name. */
@@ -44,17 +55,28 @@ export class StreamWatch {
     outcomes.users++
     let isOpen = true
     return {
+      stopped: outcomes.stopped.signal,
       exit: async (waitMs) => {
         const circuit = await outcomes.succeeded.take(waitMs)
-        return circuit && (await this.#exitOf(circuit, waitMs))
+        return circuit && (await this.exitOf(circuit, waitMs))
       },
       failure: (waitMs) => outcomes.failed.take(waitMs),
       [Symbol.dispose]: () => {
         if (!isOpen) return
         isOpen = false
-        if (--outcomes.users === 0) this.#waiting.delete(key)
+        if (--outcomes.users === 0 && this.#waiting.get(key) === outcomes) this.#waiting.delete(key)
       },
     }
+  }
+
+  /** Gives up a stream of ours, and all that are on their way for the same identity to the same target: they fare alike. */
+  stop(streamId: string, error: Error): void {
+    const key = this.#keys.get(streamId)
+    if (key === undefined) return
+    this.#waiting.get(key)?.stopped.abort(error)
+    // Whoever asks again does so anew, and what becomes of these is not for them.
+    this.#waiting.delete(key)
+    for (const [id, other] of this.#keys) if (other === key) this.#keys.delete(id)
   }
 
   handle(event: ControlEvent): void {
@@ -68,11 +90,22 @@ export class StreamWatch {
     else this.#circuits.set(circuit.id, circuit)
   }
 
+  /** Where a circuit leaves Tor, without its address when that is not known within `waitMs`. Never rejects. */
+  async exitOf({ path, purpose }: Circuit, waitMs: number): Promise<Exit | undefined> {
+    const last = path.at(-1)
+    if (last === undefined || ONION_PURPOSE.test(purpose ?? '')) return undefined
+    const { fingerprint, nickname = 'Unnamed' } = last
+    const address = await within(this.#clock, waitMs, this.#addressOf(fingerprint)).catch(() => undefined)
+    return { nickname, fingerprint, ...(address !== undefined && { address }) }
+  }
+
   #stream(stream: Stream): void {
     // The target of later events may be the address that the name stands for; NEW has what we asked for.
     if (stream.status === 'NEW' && stream.socksUsername !== undefined) {
       const key = keyOf(stream.socksUsername, stream.target.host, stream.target.port)
-      if (this.#waiting.has(key)) this.#keys.set(stream.id, key)
+      if (!this.#waiting.has(key)) return
+      this.#keys.set(stream.id, key)
+      this.#onNew(stream)
       return
     }
     const key = this.#keys.get(stream.id)
@@ -87,19 +120,12 @@ export class StreamWatch {
       outcomes?.failed.put({ reason: stream.reason, remoteReason: stream.remoteReason })
     }
   }
-
-  async #exitOf({ path, purpose }: Circuit, waitMs: number): Promise<Exit | undefined> {
-    const last = path.at(-1)
-    if (last === undefined || ONION_PURPOSE.test(purpose ?? '')) return undefined
-    const { fingerprint, nickname = 'Unnamed' } = last
-    const address = await within(this.#clock, waitMs, this.#addressOf(fingerprint)).catch(() => undefined)
-    return { nickname, fingerprint, ...(address !== undefined && { address }) }
-  }
 }
 
 /** What became of the streams of one user to one target. */
 class Outcomes {
   users = 0
+  readonly stopped = new AbortController()
   readonly succeeded: Mailbox<Circuit>
   readonly failed: Mailbox<StreamReason>
 

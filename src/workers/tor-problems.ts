@@ -1,5 +1,6 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { ProblemCode } from '../domain/problems.ts'
+import { ControlError } from '../tor/control/errors.ts'
 import { SocksProtocolError, SocksReplyError, SocksUnreachableError } from '../tor/socks/errors.ts'
 
 /** Why a stream ended, as its STREAM event says (control-spec 4.1.2). Open: Tor adds reasons. */
@@ -87,4 +88,12 @@ export function problemOfDial(error: unknown, worker: string, stream?: StreamRea
     )
   }
   return error
+}
+
+/** Foreign errors of the control connection become ours here. `attempt` goes on "Cannot ". */
+export function problemOfControl(error: unknown, attempt: string): unknown {
+  if (!(error instanceof ControlError)) return error
+  return new CbtorError('worker_unreachable', `Cannot ${attempt}: its Tor does not answer on the control port`, {
+    cause: error,
+  })
 }

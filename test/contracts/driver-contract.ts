@@ -2,28 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
-import { codeOf } from '../../src/domain/errors.ts'
-import type { Identity } from '../../src/domain/identity.ts'
-import type { Target } from '../../src/domain/worker.ts'
-import type { WorkerDriver } from '../../src/workers/driver.ts'
-
-/** A driver that is not started yet, and what the suite needs to know of the world around it. */
-export interface DriverSubject extends AsyncDisposable {
-  readonly driver: WorkerDriver
-  /** Answers `GET /ip HTTP/1.0` with a status line of HTTP/1.x and closes. */
-  readonly target: Target
-  readonly refused: Target
-  readonly unknown: Target
-  readonly onion: Target
-  readonly exitNicknames: readonly string[]
-  /** Ends the worker from outside, as a crash would. */
-  crash(): void
-  /** Whether anything of the worker still runs. */
-  isAlive(): boolean
-}
+import { driverCareContract } from './driver-care-contract.ts'
+import { type DriverSubject, hasCode, identity, never, started } from './driver-subject.ts'
 
 const LIMIT_MS = 90_000
-const never = new AbortController().signal
 
 /** The promise of `src/workers/driver.ts`, sentence by sentence. Every driver passes it. */
 export function driverContract(name: string, create: () => Promise<DriverSubject>): void {
@@ -150,6 +132,8 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
       assert.equal(losses.length, 1)
     })
 
+    driverCareContract(create)
+
     it('leaves nothing behind when disposed', async () => {
       const subject = await started(create)
       await subject.driver[Symbol.asyncDispose]()
@@ -157,26 +141,4 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
       await subject[Symbol.asyncDispose]()
     })
   })
-}
-
-async function started(create: () => Promise<DriverSubject>): Promise<DriverSubject> {
-  const subject = await create()
-  try {
-    await subject.driver.start(never)
-  } catch (error) {
-    await subject[Symbol.asyncDispose]()
-    throw error
-  }
-  return subject
-}
-
-function identity(name: string): Identity {
-  return { token: `contract-${name}`, isOneOff: false }
-}
-
-function hasCode(...codes: string[]): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(codes.includes(codeOf(error)), `${codeOf(error)} (${error}) is one of ${codes}`)
-    return true
-  }
 }

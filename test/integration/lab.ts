@@ -16,7 +16,7 @@ export async function createLab(): Promise<Lab> {
   const never = new AbortController().signal
   await using parts = new AsyncDisposableStack()
   const network = parts.use(await TorNetwork.create())
-  const config = { ...demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab')), log: 'error' as const }
+  const config = { ...demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab')), log: 'silent' as const }
   const service = parts.use(await createService(config, {}, never))
   await service.ready(AbortSignal.timeout(60_000))
   const owned = parts.move()

@@ -125,6 +125,21 @@ describe('TorNetwork in a namespace', { skip: noNamespace, timeout: 180_000 }, (
     assert.match(await client.get(`${network.urls.onion}/`), /private Tor network/)
   })
 
+  it('cuts one client off without a word, and not another, until it is told to stop', async () => {
+    await using alone = await Client.start(network, { name: 'alone', number: 1 })
+    await using other = await Client.start(network, { name: 'other', number: 2 })
+    assert.match(await alone.get(network.urls.www), /private Tor network/)
+    await network.blackhole(1, true)
+    await network.blackhole(1, true)
+    const waiting = alone.get(`${network.urls.www}/late`)
+    await assert.rejects(alone.get(network.urls.www, '--max-time', '1'), /timed out/)
+    assert.match(await other.get(network.urls.www), /private Tor network/)
+    await network.blackhole(1, false)
+    await waiting
+    assert.match(await alone.get(network.urls.www), /private Tor network/)
+    await assert.rejects(network.blackhole(0, true), RangeError)
+  })
+
   it('kills and restarts a process', async () => {
     const pid = () => network.processes().find(({ name }) => name === 'onion1')?.pid
     const first = pid()
@@ -174,6 +189,7 @@ describe('TorNetwork on loopback', { skip: noTor, timeout: 120_000 }, () => {
     try {
       assert.equal(network.isolation, 'loopback')
       assert.match(network.lost.join('\n'), /source address 127\.0\.0\.1/)
+      await assert.rejects(network.blackhole(1, true), /on loopback/)
       await using client = await Client.start(network)
       const answer = await client.get(`${network.urls.httpsCheck}/api/ip`, '--cacert', network.caFile)
       assert.deepEqual(JSON.parse(answer), { IsTor: true, IP: '127.0.0.1' })
@@ -202,12 +218,15 @@ class Client implements AsyncDisposable {
     this.#socksPath = socksPath
   }
 
-  static async start(network: TorNetwork, { name = 'client', onionAuth = false } = {}): Promise<Client> {
+  static async start(
+    network: TorNetwork,
+    { name = 'client', onionAuth = false, number = undefined as number | undefined } = {},
+  ): Promise<Client> {
     const directory = join(network.directory, name)
     await mkdir(join(directory, 'auth'), { recursive: true, mode: 0o700 })
     if (onionAuth) await writeFile(join(directory, 'auth', 'a.auth_private'), network.privateOnionAuth.fileLine)
     const torrc = [
-      ...network.clientTorrc(),
+      ...network.clientTorrc(number === undefined ? {} : { client: number }),
       `ClientRejectInternalAddresses ${Number(network.isolation === 'namespace')}`,
       `ClientDNSRejectInternalAddresses ${Number(network.isolation === 'namespace')}`,
       `DataDirectory ${join(directory, 'data')}`,

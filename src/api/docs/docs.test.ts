@@ -18,6 +18,17 @@ const METHODS_OF_THE_ORIGINAL = [
   'POST /api/v1/workers/enable',
 ]
 
+const LATER_METHODS = [
+  'POST /api/v1/tor/workers/{n}/newnym',
+  'GET /api/v1/sessions',
+  'GET /api/v1/sessions/{key}',
+  'POST /api/v1/sessions/{key}/rotate',
+  'DELETE /api/v1/sessions/{key}',
+  'GET /api/v1/events',
+  'GET /api/v1/events/stream',
+  'GET /metrics',
+]
+
 interface Described {
   readonly operationId: string
   readonly summary: string
@@ -41,22 +52,24 @@ it('/openapi.json', async (context) => {
   const document: OpenApiDocument & { openapi: string } = response.json()
   const operations = operationsOf(document)
 
-  await context.test('is OpenAPI 3.1 and lists every route of the original', () => {
+  await context.test('is OpenAPI 3.1 and lists every route', () => {
     assert.equal(document.openapi, '3.1.0')
     const listed = operations.map(([name]) => name)
-    for (const name of METHODS_OF_THE_ORIGINAL) assert.ok(listed.includes(name), name)
+    for (const name of [...METHODS_OF_THE_ORIGINAL, ...LATER_METHODS]) assert.ok(listed.includes(name), name)
   })
 
   await context.test('describes each operation, with examples and error answers', () => {
     for (const [name, operation] of operations) {
       assert.ok(operation.operationId && operation.summary && operation.description, name)
-      const answer = operation.responses['200']?.content?.['application/json']
-      assert.ok(answer?.schema && answer.example, name)
+      for (const status of ['200', ...('202' in operation.responses ? ['202'] : [])]) {
+        const [answer] = Object.values(operation.responses[status]?.content ?? {})
+        assert.ok(operation.responses[status]?.description && answer?.schema && answer.example, `${name} ${status}`)
+      }
       for (const parameter of operation.parameters ?? []) assert.ok(parameter.description && parameter.example, name)
       const request = operation.requestBody?.content['application/json']
       if (request) assert.ok(Object.keys(request.examples ?? {}).length > 0, name)
 
-      const errors = Object.entries(operation.responses).filter(([status]) => status !== '200')
+      const errors = Object.entries(operation.responses).filter(([status]) => Number(status) >= 400)
       assert.ok(errors.length >= 4, name)
       for (const [status, { description, content }] of errors) {
         assert.ok(description, name)
@@ -79,11 +92,24 @@ it('/openapi.json', async (context) => {
     },
   )
 
+  await context.test('says where a body may be left out', () => {
+    const required = operations.flatMap(([name, { requestBody }]) =>
+      requestBody ? [[name, requestBody.required]] : [],
+    )
+    assert.deepEqual(Object.fromEntries(required), {
+      'POST /api/v1/fetch': true,
+      'POST /api/v1/mode': true,
+      'POST /api/v1/workers/drain': true,
+      'POST /api/v1/workers/enable': true,
+      'POST /api/v1/tor/workers/{n}/newnym': false,
+    })
+  })
+
   await context.test('has examples of requests that are taken as they are', async () => {
     for (const [name, operation] of operations) {
       const [method, path = ''] = name.split(' ')
       for (const { value } of Object.values(operation.requestBody?.content['application/json']?.examples ?? {})) {
-        const request = { method: method as 'POST', url: path, payload: value as object }
+        const request = { method: method as 'POST', url: path.replace('{n}', '1'), payload: value as object }
         assert.equal((await test.app.inject(request)).statusCode, 200, name)
       }
     }

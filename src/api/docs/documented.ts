@@ -8,6 +8,8 @@ export interface RouteNotes {
   readonly requests?: Readonly<Record<string, unknown>>
   /** An example of the answer. */
   readonly answer: unknown
+  /** What a 202 means, with an example, where there is one. */
+  readonly accepted?: { readonly answered: string; readonly answer: unknown }
   /** Codes of this route besides those that every route has. */
   readonly problems: readonly ProblemCode[]
 }

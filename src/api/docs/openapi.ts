@@ -11,7 +11,7 @@ export interface OpenApiDocument {
 
 interface Operation {
   [NOTES]?: RouteNotes
-  requestBody?: { content: Record<string, MediaType> }
+  requestBody?: { required?: boolean; content: Record<string, MediaType> }
   responses: Record<string, Response>
 }
 
@@ -49,6 +49,7 @@ export function finishDocument(document: OpenApiDocument): OpenApiDocument {
 
 function describeOperation(operation: Operation, notes: RouteNotes): void {
   const request = operation.requestBody?.content['application/json']
+  if (operation.requestBody && isNullable(request?.schema)) operation.requestBody.required = false
   if (request) {
     request.examples = Object.fromEntries(
       Object.entries(notes.requests ?? {}).map(([summary, value], index) => [
@@ -57,12 +58,19 @@ function describeOperation(operation: Operation, notes: RouteNotes): void {
       ]),
     )
   }
-  const answer = operation.responses['200']
-  if (answer) answer.description = notes.answered
-  const media = answer?.content?.['application/json']
-  if (media) media.example = notes.answer
+  describeAnswer(operation.responses['200'], notes)
+  describeAnswer(operation.responses['202'], notes.accepted)
   const codes = [...OF_EVERY_ROUTE, ...(request ? OF_ROUTES_WITH_BODY : []), ...notes.problems]
   Object.assign(operation.responses, problemResponses(codes))
+}
+
+function describeAnswer(
+  response: Response | undefined,
+  notes: Pick<RouteNotes, 'answered' | 'answer'> | undefined,
+): void {
+  if (response === undefined || notes === undefined) return
+  response.description = notes.answered
+  for (const media of Object.values(response.content ?? {})) media.example = notes.answer
 }
 
 /** One response per status, with an example for each code that has it. */
@@ -89,6 +97,12 @@ function problemResponses(codes: readonly ProblemCode[]): Record<string, Respons
 
 function exampleOf(code: ProblemCode) {
   return problemBody(new CbtorError(code, `${PROBLEMS[code].title}.`), 'b0cFqPzq8hYk3n2v')
+}
+
+/** To the validator, no body at all is null. */
+function isNullable(schema: unknown): boolean {
+  const { anyOf = [] } = (schema ?? {}) as { readonly anyOf?: readonly { readonly type?: string }[] }
+  return anyOf.some(({ type }) => type === 'null')
 }
 
 /** The type provider emits each schema as it is sent and as it is received; most are one of the two. */

@@ -64,6 +64,8 @@ export async function docsRoutes(app: ApiApp): Promise<void> {
       tags: [
         { name: 'Core', description: 'Fetching, and the pool.' },
         { name: 'Workers', description: 'Single workers and their Tor.' },
+        { name: 'Sessions', description: 'Sticky keys that are in use.' },
+        { name: 'Operation', description: 'What happens in the service, for people and monitoring.' },
       ],
     },
     transform: jsonSchemaTransform,

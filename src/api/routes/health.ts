@@ -13,12 +13,12 @@ export function healthRoutes(app: ApiApp, backend: Backend): void {
         operationId: 'getHealth',
         summary: 'Worker pool health status',
         description:
-          'The health of each worker and of the pool. The status of this answer is 200 whenever the service answers: read `status`.',
+          'The health of each worker and of the pool, and what is wrong at present. The status of this answer is 200 whenever the service answers: read `status`.',
         response: { 200: healthBody },
         ...documented({ answered: 'The health of the pool.', answer: HEALTH, problems: [] }),
       },
     },
-    async () => toHealthBody(backend.mode(), backend.workers()),
+    async () => toHealthBody(backend.mode(), backend.workers(), backend.problems()),
   )
 
   app.get(
@@ -52,6 +52,7 @@ const HEALTH: HealthBody = {
       consecutive_failures: 0,
       receives_traffic: true,
       leases: 3,
+      next_action: { type: 'probe', at: '2026-01-31T12:05:18.000Z', reason: null },
     },
     {
       id: 'tor02',
@@ -62,6 +63,16 @@ const HEALTH: HealthBody = {
       consecutive_failures: 6,
       receives_traffic: false,
       leases: 0,
+      next_action: { type: 'recover', at: '2026-01-31T12:05:14.000Z', reason: 'attempt 2 failed' },
+    },
+  ],
+  problems: [
+    {
+      code: 'worker_dead',
+      severity: 'warn',
+      text: 'tor02 is dead: its process exited',
+      since: '2026-01-31T12:05:10.000Z',
+      worker: 'tor02',
     },
   ],
 }

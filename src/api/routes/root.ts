@@ -9,5 +9,7 @@ export function rootRoutes(app: ApiApp): void {
     redoc: '/redoc',
     openapi: '/openapi.json',
     health: '/api/v1/health',
+    events: '/api/v1/events',
+    metrics: '/metrics',
   }))
 }

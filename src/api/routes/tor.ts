@@ -1,12 +1,18 @@
+import { CbtorError } from '../../domain/errors.ts'
+import { deadline } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { within } from '../../lib/within.ts'
 import type { ApiApp } from '../app.ts'
 import type { Backend } from '../backend.ts'
 import { clientSignal } from '../client-signal.ts'
 import { documented } from '../docs/documented.ts'
 import { findWorker } from '../find-worker.ts'
-import { InputError } from '../problems.ts'
+import { refuseBody } from '../refuse-body.ts'
+import { inspectedWorkerBody, toInspectedWorkerBody } from '../schemas/inspected-worker.ts'
 import { type StatusBody, statusBody, toStatusBody } from '../schemas/pool.ts'
 import { toWorkerBody, workerBody, workerParams, workersBody } from '../schemas/worker.ts'
-import { WORKER } from './worker-example.ts'
+import type { InspectionView } from '../views.ts'
+import { INSPECTED_WORKER, WORKER } from './worker-example.ts'
 
 /** Orders to a worker's Tor. Each answers once the order is carried out. */
 const ORDERS = {
@@ -26,7 +32,11 @@ const ORDERS = {
   },
 } as const
 
-export function torRoutes(app: ApiApp, backend: Backend): void {
+/** How long a status waits for Tor. */
+const INSPECT_MS = 1_000
+const NO_ANSWER = `Cannot ask Tor: it did not answer within ${INSPECT_MS} ms`
+
+export function torRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
   const carryOut = {
     start: backend.startTor.bind(backend),
     stop: backend.stopTor.bind(backend),
@@ -55,13 +65,18 @@ export function torRoutes(app: ApiApp, backend: Backend): void {
         tags: ['Workers'],
         operationId: 'getWorker',
         summary: 'Get specific worker status',
-        description: 'One worker, by number or id.',
+        description:
+          'One worker, by number or id, layer by layer: process, bootstrap, circuits, guards, traffic, clock and consensus. What only its Tor can tell is null, with the reason in `not_told`, when Tor does not answer within 1 s.',
         params: workerParams,
-        response: { 200: workerBody },
-        ...documented({ answered: 'The worker.', answer: WORKER, problems: ['worker_not_found'] }),
+        response: { 200: inspectedWorkerBody },
+        ...documented({ answered: 'The worker.', answer: INSPECTED_WORKER, problems: ['worker_not_found'] }),
       },
     },
-    async (request) => toWorkerBody(findWorker(backend.workers(), request.params.n)),
+    async (request, reply) => {
+      const { id } = findWorker(backend.workers(), request.params.n)
+      const inspection = await inspect(backend, id, clock, clientSignal(reply))
+      return toInspectedWorkerBody(findWorker(backend.workers(), id), inspection, clock.now())
+    },
   )
 
   for (const order of ['start', 'stop', 'restart'] as const) {
@@ -107,10 +122,20 @@ export function torRoutes(app: ApiApp, backend: Backend): void {
   )
 }
 
-/** An order has no fields; one that is sent all the same was meant for something. */
-function refuseBody(body: unknown): void {
-  const isEmpty = body === undefined || (typeof body === 'object' && body !== null && Object.keys(body).length === 0)
-  if (!isEmpty) throw new InputError([{ path: '', message: 'must be empty: this request has no fields' }])
+/** What the worker's Tor tells, or why it tells nothing: nobody waits long for a Tor that may hang. */
+async function inspect(
+  backend: Backend,
+  id: string,
+  clock: Clock,
+  client: AbortSignal,
+): Promise<InspectionView | string> {
+  // The order to hurry comes first, so that what is known by then can still be told.
+  using hurry = deadline(clock, INSPECT_MS * 0.9, client, () => new CbtorError('tor_timeout', NO_ANSWER))
+  try {
+    return (await within(clock, INSPECT_MS, backend.inspect(id, hurry.signal))) ?? NO_ANSWER
+  } catch (error) {
+    return error instanceof CbtorError ? error.message : 'Cannot ask Tor: an error of this service'
+  }
 }
 
 const STATUS: StatusBody = {

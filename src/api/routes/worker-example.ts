@@ -1,3 +1,4 @@
+import type { InspectedWorkerBody } from '../schemas/inspected-worker.ts'
 import type { WorkerBody } from '../schemas/worker.ts'
 
 /** For the documents. */
@@ -16,6 +17,30 @@ export const WORKER: WorkerBody = {
   leases: 3,
   problem: null,
   last_check: { at: '2026-01-31T12:04:10.000Z', ok: true, latency_ms: 640, error: null },
+  last_recovery: null,
+  next_action: { type: 'probe', at: '2026-01-31T12:04:20.000Z', reason: null },
   requests: 301,
   failures: 0,
+}
+
+export const INSPECTED_WORKER: InspectedWorkerBody = {
+  ...WORKER,
+  circuits: [
+    {
+      id: '17',
+      status: 'BUILT',
+      purpose: 'GENERAL',
+      path: [
+        { nickname: 'guard1', fingerprint: '00112233445566778899AABBCCDDEEFF00112233' },
+        { nickname: 'middle4', fingerprint: '112233445566778899AABBCCDDEEFF0011223344' },
+        { nickname: 'exit2', fingerprint: 'A1B2C3D4E5F60718293A4B5C6D7E8F9001122334' },
+      ],
+      age_s: 42,
+    },
+  ],
+  guards: [{ nickname: 'guard1', fingerprint: '00112233445566778899AABBCCDDEEFF00112233', status: 'up' }],
+  traffic: { read_bytes: 8_412_332, written_bytes: 1_204_118 },
+  clock_skew_s: null,
+  consensus: { valid_until: '2026-01-31T15:00:00.000Z', age_s: 252 },
+  not_told: null,
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { MODES } from '../../domain/exchange.ts'
 import { ISOLATIONS } from '../../domain/identity.ts'
+import type { Exit } from '../../domain/worker.ts'
 
 /*
  * Messages of faults complete a sentence that begins with the field's name, and say what would be right:
@@ -28,6 +29,27 @@ export function wholeNumber(min: number, max: number) {
     .meta({ type: 'integer' })
 }
 
+/** As `wholeNumber`, from a query or a header, where everything is text. (Examples of what is transformed get lost.) */
+export function wholeNumberText(min: number, max: number, example: string) {
+  const error = `must be a whole number from ${min} to ${max}`
+  return z
+    .string({ error })
+    .regex(/^\d{1,16}$/, { error })
+    .meta({ examples: [example] })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error })
+}
+
+/** Several of `values` with commas between them, from a query. */
+export function listOf<const T extends string>(values: readonly T[], example: string) {
+  const error = `must be one or more of ${values.join(', ')}, with commas between them`
+  return z
+    .string({ error })
+    .refine((text) => text.split(',').every((each) => values.some((value) => value === each)), { error })
+    .meta({ examples: [example] })
+    .transform((text) => text.split(',') as T[])
+}
+
 export function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
   return z.enum(values, { error: `must be one of ${values.join(', ')}` })
 }
@@ -39,6 +61,7 @@ export function flag() {
 export const mode = oneOf(MODES).describe('How the pool chooses a worker.')
 export const isolation = oneOf(ISOLATIONS)
 
+const STICKY_KEY = 'must be 1 to 64 printable ASCII characters without blanks'
 const WORKER_REF = 'must be the id of a worker, or its number from 1'
 export const workerRef = z
   .union(
@@ -49,6 +72,18 @@ export const workerRef = z
     { error: WORKER_REF },
   )
   .describe('A worker: its id (`tor01`) or its number (`1`).')
+
+export const stickyKey = z.string({ error: STICKY_KEY }).regex(/^[\x21-\x7e]{1,64}$/, { error: STICKY_KEY })
+
+export const exitBody = z.object({
+  nickname: z.string(),
+  fingerprint: z.string().describe('40 upper-case hexadecimal digits.'),
+  address: z.string().nullable().describe('The address of the relay in the consensus; it may send from another one.'),
+})
+
+export function toExitBody({ nickname, fingerprint, address }: Exit): z.output<typeof exitBody> {
+  return { nickname, fingerprint, address: address ?? null }
+}
 
 export const instant = z.iso.datetime().describe('UTC, ISO 8601.')
 export const count = z.int().min(0)

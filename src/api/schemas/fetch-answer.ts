@@ -1,18 +1,16 @@
 import { z } from 'zod'
 import type { FetchAnswer } from '../../domain/exchange.ts'
 import { encodeBody, type ResponseEncoding } from '../answer-body.ts'
-import { count, milliseconds, oneOf, roundMs } from './common.ts'
+import { count, exitBody, milliseconds, oneOf, roundMs, toExitBody } from './common.ts'
 
 export const attemptBody = z.object({
   worker: z.string(),
-  outcome: z.string().describe('`ok`, or the code of the problem.'),
+  outcome: z
+    .string()
+    .describe(
+      '`ok`, the code of the problem, or `hedge_lost`: another worker that was asked at the same time was faster.',
+    ),
   ms: milliseconds,
-})
-
-const exitBody = z.object({
-  nickname: z.string(),
-  fingerprint: z.string().describe('40 upper-case hexadecimal digits.'),
-  address: z.string().nullable().describe('The address of the relay in the consensus; it may send from another one.'),
 })
 
 const timingBody = z.object({
@@ -39,6 +37,10 @@ export const fetchAnswerBody = z
     route: oneOf(['socks', 'transparent']),
     exit: exitBody.nullable().describe('The exit relay, as Tor tells it. Null for an onion service, which has none.'),
     connection_reused: z.boolean().describe('Whether a connection of an earlier request of this identity was used.'),
+    session_moved: z
+      .boolean()
+      .describe('Whether the session of `sticky_key` came to another worker or exit, unasked, with this answer.'),
+    hedged: z.boolean().describe('Whether a second worker was asked, too, because the first took long.'),
     redirects: z.array(z.object({ status: z.int(), from: z.string(), to: z.string() })),
     attempts: z.array(attemptBody).describe('Each try on a worker, in order.'),
     timing: timingBody,
@@ -59,8 +61,10 @@ export function toFetchAnswerBody(answer: FetchAnswer, encoding: ResponseEncodin
     bytes: answer.body.length,
     worker: answer.worker,
     route: answer.route,
-    exit: exit ? { nickname: exit.nickname, fingerprint: exit.fingerprint, address: exit.address ?? null } : null,
+    exit: exit ? toExitBody(exit) : null,
     connection_reused: answer.connectionReused,
+    session_moved: answer.sessionMoved ?? false,
+    hedged: answer.hedged ?? false,
     redirects: [...answer.redirects],
     attempts: toAttemptBodies(answer.attempts),
     timing: {

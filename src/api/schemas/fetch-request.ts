@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import type { FetchRequest } from '../../domain/exchange.ts'
+import { type FetchRequest, ON_LOSS } from '../../domain/exchange.ts'
 import { MAX_TEXT_BYTES } from '../answer-body.ts'
-import { flag, isolation, mode, oneOf, requestObject, wholeNumber, workerRef } from './common.ts'
+import { flag, isolation, mode, oneOf, requestObject, stickyKey, wholeNumber, workerRef } from './common.ts'
 
 const MAX_URL_CHARACTERS = 8_192
+const MAX_SESSION_TTL_S = 7 * 24 * 60 * 60
 const WELL_FORMED = 'must not contain half of a surrogate pair: it has no encoding in UTF-8'
 
 const METHOD =
@@ -17,7 +18,6 @@ const method = z
 const HEADERS = 'must be an object of header names, each with a string or a list of strings'
 const headerValue = z.union([z.string(), z.array(z.string())], { error: 'must be a string or a list of strings' })
 
-const STICKY_KEY = 'must be 1 to 64 printable ASCII characters without blanks'
 const URL_TEXT = `must be the URL to fetch, a string of 1 to ${MAX_URL_CHARACTERS} characters`
 
 const fields = requestObject({
@@ -49,12 +49,26 @@ const fields = requestObject({
   allow_downgrade: flag().default(false).describe('Follow a redirect from https to http.'),
   allow_onion_to_clearnet: flag().default(false).describe('Follow a redirect from an onion service to the clearnet.'),
   mode: mode.optional().describe("How to choose a worker for this request, instead of by the pool's mode."),
-  sticky_key: z
-    .string({ error: STICKY_KEY })
-    .regex(/^[\x21-\x7e]{1,64}$/, { error: STICKY_KEY })
+  sticky_key: stickyKey
     .optional()
     .describe(
       'Names a session that keeps its worker, circuit, exit address and connections. Implies the mode `sticky`. Tor never sees the key.',
+    ),
+  on_loss: oneOf(ON_LOSS)
+    .optional()
+    .describe(
+      'What becomes of the session when its worker is lost: `migrate` (the default) takes another worker and says so by `session_moved`; `fail` answers `session_worker_lost`.',
+    )
+    .meta({ default: 'migrate' }),
+  session_ttl_s: wholeNumber(1, MAX_SESSION_TTL_S)
+    .optional()
+    .describe(
+      'How many seconds the session may go unused before it ends, instead of as many as the service is configured for.',
+    ),
+  hedge: flag()
+    .default(false)
+    .describe(
+      'Ask a second worker, too, when the first takes long; the first answer wins. For GET and HEAD without `sticky_key` or `worker`. Shows the URL to two exits.',
     ),
   isolation: isolation
     .optional()
@@ -84,6 +98,17 @@ function addContradictions(body: FetchBody, context: z.RefinementCtx): void {
   }
   if (body.sticky_key !== undefined && body.isolation !== undefined) {
     fault('isolation', 'must be left out when there is a sticky_key: the key alone says what is shared')
+  }
+  for (const field of ['on_loss', 'session_ttl_s'] as const) {
+    if (body[field] !== undefined && body.sticky_key === undefined) {
+      fault(field, 'must be left out when there is no sticky_key: it is about the session that the key names')
+    }
+  }
+  if (body.hedge === true && body.method !== 'GET' && body.method !== 'HEAD') {
+    fault('hedge', `must be false with ${body.method}: only GET and HEAD may be sent twice`)
+  }
+  if (body.hedge === true && (body.sticky_key !== undefined || body.worker !== undefined)) {
+    fault('hedge', 'must be false when there is a sticky_key or a worker: no other worker is asked then')
   }
   if (body.body !== undefined && (body.method === 'GET' || body.method === 'HEAD')) {
     fault('body', `must be left out with ${body.method}, or another method be named`)
@@ -118,6 +143,9 @@ export function toFetchRequest(body: FetchBody, workerId: string | undefined): F
     allowOnionToClearnet: body.allow_onion_to_clearnet,
     isolation: body.isolation ?? 'destination',
     ...(body.sticky_key !== undefined && { stickyKey: body.sticky_key }),
+    ...(body.on_loss !== undefined && { onLoss: body.on_loss }),
+    ...(body.session_ttl_s !== undefined && { sessionTtlMs: body.session_ttl_s * 1_000 }),
+    ...(body.hedge && { hedge: true }),
     ...(chosenMode !== undefined && { mode: chosenMode }),
     ...(workerId !== undefined && { workerId }),
   }

@@ -11,7 +11,7 @@ function worker(n: number, state: HealthState, desired: DesiredState = 'enabled'
 }
 
 describe('the status of the pool', () => {
-  const statusOf = (...workers: WorkerView[]) => toHealthBody('random', workers).status
+  const statusOf = (...workers: WorkerView[]) => toHealthBody('random', workers, []).status
 
   it('is healthy when every enabled worker is', () => {
     assert.equal(statusOf(worker(1, 'healthy'), worker(2, 'healthy')), 'healthy')

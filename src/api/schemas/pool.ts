@@ -1,9 +1,10 @@
 import { z } from 'zod'
+import { SEVERITIES, type ServiceProblem } from '../../domain/events.ts'
 import { MODES, type Mode } from '../../domain/exchange.ts'
 import { isoTime } from '../../lib/iso-time.ts'
 import type { ServiceView, WorkerView } from '../views.ts'
 import { count, instant, mode, oneOf, requestObject } from './common.ts'
-import { desiredState, healthState } from './worker.ts'
+import { desiredState, healthState, nextActionBody, toNextActionBody } from './worker.ts'
 
 const status = oneOf(['healthy', 'degraded', 'down']).describe(
   '`healthy`: every enabled worker is; `degraded`: not all are, but some worker receives traffic; `down`: none does.',
@@ -25,8 +26,20 @@ export const healthBody = z
         consecutive_failures: count,
         receives_traffic: z.boolean(),
         leases: count,
+        next_action: nextActionBody,
       }),
     ),
+    problems: z
+      .array(
+        z.object({
+          code: z.string().describe('Stable: match on it.'),
+          severity: oneOf(SEVERITIES),
+          text: z.string(),
+          since: instant,
+          worker: z.string().nullable().describe('Null when it is not of one worker.'),
+        }),
+      )
+      .describe('What is wrong at present, the oldest first.'),
   })
   .meta({ id: 'Health' })
 
@@ -65,7 +78,11 @@ export function toModeAnswerBody(current: Mode): ModeAnswerBody {
   return { mode: current, modes: [...MODES] }
 }
 
-export function toHealthBody(current: Mode, workers: readonly WorkerView[]): HealthBody {
+export function toHealthBody(
+  current: Mode,
+  workers: readonly WorkerView[],
+  problems: readonly ServiceProblem[],
+): HealthBody {
   return {
     status: statusOf(workers),
     mode: current,
@@ -80,6 +97,14 @@ export function toHealthBody(current: Mode, workers: readonly WorkerView[]): Hea
       consecutive_failures: worker.consecutiveFailures,
       receives_traffic: worker.receivesTraffic,
       leases: worker.leases,
+      next_action: toNextActionBody(worker.nextAction),
+    })),
+    problems: problems.map(({ code, severity, text, since, worker }) => ({
+      code,
+      severity,
+      text,
+      since: isoTime(since),
+      worker: worker ?? null,
     })),
   }
 }

@@ -1,10 +1,19 @@
 import { z } from 'zod'
 import { isoTime } from '../../lib/iso-time.ts'
-import type { WorkerView } from '../views.ts'
+import type { RecoveryView, WorkerView } from '../views.ts'
 import { count, flag, instant, milliseconds, oneOf, requestObject, roundMs, workerRef } from './common.ts'
 
 export const desiredState = oneOf(['enabled', 'drained', 'stopped'])
 export const healthState = oneOf(['starting', 'healthy', 'suspect', 'dead', 'recovery'])
+
+export const nextActionBody = z
+  .object({
+    type: z.string().describe('`probe`, `recover`, `reboot` or the like.'),
+    at: instant,
+    reason: z.string().nullable(),
+  })
+  .nullable()
+  .describe('What will be done by itself. Null when nothing will, or when it is being done just now.')
 
 export const workerBody = z
   .object({
@@ -28,6 +37,23 @@ export const workerBody = z
     last_check: z
       .object({ at: instant, ok: z.boolean(), latency_ms: milliseconds.nullable(), error: z.string().nullable() })
       .nullable(),
+    last_recovery: z
+      .object({
+        at: instant.describe('When it ended.'),
+        ok: z.boolean(),
+        steps: z.array(
+          z.object({
+            name: z.string(),
+            ok: z.boolean(),
+            skipped: z.boolean().describe('Whether there was nothing to do.'),
+            ms: milliseconds,
+            error: z.string().nullable(),
+          }),
+        ),
+      })
+      .nullable()
+      .describe('The latest attempt to bring it back, up to the first step that failed.'),
+    next_action: nextActionBody,
     requests: count.describe('Attempts since the service started.'),
     failures: count.describe("Attempts that failed by the worker's fault."),
   })
@@ -75,8 +101,28 @@ export function toWorkerBody(worker: WorkerView): WorkerBody {
           error: lastCheck.error ?? null,
         }
       : null,
+    last_recovery: worker.lastRecovery ? toRecoveryBody(worker.lastRecovery) : null,
+    next_action: toNextActionBody(worker.nextAction),
     requests: worker.requests,
     failures: worker.failures,
+  }
+}
+
+export function toNextActionBody(action: WorkerView['nextAction']): z.output<typeof nextActionBody> {
+  return action ? { type: action.type, at: isoTime(action.at), reason: action.reason ?? null } : null
+}
+
+function toRecoveryBody({ at, ok, steps }: RecoveryView): WorkerBody['last_recovery'] {
+  return {
+    at: isoTime(at),
+    ok,
+    steps: steps.map(({ name, ok: passed, skipped = false, ms, error = null }) => ({
+      name,
+      ok: passed,
+      skipped,
+      ms: roundMs(ms),
+      error,
+    })),
   }
 }
 

@@ -1,8 +1,9 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { createApiClient } from '../../api/client.ts'
 import { parseConfig, type ServiceConfig } from '../../config/read-config.ts'
+import { deadline } from '../../lib/abort.ts'
 import { type DemoPages, takeSamples } from '../demo-samples.ts'
 import type { CliParts, RunningService, RunningTestNetwork } from '../parts.ts'
 import { ProgressLine } from '../progress-line.ts'
@@ -19,6 +20,8 @@ interface DemoFlags {
 /** Where the private network's relays and sites are; reserved for documentation by RFC 5737. */
 const DOCUMENTATION_NETWORKS = ['203.0.113.0/24', '198.51.100.0/24']
 
+const READY_LIMIT_MS = 120_000
+
 const WORKERS = ['tor01', 'tor02', 'tor03', 'tor04']
 
 export function demoCommand(parts: CliParts): Command {
@@ -33,6 +36,7 @@ export function demoCommand(parts: CliParts): Command {
 }
 
 async function demo(flags: DemoFlags, parts: CliParts): Promise<void> {
+  parseConfig({ listen: flags.listen }, parts.env) // faults before the network is built, not after
   const startedAt = parts.clock.monotonic()
   const progress = new ProgressLine(parts.err)
   await using network = await parts.createTestNetwork(
@@ -44,12 +48,17 @@ async function demo(flags: DemoFlags, parts: CliParts): Promise<void> {
   )
   const state = resolve(flags.state ?? join(network.directory, 'demo'))
   const descriptor = join(state, 'demo.json')
-  mkdirSync(state, { recursive: true, mode: 0o700 })
-  rmSync(descriptor, { force: true })
 
   progress.show(0.8, 'workers: bootstrapping')
   await using service = await parts.createService(demoConfig(network, flags.listen, state), parts.signal)
-  await service.ready(parts.signal)
+  rmSync(descriptor, { force: true }) // of an earlier demo, now that the directory is ours
+  using limit = deadline(
+    parts.clock,
+    READY_LIMIT_MS,
+    parts.signal,
+    () => new Error('Cannot go on: workers do not come up'),
+  )
+  await service.ready(limit.signal)
   progress.end()
   for (const loss of network.lost) parts.err.write(`note: ${loss}\n`)
   const seconds = ((parts.clock.monotonic() - startedAt) / 1_000).toFixed(1)
@@ -61,9 +70,10 @@ async function demo(flags: DemoFlags, parts: CliParts): Promise<void> {
   parts.out.write(`${formatTable(['what', 'worker', 'route', 'exit', 'status', 'time'], rows)}\n\n`)
   writeFileSync(descriptor, `${JSON.stringify(describe(network, service), null, 2)}\n`)
   parts.out.write(invitation(network, service, descriptor))
-  if (flags.once) return
-  parts.out.write('\nCtrl-C ends it and cleans up.\n')
-  await untilAborted(parts.signal)
+  if (!flags.once) {
+    parts.out.write('\nCtrl-C ends it and cleans up.\n')
+    await untilAborted(parts.signal)
+  }
   rmSync(descriptor, { force: true })
 }
 
@@ -73,10 +83,9 @@ export function demoConfig(network: RunningTestNetwork, listen: string, state: s
       listen,
       state,
       log: 'warn',
-      workers: WORKERS.map((id) => ({ kind: 'local', id })),
+      workers: WORKERS.map((id, index) => ({ kind: 'local', id, torrc: network.clientTorrc({ client: index + 1 }) })),
       tor: {
         command: network.clientCommand(),
-        torrc: network.clientTorrc(),
         reject_internal_addresses: network.isolation === 'namespace',
       },
       targets: { allow: DOCUMENTATION_NETWORKS },

@@ -15,6 +15,7 @@ import type { DnsFault, LoggedQuery, LoggedRequest, NetworkFacts, ProcessStatus,
 import { clientTorrc, controlSocketPath, GEOIP_FILE } from '../torrc.ts'
 import { setUpAddresses } from './addresses.ts'
 import { base32 } from './base32.ts'
+import { Blackhole } from './blackhole.ts'
 import { BRING_UP_STEPS, bringUp, published, STARTED } from './bring-up.ts'
 import { refusedPorts } from './control.ts'
 import { Daemon } from './daemon.ts'
@@ -27,6 +28,7 @@ import { listenSites } from './sites/sites.ts'
 
 const RESTART_WITHIN_MS = 60_000
 const RELOAD_WITHIN_MS = 10_000
+const BLACKHOLE_WITHIN_MS = 10_000
 const POLL_MS = 50
 
 export interface BoxOptions {
@@ -51,6 +53,7 @@ export class Box implements AsyncDisposable {
   readonly #parts: Parts
   readonly #started: AsyncDisposable
   readonly #clock: Clock
+  readonly #blackhole = new Blackhole()
 
   private constructor(facts: NetworkFacts, parts: Parts, started: AsyncDisposable, clock: Clock) {
     this.facts = facts
@@ -139,6 +142,11 @@ export class Box implements AsyncDisposable {
     while (!sameNumbers(await refusedPorts(control, within.signal), ports)) {
       await this.#clock.sleep(POLL_MS, within.signal)
     }
+  }
+
+  async blackhole(address: string, isDark: boolean): Promise<void> {
+    using within = deadline(this.#clock, BLACKHOLE_WITHIN_MS, undefined, () => tooLate(BLACKHOLE_WITHIN_MS))
+    await this.#blackhole.set(address, isDark, within.signal)
   }
 
   failDns(fault: DnsFault): void {

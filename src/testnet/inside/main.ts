@@ -54,6 +54,7 @@ const handlers: Handlers = {
   resume: async ({ name }) => (await running()).resume(name),
   restart: async ({ name }) => (await running()).restart(name),
   refusePorts: async ({ exit, ports }) => (await running()).refusePorts(exit, ports),
+  blackhole: async ({ address, isDark }) => (await running()).blackhole(address, isDark),
   failDns: async ({ fault }) => (await running()).failDns(fault),
   requests: async () => (await running()).requests,
   dnsQueries: async () => (await running()).dnsQueries,

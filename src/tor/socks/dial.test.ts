@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
-import { dialThroughSocks, resolveThroughSocks, type SocksProxy } from './dial.ts'
+import { dialThroughSocks, greetSocks, resolveThroughSocks, type SocksProxy } from './dial.ts'
 import { SocksProtocolError, SocksReplyError, SocksUnreachableError } from './errors.ts'
 import { ScriptedProxy } from './scripted-proxy.ts'
 
@@ -174,6 +174,30 @@ describe('dialThroughSocks()', { timeout: 20_000 }, () => {
     await proxy.played
     assert.equal(socket.destroyed, false)
     socket.destroy()
+  })
+})
+
+describe('greetSocks()', { timeout: 20_000 }, () => {
+  it('is content with an answer to who we are, and hangs up without asking for anything', async () => {
+    await using proxy = await ScriptedProxy.listen('unix', [GREETING, '>05 02', AUTH, '>01 00'])
+    await greetSocks(proxy.address, auth, never())
+    await proxy.played
+    await proxy.abandoned
+  })
+
+  it('waits for an answer until it is told not to, and leaves no socket behind', async () => {
+    await using proxy = await ScriptedProxy.listen('unix', [GREETING])
+    const controller = new AbortController()
+    const greeting = greetSocks(proxy.address, auth, controller.signal)
+    await proxy.played
+    controller.abort(new Error('enough'))
+    await assert.rejects(greeting, /enough/)
+    await proxy.abandoned
+  })
+
+  it('fails where nobody listens', async () => {
+    const path = join(tmpdir(), 'nobody-listens-here')
+    await assert.rejects(greetSocks({ path }, auth, never()), SocksUnreachableError)
   })
 })
 

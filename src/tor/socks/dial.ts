@@ -35,6 +35,18 @@ export async function dialThroughSocks(dial: SocksDial, signal: AbortSignal): Pr
   return socket
 }
 
+/**
+ * Greets the proxy and authenticates, as a dial would, and asks for nothing: whoever is behind it answers, or this rejects as
+ * `dialThroughSocks` does. A proxy that hangs takes the connection all the same, so only an answer proves anything.
+ */
+export async function greetSocks(proxy: SocksProxy, auth: SocksAuth | undefined, signal: AbortSignal): Promise<void> {
+  const negotiation = negotiate(auth)
+  signal.throwIfAborted()
+  const socket = open(proxy)
+  await perform(negotiation, socket, signal)
+  socket.destroy()
+}
+
 export interface SocksResolve {
   readonly proxy: SocksProxy
   readonly auth?: SocksAuth
@@ -59,11 +71,16 @@ async function converse(
   const request = ask(command, earlyData)
   signal.throwIfAborted()
 
-  const socket = 'path' in proxy ? connect(proxy.path) : connect({ host: proxy.host, port: proxy.port, noDelay: true })
-  socket.on('error', () => {})
+  const socket = open(proxy)
   await perform(negotiation, socket, signal)
   const address = await perform(request, socket, signal)
   return { socket, address }
+}
+
+function open(proxy: SocksProxy): Socket {
+  const socket = 'path' in proxy ? connect(proxy.path) : connect({ host: proxy.host, port: proxy.port, noDelay: true })
+  socket.on('error', () => {})
+  return socket
 }
 
 /** Does what the handshake asks for, one step at a time. Destroys the socket when it fails. */

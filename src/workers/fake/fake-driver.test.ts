@@ -20,8 +20,13 @@ driverContract('fake', async () => {
     refused: { host: 'www.cbtor.test', port: 81 },
     unknown: { host: 'nowhere.cbtor.test', port: 80 },
     onion: { host: `${'a'.repeat(56)}.onion`, port: 80 },
+    exitless: { host: '2001:db8::1', port: 80 },
     exitNicknames: exits.map((exit) => exit.nickname),
     crash: () => driver.kill(),
+    freeze: () => driver.freeze(),
+    thaw: () => driver.thaw(),
+    blackhole: async (on) => driver.blackhole(on),
+    loseIsolation: async () => driver.loseIsolation(),
     isAlive: () => driver.observe().process === 'running',
     [Symbol.asyncDispose]: () => driver[Symbol.asyncDispose](),
   }

@@ -1,10 +1,22 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { createHash } from 'node:crypto'
+import { isIPv6, type Socket } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import { type Exit, isOnionHost, type Target } from '../../domain/worker.ts'
-import type { DriverEvent, WorkerConnection, WorkerDriver, WorkerObservation } from '../driver.ts'
+import { deadline } from '../../lib/abort.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
+import {
+  type DriverEvent,
+  type InspectedCircuit,
+  type NewCircuits,
+  NOTHING_KNOWN,
+  type WorkerConnection,
+  type WorkerDriver,
+  type WorkerInspection,
+  type WorkerObservation,
+} from '../driver.ts'
+import { FakeNetwork } from './fake-network.ts'
+import { Gate } from './gate.ts'
 
 /** What answers at the far end of a fake worker, by `host:port`. It gets the target's side of the connection. */
 export type FakeTargets = ReadonlyMap<string, (socket: Socket) => void>
@@ -13,8 +25,13 @@ export interface FakeDriverOptions {
   readonly id: string
   /** A host that is named here with another port refuses the connection; one that is not does not resolve. */
   readonly targets: FakeTargets
+  /** None of them has IPv6: a target with an address of that kind causes a storm. */
   readonly exits: readonly Exit[]
+  readonly clock?: Clock
 }
+
+const NEW_CIRCUITS_EVERY_MS = 10_000
+const INSPECTED_WITHIN_MS = 2_000
 
 /** A worker without Tor, for unit tests. Keeps the driver's promise: it passes the same contract suite as the real ones. */
 export class FakeDriver implements WorkerDriver {
@@ -22,21 +39,29 @@ export class FakeDriver implements WorkerDriver {
   readonly kind = 'fake'
   readonly #targets: FakeTargets
   readonly #exits: readonly Exit[]
-  readonly #sockets = new Set<Socket>()
+  readonly #clock: Clock
+  readonly #network = new FakeNetwork()
   readonly #listeners = new Set<(event: DriverEvent) => void>()
-  /** Both ends of every connection are here: an abstract unix socket, so nothing is left on disk. */
-  readonly #server: Server = createServer({ allowHalfOpen: true })
-  readonly #path = `\0cbtor-fake-${randomUUID()}`
-  /** Connections are made one at a time, so that each knows its other end. */
-  #connecting: Promise<unknown> = Promise.resolve()
+  /** Resolves when the worker answers again, and when relays can be reached again. */
+  readonly #thawed = new Gate()
+  readonly #reachable = new Gate()
+  /** The identities that have circuits. */
+  readonly #identities = new Set<string>()
   #state: WorkerObservation['process'] = 'stopped'
   #problem: string | undefined
   #failNextWith: CbtorError | undefined
+  #isIsolating = true
+  #refusal: CbtorError | undefined
+  #warmCircuits = 0
+  /** Counts the orders for new circuits. */
+  #epoch = 0
+  #newCircuitsAt = 0
 
   constructor(options: FakeDriverOptions) {
     this.id = options.id
     this.#targets = options.targets
     this.#exits = options.exits
+    this.#clock = options.clock ?? systemClock
   }
 
   observe(): WorkerObservation {
@@ -54,25 +79,30 @@ export class FakeDriver implements WorkerDriver {
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     if (this.#state === 'running') return
-    if (!this.#server.listening) await once(this.#server.listen(this.#path), 'listening')
     this.#state = 'running'
     this.#problem = undefined
+    this.#isIsolating = true
+    this.#refusal = undefined
+    this.#epoch++
+    this.#newCircuitsAt = 0
     this.#tell({ type: 'progressed', progress: 100 })
   }
 
-  async stop(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
+  async stop(): Promise<void> {
     this.#end('stopped')
   }
 
   async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
-    signal.throwIfAborted()
-    if (this.#state !== 'running') {
-      throw new CbtorError('worker_unreachable', `Cannot connect through worker ${this.id}: it is not running`)
-    }
+    await this.#answering('connect through', signal)
+    if (!this.#isIsolating) throw this.#refuse()
+    await this.#reachable.pass(signal)
     const failure = this.#failNextWith
     this.#failNextWith = undefined
     if (failure) throw failure
+    if (isIPv6(target.host)) {
+      this.#tell({ type: 'storm-stopped', circuits: 6, ms: 0 })
+      throw new CbtorError('no_usable_exit', 'Cannot connect to the target: no exit takes it')
+    }
     const answer = this.#targets.get(`${target.host}:${target.port}`)
     if (answer === undefined) {
       const isKnown = [...this.#targets.keys()].some((name) => name.startsWith(`${target.host}:`))
@@ -80,12 +110,53 @@ export class FakeDriver implements WorkerDriver {
         ? new CbtorError('connection_refused', 'Cannot connect to the target: it refused the connection')
         : new CbtorError('resolve_failed', 'Cannot connect to the target: its name does not resolve')
     }
-    const joined = this.#connecting.then(() => this.#join())
-    this.#connecting = joined
-    const [near, far] = await joined
+    const [socket, far] = await this.#network.connect()
     answer(far)
-    const exit = isOnionHost(target.host) ? undefined : this.#exitOf(identity)
-    return { socket: near, route: 'socks', exit: async () => exit }
+    const exit = isOnionHost(target.host) ? undefined : this.#exitOf(identity.token)
+    this.#identities.add(identity.token)
+    return { socket, route: 'socks', exit: async () => exit }
+  }
+
+  async pulse(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    try {
+      await this.#answering('feel the pulse of', signal)
+    } catch (cause) {
+      const silence = `Worker ${this.id} does not answer: its control port and its SOCKS port are silent`
+      throw new CbtorError('worker_unreachable', silence, { cause })
+    }
+  }
+
+  async newCircuits(signal: AbortSignal): Promise<NewCircuits> {
+    await this.#answering('get new circuits of', signal)
+    const exitsBefore = this.#exitsInUse()
+    await this.#clock.sleep(this.newCircuitsActAt() - this.#clock.now(), signal)
+    const actedAt = this.#clock.now()
+    this.#newCircuitsAt = actedAt
+    this.#epoch++
+    this.#identities.clear()
+    return { actedAt, exitsBefore, exitsAfter: this.#freeCircuits().flatMap((circuit) => this.#lastOf(circuit)) }
+  }
+
+  newCircuitsActAt(): number {
+    return Math.max(this.#clock.now(), this.#newCircuitsAt + NEW_CIRCUITS_EVERY_MS)
+  }
+
+  async inspect(signal: AbortSignal): Promise<WorkerInspection> {
+    using limit = deadline(this.#clock, INSPECTED_WITHIN_MS, signal, () => new Error('the fake worker hangs'))
+    try {
+      await this.#answering('inspect', limit.signal)
+    } catch {
+      return NOTHING_KNOWN
+    }
+    const taken = [...this.#identities].map((token, n) => this.#circuit(`${100 + n}`, this.#exitOf(token), true))
+    return { ...NOTHING_KNOWN, torVersion: '0.0.0.0', circuits: [...this.#freeCircuits(), ...taken] }
+  }
+
+  async warmUp(signal: AbortSignal): Promise<void> {
+    await this.#answering('warm up', signal)
+    await this.#reachable.pass(signal)
+    this.#warmCircuits = 2
   }
 
   onEvent(listener: (event: DriverEvent) => void): Disposable {
@@ -106,38 +177,100 @@ export class FakeDriver implements WorkerDriver {
     this.#tell({ type: 'lost', reason })
   }
 
+  /** Hangs, as a process under SIGSTOP does: answers nothing, carries nothing, and ends nothing. */
+  freeze(): void {
+    this.#thawed.close()
+    this.#holdUp()
+  }
+
+  thaw(): void {
+    this.#thawed.open()
+    this.#holdUp()
+  }
+
+  /** Loses every relay without a word, or finds them again. The worker itself goes on answering. */
+  blackhole(on: boolean): void {
+    if (on) this.#reachable.close()
+    else this.#reachable.open()
+    this.#holdUp()
+  }
+
+  /** From the next stream on, identities would share circuits: as with a SocksPort that somebody has changed. */
+  loseIsolation(): void {
+    this.#isIsolating = false
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end('stopped')
     this.#listeners.clear()
-    if (this.#server.listening) await once(this.#server.close(), 'close')
+    await this.#network[Symbol.asyncDispose]()
   }
 
   #end(state: 'stopped' | 'exited'): void {
     this.#state = state
-    for (const socket of this.#sockets) socket.destroy()
+    this.#identities.clear()
+    this.#warmCircuits = 0
+    this.#network.cut()
+    // A process that is gone does not hang; the next one is another.
+    this.thaw()
   }
 
-  async #join(): Promise<[near: Socket, far: Socket]> {
-    const near = connect({ path: this.#path, allowHalfOpen: true })
-    const [[far]] = (await Promise.all([once(this.#server, 'connection'), once(near, 'connect')])) as [
-      [Socket],
-      unknown,
-    ]
-    for (const socket of [near, far]) {
-      this.#sockets.add(socket)
-      socket.on('error', () => {})
-      socket.once('close', () => this.#sockets.delete(socket))
+  #holdUp(): void {
+    this.#network.holdUp(!(this.#thawed.isOpen && this.#reachable.isOpen))
+  }
+
+  /** Resolves when the worker is up and answers. */
+  async #answering(attempt: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    this.#requireRunning(attempt)
+    await this.#thawed.pass(signal)
+    this.#requireRunning(attempt)
+  }
+
+  #requireRunning(attempt: string): void {
+    if (this.#state === 'running') return
+    throw new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: it is not running`)
+  }
+
+  #refuse(): CbtorError {
+    if (this.#refusal === undefined) {
+      this.#refusal = new CbtorError(
+        'worker_unreachable',
+        `Cannot connect through worker ${this.id}: it does not isolate streams by SOCKS_USERNAME and SOCKS_PASSWORD`,
+      )
+      this.#tell({ type: 'isolation-missing', missing: ['SOCKS_USERNAME', 'SOCKS_PASSWORD'] })
     }
-    return [near, far]
+    return this.#refusal
   }
 
   #tell(event: DriverEvent): void {
     for (const listener of [...this.#listeners]) listener(event)
   }
 
-  /** One identity always leaves by one exit, as one circuit does. */
-  #exitOf(identity: Identity): Exit | undefined {
-    const hash = createHash('sha256').update(this.id).update(identity.token).digest()
+  #freeCircuits(): InspectedCircuit[] {
+    return Array.from({ length: this.#warmCircuits }, (_, n) =>
+      this.#circuit(`${1 + n}`, this.#exitOf(`free ${n}`), false),
+    )
+  }
+
+  #circuit(id: string, exit: Exit | undefined, isTaken: boolean): InspectedCircuit {
+    const relays = ['guard', 'middle'].map((nickname) => ({ nickname, fingerprint: 'F'.repeat(40) }))
+    const path = exit === undefined ? relays : [...relays, exit]
+    return { id, status: 'BUILT', purpose: 'GENERAL', path, createdAt: undefined, isTaken }
+  }
+
+  #lastOf({ path }: InspectedCircuit): Exit[] {
+    return this.#exits.filter(({ fingerprint }) => fingerprint === path.at(-1)?.fingerprint)
+  }
+
+  #exitsInUse(): Exit[] {
+    const inUse = [...this.#identities].map((token) => this.#exitOf(token))
+    return this.#exits.filter((exit) => inUse.includes(exit))
+  }
+
+  /** One identity always leaves by one exit, as one circuit does, until there are new circuits. */
+  #exitOf(token: string): Exit | undefined {
+    const hash = createHash('sha256').update(`${this.id} ${this.#epoch} `).update(token).digest()
     return this.#exits[hash.readUInt32BE() % this.#exits.length]
   }
 }

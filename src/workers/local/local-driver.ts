@@ -9,8 +9,17 @@ import { TorControl } from '../../tor/control/client.ts'
 import { TorProcessError } from '../../tor/process/errors.ts'
 import { TorProcess } from '../../tor/process/tor-process.ts'
 import { type TorDirectory, torDirectory } from '../../tor/tor-directory.ts'
+import { parseExtraLines } from '../../tor/torrc/extra-lines.ts'
 import { workerTorrc } from '../../tor/torrc/worker-torrc.ts'
-import type { DriverEvent, WorkerConnection, WorkerDriver, WorkerObservation } from '../driver.ts'
+import {
+  type DriverEvent,
+  type NewCircuits,
+  NOTHING_KNOWN,
+  type WorkerConnection,
+  type WorkerDriver,
+  type WorkerInspection,
+  type WorkerObservation,
+} from '../driver.ts'
 import { TorLink } from '../tor-link.ts'
 
 export interface LocalDriverOptions {
@@ -74,10 +83,27 @@ export class LocalDriver implements WorkerDriver {
 
   async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
     signal.throwIfAborted()
-    if (this.#link === undefined) {
-      throw new CbtorError('worker_unreachable', `Cannot connect through worker ${this.id}: its Tor is not up`)
-    }
-    return await this.#link.connect(target, identity, signal)
+    return await this.#linked('connect through').connect(target, identity, signal)
+  }
+
+  async pulse(signal: AbortSignal): Promise<void> {
+    await this.#linked('feel the pulse of').pulse(signal)
+  }
+
+  async newCircuits(signal: AbortSignal): Promise<NewCircuits> {
+    return await this.#linked('get new circuits of').newCircuits(signal)
+  }
+
+  newCircuitsActAt(): number {
+    return this.#link?.newCircuitsActAt() ?? this.#options.clock.now()
+  }
+
+  async inspect(signal: AbortSignal): Promise<WorkerInspection> {
+    return (await this.#link?.inspect(signal)) ?? NOTHING_KNOWN
+  }
+
+  async warmUp(signal: AbortSignal): Promise<void> {
+    await this.#linked('warm up').warmUp(signal)
   }
 
   onEvent(listener: (event: DriverEvent) => void): Disposable {
@@ -86,6 +112,11 @@ export class LocalDriver implements WorkerDriver {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop(new AbortController().signal)
+  }
+
+  #linked(attempt: string): TorLink {
+    if (this.#link !== undefined) return this.#link
+    throw new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: its Tor is not up`)
   }
 
   async #bringUp(signal: AbortSignal): Promise<void> {
@@ -110,8 +141,22 @@ export class LocalDriver implements WorkerDriver {
     this.#control = await TorControl.open(controlSocket, credentials, { logger }, signal)
     await this.#control.takeOwnership(signal)
     await this.#control.resetConf(['__OwningControllerProcess'], signal)
-    const link = { worker: this.id, socks: { path: socksSocket }, clock }
+    await this.#requireListeners(this.#control, signal)
+    const onEvent = (event: DriverEvent) => this.#listeners.notify(event)
+    const link = { worker: this.id, socks: { path: socksSocket }, clock, onEvent }
     this.#link = await TorLink.create(this.#control, link, signal)
+  }
+
+  /** Tor takes some of what it does not understand without a word; so what it has made of the torrc is asked. */
+  async #requireListeners(control: TorControl, signal: AbortSignal): Promise<void> {
+    const { parsed } = parseExtraLines(this.#options.torrc)
+    const added = parsed.filter(({ option, value }) => option.toLowerCase() === 'socksport' && value !== '0')
+    const listeners = await control.listeners('socks', signal)
+    if (listeners.includes(`unix:${this.#directory.socksSocket}`) && listeners.length === 1 + added.length) return
+    throw new CbtorError(
+      'worker_unreachable',
+      `Cannot start worker ${this.id}: of its ${1 + added.length} SOCKS ports Tor has opened ${listeners.length}, or others`,
+    )
   }
 
   async #takeDown(signal: AbortSignal): Promise<void> {

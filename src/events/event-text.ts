@@ -1,0 +1,74 @@
+import type { ServiceEvent } from '../domain/events.ts'
+import type { Exit } from '../domain/worker.ts'
+
+/** Texts quote what Tor and the system say; longer ones tell nobody more. */
+export const MAX_TEXT = 400
+
+/** The event as a sentence for people, without a full stop. */
+export function eventText(event: ServiceEvent): string {
+  switch (event.type) {
+    case 'service_started':
+      return `The service started, version ${event.version}`
+    case 'service_stopping':
+      return `The service is stopping: ${event.reason}`
+    case 'health_changed':
+      return `${event.worker} went from ${event.from} to ${event.to}: ${event.reason}`
+    case 'desired_changed':
+      return `${event.worker} is to be ${event.to} from now on; it was ${event.from}`
+    case 'mode_changed':
+      return `The mode is ${event.to} from now on; it was ${event.from}`
+    case 'recovery_started':
+      return `Recovery of ${event.worker} began, attempt ${event.attempt}`
+    case 'recovery_step_ended':
+      return `Recovery of ${event.worker}, attempt ${event.attempt}: step ${event.step} ${event.skipped ? 'was skipped' : outcome(event)}`
+    case 'recovery_ended':
+      return `Recovery of ${event.worker}, attempt ${event.attempt}, ${outcome(event)}`
+    case 'tor_restarted':
+      return `The Tor of ${event.worker} was restarted by ${event.by === 'operator' ? 'the operator' : 'recovery'}`
+    case 'reboot_ordered':
+      return `The host of ${event.worker} was told to reboot`
+    case 'reboot_refused':
+      return `The host of ${event.worker} was not rebooted: ${event.reason}`
+    case 'worker_quarantined':
+      return `${event.worker} is in quarantine: ${event.reason}`
+    case 'worker_released':
+      return `${event.worker} is out of quarantine: ${event.reason}`
+    case 'uplink_suspected':
+      return `The uplink is suspected, so no worker is restarted: ${event.reason}`
+    case 'uplink_cleared':
+      return `The uplink is no longer suspected: ${event.reason}`
+    case 'circuits_renewed':
+      return `${event.worker} has new circuits, ${exitsText(event)}`
+    case 'session_moved':
+      return `A session had to move: it is on ${event.worker} now`
+    case 'session_rotated':
+      return `A session${onWorker(event)} got a new identity`
+    case 'session_ended':
+      return `A session${onWorker(event)} was ended`
+    case 'storm_stopped':
+      return `A stream on ${event.worker} was closed: Tor launched ${event.circuits} circuits for it within a second`
+    case 'problem_opened':
+      return event.text
+    case 'problem_closed':
+      return `${event.code}${event.worker === undefined ? '' : ` of ${event.worker}`} is over after ${seconds(event.ms)}`
+  }
+}
+
+function onWorker({ worker }: { readonly worker?: string | undefined }): string {
+  return worker === undefined ? '' : ` on ${worker}`
+}
+
+function outcome({ ok, ms, error }: { readonly ok: boolean; readonly ms: number; readonly error?: string }): string {
+  return ok ? `passed after ${seconds(ms)}` : `failed after ${seconds(ms)}: ${error ?? 'no reason known'}`
+}
+
+function exitsText(event: Extract<ServiceEvent, { readonly type: 'circuits_renewed' }>): string {
+  const names = (exits: readonly Exit[]) => exits.map(({ nickname }) => nickname).join(', ') || 'none known'
+  const before = names(event.exitsBefore)
+  if (event.exitChanged === undefined) return `not known whether by other exits (before: ${before})`
+  return `by ${event.exitChanged ? 'other exits' : 'an exit from before'} (before: ${before}; after: ${names(event.exitsAfter)})`
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`
+}

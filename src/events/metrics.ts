@@ -1,0 +1,118 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { CbtorError, codeOf } from '../domain/errors.ts'
+import { type RecordedEvent, workerOf } from '../domain/events.ts'
+import type { Attempt, FetchAnswer } from '../domain/exchange.ts'
+import type { HealthState } from '../domain/worker.ts'
+
+/** A worker as it is at the moment of a scrape. */
+export interface WorkerGauges {
+  readonly worker: string
+  readonly health: HealthState
+  readonly receivesTraffic: boolean
+  readonly leases: number
+}
+
+const STATES: readonly HealthState[] = ['starting', 'healthy', 'suspect', 'dead', 'recovery']
+/** Through Tor: from a kept connection up to the longest `timeout_ms`. */
+const DURATION_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300]
+
+/** The service in numbers, as Prometheus reads them. Labels have few values: workers, codes, states; never a target or key. */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #requests = this.#counter('requests_total', 'Fetches by the worker that ended them.', ['worker', 'outcome'])
+  readonly #attempts = this.#counter('attempts_total', 'Tries of fetches on a worker.', ['worker', 'outcome'])
+  readonly #probes = this.#counter('probes_total', 'Probes of a worker.', ['worker', 'verdict'])
+  readonly #recoveries = this.#counter('recoveries_total', 'Attempts to bring a worker back.', ['worker', 'outcome'])
+  readonly #restarts = this.#counter('tor_restarts_total', 'Restarts of a running or dead Tor.', ['worker', 'by'])
+  readonly #events = this.#counter('events_total', 'Events, as GET /api/v1/events has them.', ['type', 'severity'])
+  readonly #problems = this.#gauge('problem_open', '1 for each problem that is open.', ['code', 'worker'])
+  readonly #durations = new Histogram({
+    name: 'cbtor_request_duration_seconds',
+    help: 'Fetches from start to end, all tries included.',
+    labelNames: ['outcome'],
+    buckets: DURATION_BUCKETS_S,
+    registers: [this.#registry],
+  })
+
+  /** `workers` is asked at each scrape. */
+  constructor(options: { workers(): readonly WorkerGauges[] }) {
+    this.#gauge('worker_leases', 'Requests that hold the worker.', ['worker'], (gauge) => {
+      for (const { worker, leases } of options.workers()) gauge.set({ worker }, leases)
+    })
+    this.#gauge('worker_receives_traffic', '1 if the pool hands the worker out.', ['worker'], (gauge) => {
+      for (const { worker, receivesTraffic } of options.workers()) gauge.set({ worker }, Number(receivesTraffic))
+    })
+    this.#gauge(
+      'worker_health',
+      '1 for the state that the worker is in, 0 for the others.',
+      ['worker', 'state'],
+      (gauge) => {
+        for (const { worker, health } of options.workers()) {
+          for (const state of STATES) gauge.set({ worker, state }, Number(state === health))
+        }
+      },
+    )
+  }
+
+  /** A fetch delivered the target's answer. */
+  requestAnswered({ worker, attempts, timing }: Pick<FetchAnswer, 'worker' | 'attempts' | 'timing'>): void {
+    this.#requestEnded(worker, 'ok', timing.totalMs, attempts)
+  }
+
+  /** A fetch failed with `error`, `ms` after its start. */
+  requestFailed(error: unknown, ms: number): void {
+    const attempts = error instanceof CbtorError ? error.attempts : []
+    this.#requestEnded(attempts.at(-1)?.worker, codeOf(error), ms, attempts)
+  }
+
+  probeEnded(worker: string, verdict: 'passed' | 'failed' | 'unclear'): void {
+    this.#probes.inc({ worker, verdict })
+  }
+
+  /** For `Events`. */
+  eventRecorded({ event, severity }: RecordedEvent): void {
+    this.#events.inc({ type: event.type, severity })
+    const worker = workerOf(event) ?? ''
+    if (event.type === 'recovery_ended') this.#recoveries.inc({ worker, outcome: event.ok ? 'ok' : 'failed' })
+    if (event.type === 'tor_restarted') this.#restarts.inc({ worker, by: event.by })
+    if (event.type === 'problem_opened') this.#problems.set({ code: event.code, worker }, 1)
+    if (event.type === 'problem_closed') this.#problems.remove({ code: event.code, worker })
+  }
+
+  /** Of `text()`, for the header Content-Type. */
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  /** All of them in Prometheus' text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
+  #requestEnded(worker = '', outcome: string, ms: number, attempts: readonly Attempt[]): void {
+    this.#requests.inc({ worker, outcome })
+    this.#durations.observe({ outcome: outcome === 'ok' ? 'ok' : 'failed' }, ms / 1_000)
+    for (const attempt of attempts) this.#attempts.inc({ worker: attempt.worker, outcome: attempt.outcome })
+  }
+
+  #counter<const L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
+    return new Counter({ name: `cbtor_${name}`, help, labelNames, registers: [this.#registry] })
+  }
+
+  #gauge<const L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    collect: (gauge: Gauge<L>) => void = () => {},
+  ): Gauge<L> {
+    return new Gauge({
+      name: `cbtor_${name}`,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      collect() {
+        collect(this)
+      },
+    })
+  }
+}

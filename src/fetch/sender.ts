@@ -1,0 +1,150 @@
+import type { FetchAnswer, FetchRequest, Timing } from '../domain/exchange.ts'
+import type { Identity } from '../domain/identity.ts'
+import { onAbort } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Connection } from './connection.ts'
+import type { Connections, Destination } from './connections.ts'
+import type { Exchange, ResponseHead } from './exchange.ts'
+import { connectFailure, exchangeFailure } from './failure.ts'
+import { endToEndHeaders, type HeaderList, withoutHeaders } from './headers.ts'
+import type { Latencies } from './latencies.ts'
+import { type Hop, isRedirect } from './redirect.ts'
+import { discardBody, type ResponseBody, readBody } from './response-body.ts'
+import { connectLimitMs, type FailedTry, isIdempotent } from './retry-policy.ts'
+import type { Trial } from './trial.ts'
+import type { Tries, Try } from './tries.ts'
+
+/** How long a whole answer may wait for Tor to tell its exit. */
+const EXIT_WAIT_MS = 250
+
+export interface SenderOptions {
+  readonly clock: Clock
+  readonly connections: Connections
+  readonly tries: Tries
+  /** How long answers take to their first byte, by whether they come from onion services. */
+  readonly latencies: { readonly onion: Latencies; readonly clearnet: Latencies }
+  readonly request: FetchRequest
+  readonly identity: Identity
+  /** By the monotonic clock. */
+  readonly startedAt: number
+  readonly endBy: number
+}
+
+export type Good =
+  | { readonly type: 'redirected'; readonly head: ResponseHead }
+  | { readonly type: 'answered'; readonly answer: Omit<FetchAnswer, 'redirects' | 'attempts'> }
+export type Result = Good | ({ readonly type: 'failed'; readonly wasAnswered: boolean } & FailedTry)
+
+/** Sends one hop of a fetch through one worker. */
+export class Sender {
+  readonly #options: SenderOptions
+  readonly #queueMs: number
+
+  /** Made as soon as there is a lease. */
+  constructor(options: SenderOptions) {
+    this.#options = options
+    this.#queueMs = options.clock.monotonic() - options.startedAt
+  }
+
+  /** Never rejects. Takes a connection that waits for this hop, if sending twice does no harm, else a fresh one. */
+  async send(hop: Hop, turn: Try, trial: Trial): Promise<Result> {
+    const { connections, identity } = this.#options
+    const to: Destination = { url: hop.to.url, target: hop.to.target, identity }
+    if (isIdempotent(hop.method)) {
+      const idle = connections.takeIdle(trial.workerId, to)
+      const result = idle && (await this.#exchange(hop, idle, trial))
+      if (result !== undefined && !wasStale(result, trial)) return result
+    }
+    try {
+      return await this.#exchange(hop, await this.#connect(hop, to, turn, trial), trial)
+    } catch (error) {
+      return { type: 'failed', error: connectFailure(error), wasSent: false, wasAnswered: false }
+    }
+  }
+
+  async #connect(hop: Hop, to: Destination, turn: Try, trial: Trial): Promise<Connection> {
+    const { clock, tries, connections, endBy } = this.#options
+    const limitMs = connectLimitMs(hop.to.isOnion, endBy - clock.monotonic())
+    using _ = clock.timer(limitMs, () => {
+      if (tries.reserve(trial.hasStream ? 'tls_failure' : 'tor_timeout')) trial.giveUpConnecting(limitMs)
+    })
+    trial.connecting()
+    return await connections.open(turn.lease, to, () => trial.streamMade(), trial.signal)
+  }
+
+  /** Never rejects. The connection is given back or ended. */
+  async #exchange(hop: Hop, connection: Connection, trial: Trial): Promise<Result> {
+    const { clock, connections, identity, request } = this.#options
+    using _ = onAbort(trial.signal, () => connections.discard(connection))
+    const { pathname, search } = hop.to.url
+    trial.sending()
+    const exchange = connection.send({ ...hop, path: pathname + search }, () => trial.received())
+    try {
+      const head = await exchange.head
+      this.#options.latencies[hop.to.isOnion ? 'onion' : 'clearnet'].add(exchange.answeredAt - trial.startedAt)
+      if (request.followRedirects && isRedirect(head)) {
+        await discardBody(exchange.body, clock)
+        trial.over()
+        connections.release(connection, identity)
+        return { type: 'redirected', head }
+      }
+      const asking = connection.exit(EXIT_WAIT_MS)
+      const body = await this.#read(hop, head, exchange)
+      trial.over()
+      const bodyEndedAt = clock.monotonic()
+      const exit = await asking
+      const answer = {
+        url: hop.to.url.href,
+        status: head.status,
+        statusText: head.statusText,
+        headers: answerHeaders(head, body),
+        body: body.bytes,
+        worker: connection.key.workerId,
+        route: connection.route,
+        exit,
+        connectionReused: connection.isReused,
+        timing: this.#timing(connection, exchange, bodyEndedAt),
+      }
+      // Not before: from then on it may serve another fetch.
+      connections.release(connection, identity)
+      return { type: 'answered', answer }
+    } catch (error) {
+      connections.discard(connection)
+      const wasAnswered = exchange.progress === 'answered'
+      const cause = trial.signal.aborted ? trial.signal.reason : error
+      return { type: 'failed', error: exchangeFailure(cause), wasSent: exchange.progress !== 'waiting', wasAnswered }
+    }
+  }
+
+  async #read(hop: Hop, head: ResponseHead, exchange: Exchange): Promise<ResponseBody> {
+    const hasNoBody = hop.method === 'HEAD' || head.status === 204 || head.status === 304
+    const { clock, request } = this.#options
+    if (!hasNoBody) return await readBody(exchange.body, head.headers, request.maxBytes)
+    await discardBody(exchange.body, clock)
+    return { bytes: Buffer.alloc(0), isDecoded: false }
+  }
+
+  #timing(connection: Connection, exchange: Exchange, bodyEndedAt: number): Timing {
+    return {
+      queueMs: this.#queueMs,
+      connectMs: connection.isReused ? 0 : connection.connectMs,
+      tlsMs: connection.isReused ? 0 : connection.tlsMs,
+      // A target may answer before it has read the whole request.
+      firstByteMs: Math.max(0, exchange.answeredAt - exchange.sentAt),
+      bodyMs: bodyEndedAt - exchange.answeredAt,
+      totalMs: this.#options.clock.monotonic() - this.#options.startedAt,
+    }
+  }
+}
+
+/** Whether a kept-alive connection turned out to be dead: the target closed it before it saw the request. */
+function wasStale(result: Result, trial: Trial): boolean {
+  const isLost = result.type === 'failed' && !result.wasAnswered && result.error.code === 'connection_lost'
+  return isLost && !trial.signal.aborted
+}
+
+/** A decoded body has neither the coding nor the length that were declared for it. */
+function answerHeaders(head: ResponseHead, body: ResponseBody): HeaderList {
+  const headers = endToEndHeaders(head.headers)
+  return body.isDecoded ? withoutHeaders(headers, new Set(['content-encoding', 'content-length'])) : headers
+}

@@ -1,0 +1,62 @@
+import { CbtorError } from '../domain/errors.ts'
+import type { OnLoss, Selection } from '../domain/exchange.ts'
+import type { Session } from './session.ts'
+import type { Lease, WorkerSource } from './worker-source.ts'
+
+/**
+ * Workers for one request of a session: the session's own as long as it can take it, else the one that the key's hash
+ * chooses of the others, or none when the session is not to move.
+ */
+export class SessionSource implements WorkerSource {
+  readonly #source: WorkerSource
+  readonly #session: Session
+  readonly #onLoss: OnLoss
+  readonly #lost = new Set<string>()
+
+  constructor(source: WorkerSource, session: Session, onLoss: OnLoss) {
+    this.#source = source
+    this.#session = session
+    this.#onLoss = onLoss
+  }
+
+  /** Workers that could not take the request, though the session was or would have been on them. */
+  get lost(): ReadonlySet<string> {
+    return this.#lost
+  }
+
+  /** Throws also `session_worker_lost`, and `overloaded`: a worker that is busy is no reason to change the exit. */
+  acquire({ key }: Selection, tried: ReadonlySet<string>): Lease {
+    const own = this.#session.worker
+    if (own !== undefined && !tried.has(own)) {
+      try {
+        return this.#source.acquire({ key, workerId: own }, tried)
+      } catch (error) {
+        if (!isLoss(error)) throw error
+        if (this.#mustStay) throw workerLost(error)
+      }
+    } else if (own !== undefined && this.#mustStay) {
+      throw workerLost()
+    }
+
+    for (const worker of tried) this.#lost.add(worker)
+    if (own !== undefined) this.#lost.add(own)
+    const lease = this.#source.acquire({ key, mode: 'sticky' }, this.#lost)
+    this.#session.place(lease.worker.id)
+    return lease
+  }
+
+  get #mustStay(): boolean {
+    return this.#onLoss === 'fail' && this.#session.isSettled
+  }
+}
+
+/** Down, drained, stopped, or not configured any more. */
+function isLoss(error: unknown): boolean {
+  const codes = ['no_worker', 'conflict', 'worker_not_found']
+  return error instanceof CbtorError && codes.includes(error.code)
+}
+
+function workerLost(cause?: unknown): CbtorError {
+  const why = 'its worker cannot take it, and on_loss is fail'
+  return new CbtorError('session_worker_lost', `Cannot go on with the session: ${why}`, { cause })
+}

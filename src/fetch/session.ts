@@ -1,0 +1,161 @@
+import type { Exit } from '../domain/worker.ts'
+import type { Clock } from '../lib/clock.ts'
+
+/** A session as it is at one moment. Instants are wall-clock milliseconds. */
+export interface SessionView {
+  /** The caller's sticky key. */
+  readonly key: string
+  /** Undefined until the first worker is chosen. */
+  readonly worker: string | undefined
+  /** How often its identity was renewed. */
+  readonly generation: number
+  readonly createdAt: number
+  readonly lastUsedAt: number
+  /** When it will end if nobody uses it until then. */
+  readonly endsAt: number
+  /** Requests under the present identity. */
+  readonly requests: number
+  /** The exit of its last answer; undefined before the first, and for onion services. */
+  readonly exit: Exit | undefined
+  /** How often, under the present identity, an answer came from another worker or exit than the one before. */
+  readonly moved: number
+}
+
+/** Where an answer came from. */
+interface Origin {
+  readonly worker: string
+  readonly exit: Exit | undefined
+}
+
+export interface SessionOptions {
+  readonly clock: Clock
+  /** How long it may go unused before it ends. */
+  readonly idleMs: number
+  readonly generation: number
+  /** When the session began, if this is not its first identity. */
+  readonly createdAt?: number
+  readonly worker?: string | undefined
+  /** Where the last answer came from, if the caller is to be told of a change. */
+  readonly last?: Origin | undefined
+}
+
+/**
+ * What a sticky key holds on to while it has one identity. A renewed identity gets a new one of these: requests that
+ * began under the old identity end with the old one and tell the new one nothing.
+ */
+export class Session {
+  readonly key: string
+  readonly generation: number
+  readonly createdAt: number
+  readonly #clock: Clock
+  /** By the monotonic clock, as is `#usedAt`. */
+  readonly #bornAt: number
+  #usedAt: number
+  #lastUsedAt: number
+  #idleMs: number
+  #requests = 0
+  #moved = 0
+  #active = 0
+  #isOver = false
+  #worker: string | undefined
+  #last: Origin | undefined
+  #isSettled = false
+
+  constructor(key: string, { clock, idleMs, generation, createdAt, worker, last }: SessionOptions) {
+    this.key = key
+    this.generation = generation
+    this.createdAt = createdAt ?? clock.now()
+    this.#clock = clock
+    this.#bornAt = this.#usedAt = clock.monotonic()
+    this.#lastUsedAt = clock.now()
+    this.#idleMs = idleMs
+    this.#worker = worker
+    this.#last = last
+  }
+
+  /** The worker that its requests go through; undefined until the first is chosen. */
+  get worker(): string | undefined {
+    return this.#worker
+  }
+
+  /** Where the last answer came from. */
+  get last(): Origin | undefined {
+    return this.#last
+  }
+
+  get idleMs(): number {
+    return this.#idleMs
+  }
+
+  /** Whether an answer has come under this identity: from then on, leaving the worker is a loss. */
+  get isSettled(): boolean {
+    return this.#isSettled
+  }
+
+  get hasEnded(): boolean {
+    return this.#isOver || (this.#active === 0 && this.#clock.monotonic() - this.#usedAt >= this.#idleMs)
+  }
+
+  /** How long it has had this identity. */
+  get ageMs(): number {
+    return this.#clock.monotonic() - this.#bornAt
+  }
+
+  /** A request begins; dispose it when it ends. `idleMs` holds from now on. */
+  use(idleMs = this.#idleMs): Disposable {
+    this.#idleMs = idleMs
+    this.#requests++
+    this.#active++
+    this.#touch()
+    return {
+      [Symbol.dispose]: () => {
+        this.#active--
+        this.#touch()
+      },
+    }
+  }
+
+  end(): void {
+    this.#isOver = true
+  }
+
+  /** Gives it its first worker, unless it has one. */
+  place(worker: string): void {
+    this.#worker ??= worker
+  }
+
+  /**
+   * An answer came from `worker`. The session moves there only when its own is among the `lost`, those that could not
+   * take the request: so it moves when it must, and never back by itself. True when the caller sees another worker or
+   * another exit than in the answer before.
+   */
+  answered(worker: string, exit: Exit | undefined, lost: ReadonlySet<string>): boolean {
+    if (this.#worker === undefined || lost.has(this.#worker)) this.#worker = worker
+    const last = this.#last
+    const isElsewhere = last !== undefined && last.worker !== worker
+    const hasOtherExit = last?.exit !== undefined && exit !== undefined && last.exit.fingerprint !== exit.fingerprint
+    this.#last = { worker, exit: exit ?? (isElsewhere ? undefined : last?.exit) }
+    this.#isSettled = true
+    const isMoved = isElsewhere || hasOtherExit
+    if (isMoved) this.#moved++
+    return isMoved
+  }
+
+  view(): SessionView {
+    const { key, generation, createdAt } = this
+    return {
+      ...{ key, generation, createdAt },
+      worker: this.#worker,
+      lastUsedAt: this.#lastUsedAt,
+      endsAt: this.#lastUsedAt + this.#idleMs,
+      requests: this.#requests,
+      exit: this.#last?.exit,
+      moved: this.#moved,
+    }
+  }
+
+  #touch(): void {
+    this.#usedAt = this.#clock.monotonic()
+    this.#lastUsedAt = this.#clock.now()
+  }
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { FakeClock } from '../lib/fake-clock.ts'
+import { Sessions } from './sessions.ts'
+
+const NONE = new Set<string>()
+const exit = (letter: string) => ({ nickname: letter, fingerprint: letter.repeat(40) })
+
+describe('Sessions', () => {
+  it('shows what a key holds on to', async () => {
+    const clock = new FakeClock(5_000)
+    const sessions = new Sessions({ clock })
+    assert.deepEqual(sessions.list(), [])
+    const session = sessions.open('me')
+    using _ = session.use()
+    session.place('w1')
+    await clock.advance(1_000)
+    session.answered('w1', exit('A'), NONE)
+    sessions.open('me').use()[Symbol.dispose]()
+    assert.deepEqual(sessions.get('me'), {
+      key: 'me',
+      worker: 'w1',
+      generation: 0,
+      createdAt: 5_000,
+      lastUsedAt: 6_000,
+      endsAt: 6_000 + 30 * 60_000,
+      requests: 2,
+      exit: exit('A'),
+    })
+    assert.deepEqual(sessions.list(), [sessions.get('me')])
+  })
+
+  it('ends a session that nobody has used for half an hour, or for as long as its request said, but none in use', async () => {
+    const clock = new FakeClock()
+    const sessions = new Sessions({ clock })
+    sessions.open('usual').use()[Symbol.dispose]()
+    sessions.open('short').use(60_000)[Symbol.dispose]()
+    const busy = sessions.open('busy').use(60_000)
+    const keys = () => sessions.list().map(({ key }) => key)
+    await clock.advance(59_999)
+    assert.deepEqual(keys(), ['busy', 'short', 'usual'])
+    await clock.advance(1)
+    assert.deepEqual(keys(), ['busy', 'usual'])
+    await clock.advance(29 * 60_000)
+    assert.deepEqual(keys(), ['busy'])
+    busy[Symbol.dispose]()
+    await clock.advance(60_000)
+    assert.deepEqual(keys(), [])
+    assert.throws(() => sessions.get('usual'), { code: 'session_not_found' })
+    assert.equal(clock.pending, 0)
+    assert.equal(sessions.idleLimit(7 * 24 * 3_600_000), 24 * 3_600_000)
+  })
+
+  it('gives a key that comes back after its session has ended another identity, and chooses its worker anew', async () => {
+    const clock = new FakeClock()
+    const sessions = new Sessions({ clock })
+    const first = sessions.open('me')
+    first.place('w1')
+    assert.equal(sessions.generationOf('me'), 0)
+    sessions.end('me')
+    assert.throws(() => sessions.end('me'), { code: 'session_not_found' })
+    assert.equal(sessions.generationOf('me'), 1)
+    const second = sessions.open('me')
+    assert.equal(second.generation, 1)
+    assert.equal(second.worker, undefined)
+    await clock.advance(3_600_000)
+    assert.equal(sessions.open('me').generation, 2)
+    assert.equal(sessions.generationOf('other'), 0)
+  })
+
+  it('rotates to the next identity on the same worker, and forgets what requests of the old one tell', () => {
+    const sessions = new Sessions({ clock: new FakeClock() })
+    const old = sessions.open('me')
+    old.place('w1')
+    old.answered('w1', exit('A'), NONE)
+    const { generation, worker, exit: seen, requests } = sessions.rotate('me')
+    assert.deepEqual(
+      { generation, worker, seen, requests },
+      { generation: 1, worker: 'w1', seen: undefined, requests: 0 },
+    )
+    old.answered('w2', exit('B'), new Set(['w1']))
+    const session = sessions.open('me')
+    assert.equal(session.worker, 'w1')
+    assert.equal(session.answered('w1', exit('C'), NONE), false, 'another exit was asked for')
+    assert.throws(() => sessions.rotate('nobody'), { code: 'session_not_found' })
+  })
+
+  it('goes on under a new identity when the old one is a day old, and tells of the other exit', async () => {
+    const clock = new FakeClock()
+    const sessions = new Sessions({ clock, idleMs: 3 * 24 * 3_600_000 })
+    const first = sessions.open('me')
+    first.answered('w1', exit('A'), NONE)
+    await clock.advance(24 * 3_600_000)
+    const second = sessions.open('me')
+    assert.equal(second.generation, 1)
+    assert.equal(second.worker, 'w1')
+    assert.equal(second.answered('w1', exit('B'), NONE), true)
+  })
+
+  it('remembers so many and no more, forgetting the one that was not used for longest', () => {
+    const sessions = new Sessions({ clock: new FakeClock(), capacity: 3 })
+    for (const key of ['a', 'b', 'c', 'a', 'd']) sessions.open(key)
+    assert.deepEqual(
+      sessions.list().map(({ key }) => key),
+      ['d', 'a', 'c'],
+    )
+  })
+})
+
+describe('Session', () => {
+  const open = () => new Sessions({ clock: new FakeClock() }).open('me')
+
+  it('moves only away from a worker that could not take a request, and stays there', () => {
+    const session = open()
+    session.place('w1')
+    session.place('w2')
+    assert.equal(session.worker, 'w1')
+    assert.equal(session.answered('w1', undefined, NONE), false)
+    assert.equal(session.answered('w2', undefined, new Set(['w1'])), true)
+    assert.equal(session.worker, 'w2')
+    assert.equal(session.answered('w2', undefined, NONE), false)
+    // A request that had been on its way elsewhere since before the move.
+    assert.equal(session.answered('w3', undefined, new Set(['w1'])), true)
+    assert.equal(session.worker, 'w2')
+    assert.equal(session.answered('w2', undefined, NONE), true)
+  })
+
+  it('tells of another exit on the same worker, and of none where none is known', () => {
+    const session = open()
+    assert.equal(session.answered('w1', exit('A'), NONE), false)
+    assert.equal(session.answered('w1', undefined, NONE), false)
+    assert.equal(session.answered('w1', exit('A'), NONE), false)
+    assert.equal(session.answered('w1', exit('B'), NONE), true)
+  })
+})

@@ -1,0 +1,112 @@
+import { CbtorError } from '../domain/errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Session, type SessionView } from './session.ts'
+
+export interface SessionsOptions {
+  readonly clock: Clock
+  /** How long a session may go unused before it ends, unless its requests say otherwise. */
+  readonly idleMs?: number
+  /** How long it keeps one identity: it then goes on under a new one. No request may ask for a longer idle time. */
+  readonly maxAgeMs?: number
+  /** How many are remembered; beyond, the one that was not used for longest is forgotten. */
+  readonly capacity?: number
+}
+
+const IDLE_MS = 30 * 60_000
+const MAX_AGE_MS = 24 * 3_600_000
+const CAPACITY = 100_000
+
+/**
+ * The sessions of all sticky keys, in memory: after a restart a key begins anew, on the worker that its hash chooses and
+ * with the identity of generation 0. Ended ones are remembered for their generation, as long as there is room, so that
+ * a key that comes back gets a fresh identity. No timers: what is over is found out when somebody looks.
+ */
+export class Sessions {
+  readonly #clock: Clock
+  readonly #idleMs: number
+  readonly #maxAgeMs: number
+  readonly #capacity: number
+  /** The one that was not used for longest is first. */
+  readonly #byKey = new Map<string, Session>()
+
+  constructor(options: SessionsOptions) {
+    this.#clock = options.clock
+    this.#idleMs = options.idleMs ?? IDLE_MS
+    this.#maxAgeMs = options.maxAgeMs ?? MAX_AGE_MS
+    this.#capacity = options.capacity ?? CAPACITY
+  }
+
+  /** Those that have not ended, the one that was used last first. */
+  list(): readonly SessionView[] {
+    const going = [...this.#byKey.values()].filter(({ hasEnded }) => !hasEnded)
+    return going.map((session) => session.view()).reverse()
+  }
+
+  find(key: string): SessionView | undefined {
+    const session = this.#byKey.get(key)
+    return session === undefined || session.hasEnded ? undefined : session.view()
+  }
+
+  /** Throws `session_not_found`. */
+  get(key: string): SessionView {
+    return this.#found(key).view()
+  }
+
+  /** The generation of the identity that the key has now, session or not. */
+  generationOf(key: string): number {
+    const session = this.#byKey.get(key)
+    return session === undefined ? 0 : session.generation + (session.hasEnded ? 1 : 0)
+  }
+
+  /** The session of the key for its next request: the one that goes on, or a new one. */
+  open(key: string): Session {
+    const session = this.#current(key)
+    this.#byKey.delete(key)
+    this.#byKey.set(key, session)
+    const [oldest] = this.#byKey.keys()
+    if (this.#byKey.size > this.#capacity && oldest !== undefined) this.#byKey.delete(oldest)
+    return session
+  }
+
+  /** What a request may ask for as its session's idle time. */
+  idleLimit(ms: number | undefined): number | undefined {
+    return ms === undefined ? undefined : Math.min(ms, this.#maxAgeMs)
+  }
+
+  /** Renews the identity, hence the circuit, on the same worker. Throws `session_not_found`. */
+  rotate(key: string): SessionView {
+    const old = this.#found(key)
+    old.end()
+    const { createdAt, worker, idleMs } = old
+    const session = new Session(key, { ...this.#next(old), createdAt, worker, idleMs })
+    this.#byKey.set(key, session)
+    return session.view()
+  }
+
+  /** Ends the session: the next request of the key begins another one. Throws `session_not_found`. */
+  end(key: string): void {
+    this.#found(key).end()
+  }
+
+  #current(key: string): Session {
+    const session = this.#byKey.get(key)
+    if (session === undefined) {
+      return new Session(key, { clock: this.#clock, idleMs: this.#idleMs, generation: 0 })
+    }
+    if (session.hasEnded) return new Session(key, this.#next(session))
+    if (session.ageMs < this.#maxAgeMs) return session
+    // Nobody asked for this change, so the caller is told of the other exit.
+    const { createdAt, worker, idleMs, last } = session
+    return new Session(key, { ...this.#next(session), createdAt, worker, idleMs, last })
+  }
+
+  #next({ generation }: Session) {
+    return { clock: this.#clock, idleMs: this.#idleMs, generation: generation + 1 }
+  }
+
+  #found(key: string): Session {
+    const session = this.#byKey.get(key)
+    if (session !== undefined && !session.hasEnded) return session
+    throw new CbtorError('session_not_found', 'Cannot find the session: no session has this sticky key')
+  }
+}

@@ -1,0 +1,47 @@
+import { CbtorError } from '../domain/errors.ts'
+import type { Trial } from './trial.ts'
+
+/** All tries that go on, of all fetches, and what is to become of those on a worker that is in trouble. */
+export class Trials {
+  readonly #going = new Set<Trial>()
+  /** Workers whose stalled tries are to leave, and why: until something moves on them again. */
+  readonly #distrusted = new Map<string, string>()
+
+  add(trial: Trial): Disposable {
+    this.#going.add(trial)
+    return { [Symbol.dispose]: () => void this.#going.delete(trial) }
+  }
+
+  progressed({ workerId }: Trial): void {
+    this.#distrusted.delete(workerId)
+  }
+
+  stalled(trial: Trial): void {
+    const reason = this.#distrusted.get(trial.workerId)
+    if (reason !== undefined) trial.leave(unreachable(trial.workerId, reason))
+  }
+
+  /** As `Fetcher.abandonStalled`. */
+  abandonStalled(workerId: string, reason: string): void {
+    this.#distrusted.set(workerId, reason)
+    for (const trial of this.#on(workerId)) if (trial.isStalled) trial.leave(unreachable(workerId, reason))
+  }
+
+  /** As `Fetcher.abandonWorker`. */
+  abandonWorker(workerId: string, reason: string): void {
+    this.#distrusted.delete(workerId)
+    for (const trial of this.#on(workerId)) trial.abandon(unreachable(workerId, reason))
+  }
+
+  abandonAll(reason: CbtorError): void {
+    for (const trial of [...this.#going]) trial.abandon(reason)
+  }
+
+  #on(workerId: string): readonly Trial[] {
+    return [...this.#going].filter((trial) => trial.workerId === workerId)
+  }
+}
+
+function unreachable(workerId: string, reason: string): CbtorError {
+  return new CbtorError('worker_unreachable', `Cannot go on through worker "${workerId}": ${reason}`)
+}

@@ -1,0 +1,93 @@
+import type { Clock } from '../lib/clock.ts'
+import type { CurrentTask } from './current-task.ts'
+import { type Healing, planHealing } from './healing.ts'
+import type { Health } from './machine.ts'
+import type { MonitorEvent, Monitored } from './monitored.ts'
+import type { HealthPolicy } from './policy.ts'
+import type { Ward } from './pool-governor.ts'
+import { climb, type RecoveryAttempt, type RecoveryResult } from './recovery.ts'
+
+export interface HealerOptions {
+  readonly worker: Monitored
+  readonly clock: Clock
+  readonly policy: HealthPolicy
+  readonly ward: Ward
+  readonly task: CurrentTask
+  readonly onEvent: (event: MonitorEvent) => void
+}
+
+/** The monitor's hands: brings one worker back, when the governor of the pool permits it, and keeps the governor informed. */
+export class Healer {
+  readonly #options: HealerOptions
+  /** Since when the worker hangs, if that is why it is dead. */
+  #hungSince: number | undefined
+  /** Why healing is held, as last told. */
+  #held: Healing['held']
+
+  constructor(options: HealerOptions) {
+    this.#options = options
+  }
+
+  /** The worker was found to hang, at that time; undefined when something else is the matter. */
+  setHung(since: number | undefined): void {
+    this.#hungSince = since
+  }
+
+  /** What is to be done next, and when. Has no effect. */
+  plan(health: Health): Healing | undefined {
+    const { policy, ward } = this.#options
+    const facts = { isGone: this.#isGone(), hungSince: this.#hungSince }
+    return planHealing(health, policy, facts, (request) => ward.ask(request))
+  }
+
+  /** Tells once that healing is held, and why. */
+  tellHeld(healing: Healing | undefined): void {
+    const { onEvent, clock } = this.#options
+    const before = this.#held
+    const held = healing?.held
+    this.#held = held
+    if (before?.isQuarantine && !held?.isQuarantine) onEvent({ type: 'quarantine-ended' })
+    if (healing === undefined || held === undefined || held.reason === before?.reason) return
+    const { type: action, at } = healing
+    const until = clock.now() + at - clock.monotonic()
+    if (held.isQuarantine) onEvent({ type: 'quarantined', reason: held.reason, until })
+    else onEvent({ type: 'healing-held', action, reason: held.reason, until: Number.isFinite(at) ? until : undefined })
+  }
+
+  /** Undefined when an event or the end of the watch has made it pointless. */
+  async recover(attempt: number, signal: AbortSignal): Promise<RecoveryResult | undefined> {
+    const { worker, clock, policy, ward, task, onEvent } = this.#options
+    const startedAt = clock.monotonic()
+    const order: RecoveryAttempt = {
+      number: attempt,
+      isHung: this.#hungSince !== undefined,
+      climb: (ladder, end) =>
+        climb(ladder, clock, end, (step) => onEvent({ type: 'recovery-step-ended', attempt, step })),
+    }
+    ward.tell({ type: 'restart-began', attempt, isGone: this.#isGone() })
+    onEvent({ type: 'recovery-started', attempt })
+    const tried = await task.run(policy.attemptTimeoutMs, (limit) => worker.recover(order, limit), signal)
+    ward.tell({ type: 'restart-ended' })
+    if (tried === undefined) return undefined
+
+    const ms = clock.monotonic() - startedAt
+    const result: RecoveryResult =
+      'error' in tried ? { ok: false, steps: [{ name: 'recover', ok: false, ms, error: tried.error }] } : tried.value
+    if (result.ok) ward.tell({ type: 'passed' })
+    onEvent({ type: 'recovery-ended', attempt, ms, result })
+    return result
+  }
+
+  async reboot(signal: AbortSignal): Promise<void> {
+    const { worker, clock, policy, ward, task, onEvent } = this.#options
+    // Counted before it is known whether the order gets through: it may, and only its answer be lost.
+    ward.tell({ type: 'reboot-began', until: clock.monotonic() + policy.rebootWaitMs })
+    const ordered = await task.run(policy.rebootWaitMs, async (limit) => worker.reboot?.(limit), signal)
+    if (ordered === undefined) return
+    onEvent('error' in ordered ? { type: 'reboot-failed', reason: ordered.error } : { type: 'reboot-ordered' })
+  }
+
+  #isGone(): boolean {
+    return this.#options.worker.isGone?.() ?? false
+  }
+}

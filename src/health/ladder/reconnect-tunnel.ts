@@ -1,0 +1,10 @@
+import { type RecoveryStep, SKIPPED } from '../recovery.ts'
+import type { LadderWorker } from './ladder-worker.ts'
+
+export function reconnectTunnel(worker: LadderWorker): RecoveryStep {
+  return {
+    name: 'reconnect-tunnel',
+    timeLimitMs: 15_000,
+    run: async (signal) => (worker.reconnectTunnel ? await worker.reconnectTunnel(signal) : SKIPPED),
+  }
+}

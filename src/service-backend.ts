@@ -1,0 +1,156 @@
+import type { Backend } from './api/backend.ts'
+import { CbtorError } from './domain/errors.ts'
+import { circuitsRenewed } from './domain/events.ts'
+import type { Mode } from './domain/exchange.ts'
+import type { DesiredState } from './domain/worker.ts'
+import type { Fetcher } from './fetch/fetcher.ts'
+import type { SessionView } from './fetch/session.ts'
+import type { CheckEndpoints } from './health/check-endpoints.ts'
+import type { CheckStatistics } from './health/check-statistics.ts'
+import type { Clock } from './lib/clock.ts'
+import { takesTraffic } from './pool/choose.ts'
+import type { Pool, PoolEntry } from './pool/pool.ts'
+import type { ServiceEvents } from './service-events.ts'
+import type { Store } from './store/store.ts'
+import type { WorkerUnit } from './worker-unit.ts'
+
+export interface BackendParts {
+  readonly version: string
+  readonly clock: Clock
+  readonly store: Store
+  readonly pool: Pool<WorkerUnit>
+  readonly fetcher: Fetcher
+  readonly checks: CheckEndpoints
+  readonly told: ServiceEvents
+  /** Aborts when the service ends. */
+  readonly life: AbortSignal
+}
+
+/** What the API asks for, done with the parts. */
+export function createBackend(parts: BackendParts): Backend {
+  const { version, clock, store, pool, fetcher, checks, told, life } = parts
+  const startedAt = clock.now()
+  const unit = (id: string): WorkerUnit => pool.get(id).member
+
+  function wish(id: string, desired: DesiredState): void {
+    pool.setDesired(id, desired)
+    told.keep(() => store.setDesiredState(id, desired))
+  }
+
+  async function startTor(id: string, signal: AbortSignal): Promise<void> {
+    const desired = pool.get(id).desired === 'drained' ? 'drained' : 'enabled'
+    wish(id, desired)
+    await unit(id).follow(desired, signal)
+  }
+
+  return {
+    service: () => ({ version, startedAt }),
+    workers: () => pool.entries().map((entry) => entry.member.view(entry.leases, receivesTraffic(entry))),
+    endpoints: () =>
+      checks.statistics().map(({ byWorker, ...statistics }) => ({
+        ...withLastMessage(statistics),
+        workers: [...byWorker].map(([worker, own]) => ({ worker, ...withLastMessage(own) })),
+      })),
+    problems: () => told.problems.list(),
+    events: told.events,
+    metrics: async () => ({ contentType: told.metrics.contentType, text: await told.metrics.text() }),
+
+    async fetch(request, signal) {
+      const began = clock.monotonic()
+      try {
+        const answer = await fetcher.fetch(request, signal)
+        told.metrics.requestAnswered(answer)
+        if (answer.sessionMoved) told.events.record({ type: 'session_moved', worker: answer.worker })
+        return answer
+      } catch (error) {
+        told.metrics.requestFailed(error, clock.monotonic() - began)
+        throw error
+      }
+    },
+
+    mode: () => pool.mode,
+    async setMode(mode: Mode) {
+      pool.setMode(mode)
+      told.keep(() => store.setMode(mode))
+    },
+
+    startTor,
+    async stopTor(id, signal) {
+      wish(id, 'stopped')
+      fetcher.abandonWorker(id, 'the operator stopped it')
+      await unit(id).follow('stopped', signal)
+    },
+    async restartTor(id, signal) {
+      if (pool.get(id).desired === 'stopped') return await startTor(id, signal)
+      fetcher.abandonWorker(id, 'the operator restarted it')
+      await unit(id).restart(signal)
+      told.events.record({ type: 'tor_restarted', worker: id, by: 'operator' })
+    },
+    async drain(id, options) {
+      pool.drain(id, options)
+      told.keep(() => store.setDesiredState(id, 'drained'))
+      await unit(id).follow('drained', life)
+    },
+    async enable(id) {
+      wish(id, 'enabled')
+      unit(id)
+        .follow('enabled', life)
+        .catch(() => {})
+      unit(id).forceHealthy()
+    },
+
+    inspect: (id, signal) => unit(id).inspect(signal),
+    newCircuits(id) {
+      const { desired } = pool.get(id)
+      if (desired === 'stopped')
+        throw new CbtorError('conflict', `Cannot renew the circuits of worker "${id}": it is stopped`)
+      const orderedAt = clock.monotonic()
+      const actsAt = unit(id).newCircuitsActAt()
+      const acted = unit(id)
+        .newCircuits()
+        .then(({ exitsBefore, exitsAfter }) => {
+          fetcher.dropConnections(id)
+          unit(id)
+            .warmUp(life)
+            .catch(() => {})
+          const renewed = circuitsRenewed(exitsBefore, exitsAfter, clock.monotonic() - orderedAt)
+          told.events.record({ type: 'circuits_renewed', worker: id, ...renewed })
+          return renewed
+        })
+      acted.catch(() => {}) // who asked may not wait for it
+      return { actsAt, acted }
+    },
+
+    sessions: () => fetcher.sessions.list().map(shownSession),
+    session(key) {
+      const found = fetcher.sessions.find(key)
+      return found && shownSession(found)
+    },
+    async rotateSession(key) {
+      const rotated = fetcher.rotateSession(key)
+      told.events.record({ type: 'session_rotated', worker: rotated.worker })
+      return shownSession(rotated)
+    },
+    async endSession(key) {
+      const ended = fetcher.sessions.get(key)
+      fetcher.endSession(key)
+      told.events.record({ type: 'session_ended', worker: ended.worker })
+      return shownSession(ended)
+    },
+  }
+}
+
+/** Whether the pool hands it out. */
+export function receivesTraffic({ desired, health }: Pick<PoolEntry<unknown>, 'desired' | 'health'>): boolean {
+  return desired === 'enabled' && takesTraffic(health)
+}
+
+function shownSession(session: SessionView) {
+  return { ...session, expiresAt: session.endsAt }
+}
+
+function withLastMessage<T extends CheckStatistics>(
+  statistics: T,
+): Omit<T, 'lastError'> & { lastError: string | undefined } {
+  return { ...statistics, lastError: statistics.lastError?.message }
+}

@@ -1,0 +1,149 @@
+import type { Circuit } from '../tor/control/events/circuit.ts'
+import type { ControlEvent } from '../tor/control/events/event.ts'
+import type { Stream } from '../tor/control/events/stream.ts'
+import { leadsToExit } from './circuits.ts'
+
+/**
+ * Numbers of a storm. Where no exit takes a stream (its port, or IPv6), Tor does not give up but builds circuits to exits that
+ * will not do, hundreds a second, until the client hangs up. Relays that see more than 3 circuits/s for long refuse the
+ * client's address for an hour or more: its other workers', too.
+ */
+export interface StormPolicy {
+  /** Circuits built for one identity with one stream that waits. A name that does not resolve takes 3. */
+  readonly maxForOne: number
+  readonly oneWindowMs: number
+  /** Circuits launched in all while one stream waits. */
+  readonly maxInAll: number
+  readonly allWindowMs: number
+  /** Each further stream that waits explains so many circuits: many new identities at once are no storm. */
+  readonly perFurtherStream: number
+}
+
+export const STORM_POLICY: StormPolicy = {
+  maxForOne: 5,
+  oneWindowMs: 10_000,
+  maxInAll: 10,
+  allWindowMs: 1_000,
+  perFurtherStream: 2,
+}
+
+/** The stream to close, and what Tor did for it. */
+export interface Storm {
+  readonly streamId: string
+  readonly circuits: number
+  /** Since the stream's beginning. */
+  readonly ms: number
+}
+
+interface UserStream {
+  readonly user: string
+  readonly since: number
+  /** On no circuit: new, or taken off one that would not do. */
+  isWaiting: boolean
+}
+
+/**
+ * Tells from CIRC and STREAM events that a stream causes a storm of circuits. Pure: time comes in, and the stream to close goes
+ * out, each stream once at most. A circuit is known to be for an identity from its first hop on, not at its launch; so the
+ * launches of all are counted, too, against the case that Tor should not say for whom they are.
+ */
+export class StormFuse {
+  readonly #policy: StormPolicy
+  readonly #streams = new Map<string, UserStream>()
+  /** Circuits that are under way and not yet counted for anybody. */
+  readonly #unclaimed = new Set<string>()
+  /** When each identity got circuits. */
+  readonly #claims = new Map<string, number[]>()
+  #launches: number[] = []
+  /** When streams came, those that are gone again included. */
+  #arrivals: number[] = []
+
+  constructor(policy: StormPolicy = STORM_POLICY) {
+    this.#policy = policy
+  }
+
+  /** `now` is in milliseconds and never goes back. */
+  handle(event: ControlEvent, now: number): Storm | undefined {
+    if (event.type === 'CIRC') return this.#circuit(event, now)
+    if (event.type === 'STREAM') this.#stream(event, now)
+    return undefined
+  }
+
+  #circuit(circuit: Circuit, now: number): Storm | undefined {
+    if (!leadsToExit(circuit)) return undefined
+    if (circuit.status === 'LAUNCHED') {
+      this.#unclaimed.add(circuit.id)
+      this.#launches = [...recent(this.#launches, now, this.#policy.allWindowMs), now]
+      return this.#stormInAll(now)
+    }
+    const user = circuit.socksUsername
+    const isClaimed = user !== undefined && this.#unclaimed.delete(circuit.id)
+    if (circuit.status !== 'EXTENDED') this.#unclaimed.delete(circuit.id)
+    return isClaimed ? this.#stormOfOne(user, now) : undefined
+  }
+
+  #stream({ id, status, purpose, socksUsername: user }: Stream, now: number): void {
+    const stream = this.#streams.get(id)
+    switch (status) {
+      case 'NEW':
+        if (purpose !== 'USER' || user === undefined) break
+        this.#streams.set(id, { user, since: now, isWaiting: true })
+        this.#arrivals = [...recent(this.#arrivals, now, this.#policy.allWindowMs), now]
+        break
+      case 'DETACHED':
+        if (stream) stream.isWaiting = true
+        break
+      case 'SENTCONNECT':
+        if (stream) stream.isWaiting = false
+        break
+      case 'SUCCEEDED':
+      case 'FAILED':
+      case 'CLOSED':
+        if (stream) this.#forget(id, stream.user)
+        break
+    }
+  }
+
+  #stormOfOne(user: string, now: number): Storm | undefined {
+    const { maxForOne, oneWindowMs } = this.#policy
+    const waiting = this.#waiting().filter(([, stream]) => stream.user === user)
+    const claims = [...recent(this.#claims.get(user) ?? [], now, oneWindowMs), now]
+    if ([...this.#streams.values()].some((stream) => stream.user === user)) this.#claims.set(user, claims)
+    return claims.length > maxForOne + waiting.length - 1 ? this.#stop(waiting, claims.length, now) : undefined
+  }
+
+  #stormInAll(now: number): Storm | undefined {
+    const { maxInAll, perFurtherStream, allWindowMs } = this.#policy
+    const waiting = this.#waiting()
+    const isOld = ({ since }: UserStream) => since <= now - allWindowMs
+    const causes =
+      recent(this.#arrivals, now, allWindowMs).length + waiting.filter(([, stream]) => isOld(stream)).length
+    const allowed = maxInAll + perFurtherStream * (causes - 1)
+    return this.#launches.length > allowed ? this.#stop(waiting, this.#launches.length, now) : undefined
+  }
+
+  /** The one that has waited longest is to blame: others are served meanwhile. */
+  #stop([oldest]: readonly (readonly [string, UserStream])[], circuits: number, now: number): Storm | undefined {
+    if (oldest === undefined) return undefined
+    const [streamId, { user, since }] = oldest
+    this.#forget(streamId, user)
+    // Its circuits count against no other stream.
+    this.#claims.delete(user)
+    this.#launches = []
+    return { streamId, circuits, ms: now - since }
+  }
+
+  /** In the order of their beginning. */
+  #waiting(): (readonly [string, UserStream])[] {
+    return [...this.#streams].filter(([, { isWaiting }]) => isWaiting)
+  }
+
+  #forget(id: string, user: string): void {
+    this.#streams.delete(id)
+    if (![...this.#streams.values()].some((stream) => stream.user === user)) this.#claims.delete(user)
+  }
+}
+
+function recent(instants: readonly number[], now: number, ms: number): number[] {
+  return instants.filter((at) => at > now - ms)
+}
