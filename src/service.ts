@@ -25,6 +25,7 @@ import { createBackend, receivesTraffic } from './service-backend.ts'
 import { ServiceEvents } from './service-events.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
+import { keepRotating, keepWarm } from './upkeep.ts'
 import { WorkerChecks } from './worker-checks.ts'
 import { WorkerUnit } from './worker-unit.ts'
 import type { WorkerDriver } from './workers/driver.ts'
@@ -164,16 +165,25 @@ export async function createService(
   const life = new AbortController()
   const healthyWorkers = () => pool.entries().flatMap(({ name, health }) => (health === 'healthy' ? [name.id] : []))
   const onionChecks = checks.checkOnions(healthyWorkers, life.signal)
-  const warmUps = keepWarm(pool, config.health.warm_up_interval, clock, life.signal)
-  parts.defer(async () => {
-    life.abort()
-    await Promise.all([onionChecks, warmUps])
-  })
 
   const version = VERSION
   const backend = createBackend({ version, clock, store, pool, fetcher, checks, told, life: life.signal })
+  const { warm_up_interval: warmEveryMs, rotation_interval: rotateEveryMs } = config.health
+  const upkeep = [
+    onionChecks,
+    keepWarm(pool, warmEveryMs, clock, life.signal),
+    ...(rotateEveryMs === undefined
+      ? []
+      : [keepRotating(pool, rotateEveryMs, (id) => backend.newCircuits(id), clock, life.signal)]),
+  ]
+  parts.defer(async () => {
+    life.abort()
+    await Promise.all(upkeep)
+  })
   for (const worker of units) worker.start()
-  const server = parts.use(await createApiServer({ backend, logger, clock, random }))
+  const server = parts.use(
+    await createApiServer({ backend, logger, clock, random, giveUp: () => fetcher[Symbol.dispose]() }),
+  )
   const { url } = await server.listen(config.listen)
   told.events.record({ type: 'service_started', version })
   signal.throwIfAborted()
@@ -267,15 +277,6 @@ function leaseOf(lease: { readonly member: WorkerUnit } & Disposable): FetchLeas
 
 function isMonitorEvent(event: Parameters<ServiceEvents['ofWorker']>[1]): event is MonitorEvent {
   return !['progressed', 'lost', 'storm-stopped', 'isolation-missing'].includes(event.type)
-}
-
-/** Builds circuits in every healthy worker now and then, so that one that nobody used for long is as quick as the others. */
-async function keepWarm(pool: Pool<WorkerUnit>, everyMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await clock.sleep(everyMs, signal).catch(() => {})
-    const healthy = pool.entries().filter(({ health, desired }) => health === 'healthy' && desired !== 'stopped')
-    if (!signal.aborted) await Promise.all(healthy.map(({ member }) => member.warmUp(signal).catch(() => {})))
-  }
 }
 
 function allHealthy(pool: Pool<WorkerUnit>, signal: AbortSignal): Promise<void> {

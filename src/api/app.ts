@@ -1,16 +1,17 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { CbtorError } from '../domain/errors.ts'
-import { PROBLEMS } from '../domain/problems.ts'
+import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import { printable } from '../lib/printable.ts'
 import type { Random } from '../lib/random.ts'
 import type { Backend } from './backend.ts'
-import { answerBrokenHttp } from './broken-http.ts'
-import { type AllowedHosts, checkCaller, checkMediaType } from './caller-rules.ts'
+import { answerBrokenHttp, refuseTunnel } from './broken-http.ts'
+import { type AllowedHosts, checkCaller, checkExpectation, checkHeaders, checkMediaType } from './caller-rules.ts'
 import { docsRoutes } from './docs/routes.ts'
 import { inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
 import { RouteTable } from './route-table.ts'
@@ -45,6 +46,8 @@ export interface ApiAppOptions {
 }
 
 const MAX_BODY_BYTES = 1024 * 1024
+/** After these, what is a request and what is the rest of the last one cannot be told on the connection. */
+const UNCLEAR: ReadonlySet<ProblemCode> = new Set(['http_invalid', 'request_headers_too_large', 'expectation_failed'])
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -70,14 +73,16 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     frameworkErrors: (error, request, reply) => {
       prepare(request, reply)
       try {
-        checkCaller(request.headers, allowedHosts)
+        checkSender(request)
         sendProblem(error, request, reply)
       } catch (refusal) {
         sendProblem(refusal, request, reply)
       }
     },
   }).withTypeProvider<ZodTypeProvider>()
-  app.server.maxHeadersCount = 64
+  app.server.on('connect', (_request, socket: Socket) => refuseTunnel(socket, random))
+  // Instead of Node's own answer, which has no body: `checkSender` refuses it.
+  app.server.on('checkExpectation', (request, response) => app.routing(request, response))
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.decorateRequest('workerId', undefined)
@@ -92,7 +97,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
 
   app.addHook('onRequest', async (request, reply) => {
     prepare(request, reply)
-    checkCaller(request.headers, allowedHosts)
+    checkSender(request)
     if (isClosing) throw new CbtorError('shutting_down', 'Cannot take the request: the service is shutting down')
     if (request.is404) refuseUnknown(request, reply)
     checkMediaType(request.headers)
@@ -135,6 +140,12 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     })
   }
 
+  function checkSender({ raw, headers }: FastifyRequest): void {
+    checkHeaders(raw.rawHeaders ?? []) // `inject` makes requests without them
+    checkCaller(headers, allowedHosts)
+    checkExpectation(headers)
+  }
+
   function refuseUnknown(request: FastifyRequest, reply: FastifyReply): never {
     const methods = routes.methodsOf(request.url.split('?', 1)[0] ?? '')
     if (methods.length === 0 || methods.includes(request.method)) {
@@ -150,6 +161,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = problemOf(error) ?? unexpected(error, request, reply)
     if (problem.retryAfterMs !== undefined) reply.header('retry-after', retryAfterSeconds(problem.retryAfterMs))
+    if (UNCLEAR.has(problem.code)) reply.header('connection', 'close')
     reply
       .code(PROBLEMS[problem.code].status)
       .header('content-type', 'application/problem+json')

@@ -19,18 +19,32 @@ export function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket, r
     return
   }
   const [code, reason] = CODE_OF[error.code ?? ''] ?? (['http_invalid', 'it is not valid HTTP'] as const)
-  const problem = new CbtorError(code, `Cannot read the request: ${reason}`)
-  const body = JSON.stringify(problemBody(problem, random.bytes(12).toString('base64url')))
-  const { status } = PROBLEMS[code]
+  writeProblem(socket, new CbtorError(code, `Cannot read the request: ${reason}`), random)
+  socket.destroy(error)
+}
+
+/** Answers CONNECT, which Node takes for a request to tunnel and hands over as a bare socket, and closes the connection. */
+export function refuseTunnel(socket: Socket, random: Random): void {
+  socket.on('error', () => {}) // nobody else listens any more
+  const problem = new CbtorError('method_not_allowed', 'Cannot answer CONNECT: this is an API and no proxy')
+  writeProblem(socket, problem, random, ['Allow: ']) // RFC 9110 section 10.2.1: a 405 has one, an empty one allows nothing
+  socket.destroySoon()
+}
+
+function writeProblem(socket: Socket, problem: CbtorError, random: Random, headers: readonly string[] = []): void {
+  const requestId = random.bytes(12).toString('base64url')
+  const body = JSON.stringify(problemBody(problem, requestId))
+  const { status } = PROBLEMS[problem.code]
   socket.write(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       'Content-Type: application/problem+json',
       `Content-Length: ${Buffer.byteLength(body)}`,
+      `X-Request-Id: ${requestId}`,
+      ...headers,
       'Connection: close',
       '',
       body,
     ].join('\r\n'),
   )
-  socket.destroy(error)
 }

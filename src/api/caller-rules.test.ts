@@ -4,7 +4,7 @@ import { AllowedHosts, checkCaller, checkMediaType } from './caller-rules.ts'
 
 describe('checkCaller()', () => {
   const hosts = new AllowedHosts(['Tor.example.org'])
-  hosts.addLoopback(32_211)
+  hosts.addLoopback(32_211, '127.0.0.1')
 
   it('takes the loopback names with the port, and hosts that were configured', () => {
     for (const host of ['127.0.0.1:32211', 'localhost:32211', 'LOCALHOST:32211', '[::1]:32211', 'tor.example.org']) {
@@ -28,8 +28,9 @@ describe('checkCaller()', () => {
 
   it('takes loopback names without a port when that is the default one', () => {
     const onDefaultPort = new AllowedHosts()
-    onDefaultPort.addLoopback(80)
+    onDefaultPort.addLoopback(80, '127.0.0.2')
     checkCaller({ host: 'localhost' }, onDefaultPort)
+    checkCaller({ host: '127.0.0.2' }, onDefaultPort)
   })
 
   it('takes no origin but the host itself', () => {

@@ -11,9 +11,10 @@ export class AllowedHosts {
     this.#hosts = new Set(hosts.map((host) => host.toLowerCase()))
   }
 
-  /** Adds the names of this machine's loopback with the port that is listened on. */
-  addLoopback(port: number): void {
-    for (const name of ['localhost', '127.0.0.1', '[::1]']) {
+  /** Adds the names of this machine's loopback, and the address that is listened on as it stands in a URL, with its port. */
+  addLoopback(port: number, bound: string): void {
+    const { hostname } = new URL(`http://${bound}`) // browsers write addresses in their shortest form
+    for (const name of ['localhost', '127.0.0.1', '[::1]', bound.toLowerCase(), hostname]) {
       this.#hosts.add(`${name}:${port}`)
       if (port === 80) this.#hosts.add(name) // clients leave out the default port
     }
@@ -22,6 +23,34 @@ export class AllowedHosts {
   has(host: string): boolean {
     return this.#hosts.has(host.toLowerCase())
   }
+}
+
+const MAX_HEADERS = 64
+/** Those that decide what becomes of a request. Others are joined by Node, or refused by its parser. */
+const AT_MOST_ONCE = ['host', 'origin', 'content-type']
+
+/**
+ * Refuses a request that could be read in two ways: of a repeated header Node shows the first value only, where another
+ * reader may take the last (RFC 9112 section 3.2 for Host). `rawHeaders`: names and values in turn, as Node has them.
+ */
+export function checkHeaders(rawHeaders: readonly string[]): void {
+  const names = rawHeaders.flatMap((text, index) => (index % 2 === 0 ? text.toLowerCase() : []))
+  if (names.length > MAX_HEADERS) {
+    throw new CbtorError(
+      'request_headers_too_large',
+      `Cannot read the request: it has more than ${MAX_HEADERS} headers: ${names.length}`,
+    )
+  }
+  const repeated = AT_MOST_ONCE.find((name) => names.indexOf(name) !== names.lastIndexOf(name))
+  if (repeated !== undefined) {
+    throw new CbtorError('http_invalid', `Cannot read the request: it has more than one header "${repeated}"`)
+  }
+}
+
+/** There is nothing to be expected but 100-continue, which Node answers (RFC 9110 section 10.1.1). */
+export function checkExpectation({ expect }: IncomingHttpHeaders): void {
+  if (expect === undefined || expect.toLowerCase() === '100-continue') return
+  throw new CbtorError('expectation_failed', `Cannot take the request: it expects "${printable(expect)}"`)
 }
 
 /**

@@ -65,6 +65,7 @@ const OF_FASTIFY: Readonly<Record<string, readonly [ProblemCode, string]>> = {
     'Cannot read the request body: its size is not what Content-Length says',
   ],
   FST_ERR_BAD_URL: ['not_found', 'Cannot find the resource: its path is not validly percent-encoded'],
+  FST_STATIC_FORBIDDEN_PATH: ['not_found', 'Cannot find the resource: no file can have this path'],
   FST_ERR_MAX_PARAM_LENGTH: ['not_found', 'Cannot find the resource: its path is too long'],
 }
 
@@ -88,6 +89,7 @@ export function problemBody(error: CbtorError, requestId: string): ProblemBody {
     retryable,
     request_id: requestId,
     ...(error.attempts.length > 0 && { attempts: toAttemptBodies(error.attempts) }),
+    ...(error.redirects.length > 0 && { redirects: [...error.redirects] }),
     ...(error instanceof InputError && { errors: [...error.faults] }),
   }
 }

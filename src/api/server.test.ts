@@ -1,79 +1,28 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { CbtorError } from '../domain/errors.ts'
 import { onAbort } from '../lib/abort.ts'
-import { FakeClock } from '../lib/fake-clock.ts'
 import { systemRandom } from '../lib/random.ts'
-import { FakeBackend, fakeAnswer } from './fake-backend.ts'
+import { fakeAnswer } from './fake-backend.ts'
 import { createApiServer } from './server.ts'
-import { MemoryLogger } from './test-app.ts'
-
-/** A server on a free port, and raw connections to it. */
-async function startServer() {
-  const backend = new FakeBackend()
-  const clock = new FakeClock()
-  const logger = new MemoryLogger()
-  const server = await createApiServer({ backend, logger, clock, random: systemRandom })
-  const { port, url } = await server.listen({ host: '127.0.0.1', port: 0 })
-  const sockets: Socket[] = []
-  return {
-    backend,
-    clock,
-    logger,
-    server,
-    url,
-    port,
-    async dial(): Promise<Socket> {
-      const socket = connect(port, '127.0.0.1').setEncoding('latin1')
-      socket.on('error', () => {})
-      sockets.push(socket)
-      await once(socket, 'connect')
-      return socket
-    },
-    /** Resolves once the server listens no more. */
-    async refusesConnections(): Promise<void> {
-      for (;;) {
-        const socket = connect(port, '127.0.0.1')
-        try {
-          await once(socket, 'connect')
-        } catch {
-          return
-        } finally {
-          socket.destroy()
-        }
-      }
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await server.close()
-    },
-  }
-}
-
-/** Resolves once `text` has come in, with everything up to then. */
-async function read(socket: Socket, text: string | RegExp): Promise<string> {
-  let received = ''
-  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
-    received += chunk
-    if (typeof text === 'string' ? received.includes(text) : text.test(received)) return received
-  }
-  return received
-}
-
-function post(port: number, path: string, body: object): string {
-  const text = JSON.stringify(body)
-  const length = Buffer.byteLength(text)
-  return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${text}`
-}
+import { post, read, startServer } from './test-server.ts'
 
 const FETCH = { url: 'http://example.com/' }
 
 describe('createApiServer()', { timeout: 20_000 }, () => {
   it('refuses to listen on anything but loopback', async () => {
     await using running = await startServer()
-    for (const host of ['0.0.0.0', '::', '192.0.2.1', '', 'example.com', '127.0.0.1.evil.test', '::ffff:192.0.2.1']) {
+    for (const host of [
+      '0.0.0.0',
+      '::',
+      '192.0.2.1',
+      '',
+      'example.com',
+      '127.0.0.1.evil.test',
+      '::1%lo',
+      '::ffff:192.0.2.1',
+    ]) {
       await assert.rejects(
         running.server.listen({ host, port: 0 }),
         { code: 'invalid_input', message: /loopback/ },
@@ -105,6 +54,18 @@ describe('createApiServer()', { timeout: 20_000 }, () => {
     assert.equal(await statusFor('127.0.0.1'), '421')
     assert.equal(await statusFor(`evil.test:${running.port}`), '421')
     assert.equal(await statusFor(undefined), '421')
+  })
+
+  it('answers for the address that it listens on, whichever form it was given in', async () => {
+    for (const host of ['127.0.0.2', '0:0:0:0:0:0:0:1', '::FFFF:127.0.0.1']) {
+      await using running = await startServer({ host })
+      const asGiven = host.includes(':') ? `[${host}]` : host
+      for (const name of [asGiven, new URL(running.url).hostname, 'localhost']) {
+        const socket = await running.dial()
+        socket.write(`GET /healthz HTTP/1.1\r\nHost: ${name}:${running.port}\r\nConnection: close\r\n\r\n`)
+        assert.match(await read(socket, '\r\n'), /^HTTP\/1\.1 200 /, `${host} as ${name}`)
+      }
+    }
   })
 
   it('aborts a fetch at once when its client goes, also on a connection that has been used before', async () => {
@@ -158,54 +119,6 @@ describe('createApiServer()', { timeout: 20_000 }, () => {
     socket.write('GET /healthz HTTP/1.0\r\n\r\n')
     await read(socket, '\r\n')
     assert.equal(signal?.aborted, false)
-  })
-
-  it('answers what is not HTTP, or not in time, with a problem', async () => {
-    await using running = await startServer()
-    const host = `Host: 127.0.0.1:${running.port}\r\n`
-    const cases = [
-      ['no HTTP', 'hello\r\n\r\n', 'HTTP/1.1 400', 'http_invalid'],
-      [
-        'headers too large',
-        `GET / HTTP/1.1\r\n${host}X: ${'x'.repeat(20_000)}\r\n\r\n`,
-        'HTTP/1.1 431',
-        'request_headers_too_large',
-      ],
-      [
-        'both lengths',
-        `POST /api/v1/fetch HTTP/1.1\r\n${host}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}`,
-        'HTTP/1.1 400',
-        'http_invalid',
-      ],
-      [
-        'two lengths',
-        `POST /api/v1/fetch HTTP/1.1\r\n${host}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}`,
-        'HTTP/1.1 400',
-        'http_invalid',
-      ],
-    ]
-    for (const [name, bytes = '', status = '', code = ''] of cases) {
-      const socket = await running.dial()
-      socket.write(bytes)
-      const answer = await read(socket, '"}')
-      assert.ok(answer.startsWith(status), `${name}: ${answer}`)
-      assert.ok(answer.includes(`"code":"${code}"`), `${name}: ${answer}`)
-      assert.ok(/application\/problem\+json/.test(answer), name)
-    }
-  })
-
-  it('refuses a chunked body at the limit, without waiting for its end', async () => {
-    await using running = await startServer()
-    const socket = await running.dial()
-    socket.write(
-      `POST /api/v1/fetch HTTP/1.1\r\nHost: 127.0.0.1:${running.port}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
-    )
-    const chunk = 'x'.repeat(64 * 1024)
-    for (let sent = 0; sent <= 1024 * 1024; sent += chunk.length)
-      socket.write(`${chunk.length.toString(16)}\r\n${chunk}\r\n`)
-    const answer = await read(socket, '"}')
-    assert.match(answer, /^HTTP\/1\.1 413 [\s\S]*payload_too_large/)
-    assert.deepEqual(running.backend.calls, [])
   })
 })
 
@@ -308,6 +221,35 @@ describe('close()', { timeout: 20_000 }, () => {
     socket.resume()
     await ended
     assert.equal(running.clock.pending, 0)
+  })
+
+  it('gives up what still runs while there is time left to answer it', async () => {
+    const started = Promise.withResolvers<void>()
+    const givenUp = Promise.withResolvers<never>()
+    const reason = new CbtorError('shutting_down', 'Cannot go on with the fetch: the service is shutting down')
+    await using running = await startServer({ closeWithinMs: 5_000, giveUp: () => givenUp.reject(reason) })
+    running.backend.answer = () => {
+      started.resolve()
+      return givenUp.promise
+    }
+    const socket = await running.dial()
+    socket.write(post(running.port, '/api/v1/fetch', FETCH))
+    await started.promise
+    const closed = running.server.close()
+    await running.clock.advance(3_999)
+    assert.equal(running.clock.pending, 2)
+    await running.clock.advance(1)
+    assert.match(await read(socket, '"}'), /^HTTP\/1\.1 503 [\s\S]*connection: close[\s\S]*"code":"shutting_down"/i)
+    await closed
+    assert.equal(running.clock.pending, 0)
+  })
+
+  it('gives up nothing when everything finishes by itself', async () => {
+    let givenUp = 0
+    await using running = await startServer({ giveUp: () => givenUp++ })
+    await running.server.close()
+    await running.clock.advance(10_000)
+    assert.equal(givenUp, 0)
   })
 
   it('ends what does not finish in time', async () => {

@@ -17,6 +17,11 @@ export interface ApiServerOptions {
   readonly allowedHosts?: readonly string[]
   /** How long running requests may go on once the server is being closed. Default 10 s. */
   readonly closeWithinMs?: number
+  /**
+   * Makes the requests that are still running end at once, so that there is time left to answer them. Called when four
+   * fifths of `closeWithinMs` are over, unless none was running.
+   */
+  readonly giveUp?: () => void
 }
 
 export interface ListeningApi {
@@ -32,24 +37,25 @@ export interface ApiServer extends AsyncDisposable {
    * no authentication yet) and when the address cannot be had.
    */
   listen(address: { readonly host: string; readonly port: number }): Promise<ListeningApi>
-  /** Takes no new requests, lets running ones finish for `closeWithinMs`, then ends their connections. */
+  /** Takes no new requests, lets running ones finish, gives them up, and ends their connections after `closeWithinMs`. */
   close(): Promise<void>
 }
 
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { clock, closeWithinMs = 10_000 } = options
+  const { clock, closeWithinMs = 10_000, giveUp = () => {} } = options
   const allowedHosts = new AllowedHosts(options.allowedHosts)
   const app = await createApiApp({ ...options, allowedHosts })
 
   async function close(): Promise<void> {
-    using _ = clock.timer(closeWithinMs, () => app.server.closeAllConnections())
+    using _answer = clock.timer(closeWithinMs * 0.8, giveUp)
+    using _cut = clock.timer(closeWithinMs, () => app.server.closeAllConnections())
     await app.close()
   }
 
   return {
     async listen({ host, port }) {
       const address = loopbackAddress(host)
-      const shown = `${isIP(address) === 6 ? `[${address}]` : address}`
+      const shown = isIP(address) === 6 ? `[${address}]` : address
       try {
         await app.listen({ host: address, port })
       } catch (cause) {
@@ -57,7 +63,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
         throw new CbtorError('invalid_input', `Cannot listen on ${shown}:${port}: ${reason}`, { cause })
       }
       const bound = app.server.address() as AddressInfo
-      allowedHosts.addLoopback(bound.port)
+      allowedHosts.addLoopback(bound.port, shown)
       return { host: address, port: bound.port, url: `http://${shown}:${bound.port}` }
     },
     close,
@@ -72,7 +78,8 @@ LOOPBACK.addAddress('::1', 'ipv6')
 function loopbackAddress(host: string): string {
   const address = host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
   const family = isIP(address)
-  if (family !== 0 && LOOPBACK.check(address, family === 6 ? 'ipv6' : 'ipv4')) return address
+  // A zone (`::1%lo`) has no place in a URL, and loopback needs none.
+  if (family !== 0 && !address.includes('%') && LOOPBACK.check(address, family === 6 ? 'ipv6' : 'ipv4')) return address
   throw new CbtorError(
     'invalid_input',
     `Cannot listen on "${host}": without authentication the API answers on loopback only (127.0.0.1, ::1 or localhost)`,

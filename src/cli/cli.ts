@@ -4,6 +4,7 @@ import { demoCommand } from './commands/demo.ts'
 import { drillCommand } from './commands/drill.ts'
 import { testnetCommand } from './commands/testnet.ts'
 import { upCommand } from './commands/up.ts'
+import { warmupCommand } from './commands/warmup.ts'
 import type { CliParts } from './parts.ts'
 
 /** Exit codes, as documented in the help. */
@@ -16,7 +17,13 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
     .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
     .exitOverride()
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.')
-  for (const command of [upCommand(parts), demoCommand(parts), drillCommand(parts), testnetCommand(parts)]) {
+  for (const command of [
+    upCommand(parts),
+    demoCommand(parts),
+    drillCommand(parts),
+    testnetCommand(parts),
+    warmupCommand(parts),
+  ]) {
     program.addCommand(command.copyInheritedSettings(program))
   }
 

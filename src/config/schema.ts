@@ -87,6 +87,8 @@ export const configSchema = z.strictObject({
       reboot_wait: duration.prefault('90s'),
       /** How often healthy workers are made to have circuits to spare. */
       warm_up_interval: duration.prefault('10m'),
+      /** How often each worker gets new circuits, one worker at a time; never when left out. */
+      rotation_interval: duration.optional(),
     })
     .prefault({}),
   checks: z

@@ -1,9 +1,11 @@
-import type { Attempt } from './exchange.ts'
+import type { Attempt, Redirect } from './exchange.ts'
 import type { ProblemCode } from './problems.ts'
 
 export interface CbtorErrorOptions extends ErrorOptions {
   /** The workers that were tried. */
   readonly attempts?: readonly Attempt[]
+  /** The redirects that were followed. */
+  readonly redirects?: readonly Redirect[]
   /** Milliseconds after which a retry makes sense. */
   readonly retryAfterMs?: number
 }
@@ -16,12 +18,14 @@ export class CbtorError extends Error {
   override readonly name = 'CbtorError'
   readonly code: ProblemCode
   readonly attempts: readonly Attempt[]
+  readonly redirects: readonly Redirect[]
   readonly retryAfterMs: number | undefined
 
   constructor(code: ProblemCode, message: string, options: CbtorErrorOptions = {}) {
     super(message, options)
     this.code = code
     this.attempts = options.attempts ?? []
+    this.redirects = options.redirects ?? []
     this.retryAfterMs = options.retryAfterMs
   }
 }

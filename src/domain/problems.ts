@@ -25,6 +25,7 @@ export const PROBLEMS = {
   request_timeout: { status: 408, fault: 'client', retryable: true, title: 'The request did not arrive in time' },
   not_found: client(404, 'There is no such resource'),
   method_not_allowed: client(405, 'The resource does not have this method'),
+  expectation_failed: client(417, 'The request expects what this service does not do'),
   host_not_allowed: client(421, 'The Host header names a host that this service does not answer for'),
   origin_not_allowed: client(403, 'Requests from other web origins are refused'),
   url_invalid: client(400, 'The URL is not valid'),

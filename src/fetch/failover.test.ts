@@ -36,6 +36,8 @@ describe('failover', { timeout: 30_000 }, () => {
       ['resolve_failed', 'resolve_failed', 'tor_failure', 'resolve_failed', 2],
       ['onion_auth_required', 'tor_failure', 'tor_failure', 'onion_auth_required', 1],
       ['tor_failure', 'exit_policy', 'exit_policy', 'exit_policy', 3],
+      ['tor_failure', 'tor_failure', 'worker_unreachable', 'tor_failure', 2],
+      ['tor_failure', 'no_usable_exit', 'worker_unreachable', 'no_usable_exit', 2],
       ['target_forbidden', 'tor_failure', 'tor_failure', 'target_forbidden', 1],
     ]
     for (const [w1, w2, w3, code, attempts] of cases) {
@@ -93,7 +95,7 @@ describe('failover', { timeout: 30_000 }, () => {
       { worker: 'w2', outcome: 'ok', ms: 0 },
     ])
 
-    const failing = lab.fails('http://a.test/', 'timeout', { timeoutMs: 30_000, workerId: 'w1' })
+    const failing = lab.fails('http://a.test/', 'tor_timeout', { timeoutMs: 30_000, workerId: 'w1' })
     await lab.clock.advance(30_000)
     assert.deepEqual((await failing).attempts, [{ worker: 'w1', outcome: 'tor_timeout', ms: 30_000 }])
     assert.equal(lab.clock.pending, 0)
@@ -153,15 +155,15 @@ describe('failover', { timeout: 30_000 }, () => {
   it('pauses before a third try when two workers had the same trouble', async () => {
     await using lab = await createFetchLab()
     await lab.serve('a.test:80', (_, response) => response.end('ok'))
-    lab.workers.faults.set('w1', 'tor_failure').set('w2', 'tor_failure')
+    lab.workers.faults.set('w1', 'exit_policy').set('w2', 'exit_policy')
     const answer = await lab.passUntil(lab.fetch('http://a.test/'), 10)
     assert.equal(answer.worker, 'w3')
     assert.ok(answer.timing.totalMs > 0 && answer.timing.totalMs <= 500, `${answer.timing.totalMs} ms`)
     assert.ok(answer.attempts.every(({ ms }) => ms === 0))
     assert.equal(lab.clock.pending, 1, 'the connection that waits')
 
-    const leaving = lab.fails('http://b.test/', 'timeout', { timeoutMs: 1 })
-    lab.workers.faults.set('w3', 'tor_failure')
+    const leaving = lab.fails('http://b.test/', 'exit_policy', { timeoutMs: 1 })
+    lab.workers.faults.set('w3', 'exit_policy')
     await lab.clock.advance(1)
     assert.equal((await leaving).attempts.length, 2)
     assert.equal(lab.workers.leases, 0)

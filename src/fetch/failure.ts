@@ -54,10 +54,22 @@ export function connectFailure(cause: unknown): CbtorError {
   return new CbtorError('internal', 'Cannot connect to the target: the worker failed in a way it should not', { cause })
 }
 
-/** The same error with more to tell. */
-export function withAttempts(error: CbtorError, attempts: CbtorError['attempts']): CbtorError {
+/** What ended a try from outside. Reasons that are not ours are the caller's. */
+export function abortFailure(reason: unknown): CbtorError {
+  if (reason instanceof CbtorError) return reason
+  return new CbtorError('client_gone', 'Cannot complete the fetch: its caller is gone', { cause: reason })
+}
+
+/** The same error with what led to it. */
+export function withHistory(error: CbtorError, history: Pick<CbtorError, 'attempts' | 'redirects'>): CbtorError {
+  const { attempts, redirects } = history
   const retryAfter = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }
-  return new CbtorError(error.code, error.message, { cause: error.cause, attempts, ...retryAfter })
+  return new CbtorError(error.code, error.message, { cause: error.cause, attempts, redirects, ...retryAfter })
+}
+
+/** Whether a connection that stood just ended: the doing of the target, of its circuit, or of a worker that is gone. */
+export function isLostConnection({ code, cause }: CbtorError): boolean {
+  return code === 'connection_lost' || (code === 'tls_failure' && ['ECONNRESET', 'EPIPE'].includes(codeIn(cause)))
 }
 
 function badResponse(reason: string, cause: unknown): CbtorError {

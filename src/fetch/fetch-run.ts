@@ -1,7 +1,8 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { FetchAnswer, Redirect } from '../domain/exchange.ts'
-import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
+import { PROBLEMS } from '../domain/problems.ts'
 import type { Random } from '../lib/random.ts'
+import { abortFailure, isLostConnection } from './failure.ts'
 import { type Hop, nextHop } from './redirect.ts'
 import {
   type FailedTry,
@@ -9,7 +10,7 @@ import {
   isIdempotent,
   mayHedge,
   mostTelling,
-  shouldTryElsewhere,
+  nextTry,
   waitBeforeNextMs,
 } from './retry-policy.ts'
 import { type Good, type Result, Sender, type SenderOptions } from './sender.ts'
@@ -24,7 +25,7 @@ export interface FetchRunOptions extends SenderOptions {
   /** The tries that go on, of all fetches. */
   readonly trials: Trials
   readonly stallMs: number
-  /** Aborts at `endBy`, and when the caller goes away. */
+  /** Aborts at `endBy`, when the caller goes away, and when the service ends. */
   readonly signal: AbortSignal
 }
 
@@ -40,6 +41,7 @@ interface Running {
 export class FetchRun {
   readonly #options: FetchRunOptions
   readonly #sender: Sender
+  readonly #redirects: Redirect[] = []
   /** The worker's turn that goes on, from hop to hop. */
   #turn: Try
   #isHedged = false
@@ -51,10 +53,15 @@ export class FetchRun {
     this.#turn = options.tries.begin()
   }
 
+  /** Those that were followed. */
+  get redirects(): readonly Redirect[] {
+    return this.#redirects
+  }
+
   /** Rejects with a CbtorError, or with the signal's reason. */
   async follow(first: Hop): Promise<FetchAnswer> {
-    const { request, policy, tries } = this.#options
-    const redirects: Redirect[] = []
+    const { request, policy, tries, signal } = this.#options
+    const redirects = this.#redirects
     try {
       for (let hop = first; ; ) {
         const result = await this.#request(hop)
@@ -63,6 +70,7 @@ export class FetchRun {
           const answer = { ...result.answer, redirects, attempts: tries.attempts }
           return this.#isHedged ? { ...answer, hedged: true } : answer
         }
+        signal.throwIfAborted()
         if (redirects.length >= request.maxRedirects) {
           throw new CbtorError(
             'redirect_limit',
@@ -86,10 +94,10 @@ export class FetchRun {
     for (;;) {
       const result = await this.#round(hop, failed)
       if (result !== undefined) return result
-      signal.throwIfAborted()
-      if (!this.#mayGoOn(hop, failed)) throw this.#verdict(failed)
+      if (!signal.aborted && !this.#mayGoOn(hop, failed)) throw this.#verdict(failed)
       const waitMs = waitBeforeNextMs(failed, random)
-      if (waitMs > 0) await clock.sleep(waitMs, signal)
+      if (waitMs > 0) await clock.sleep(waitMs, signal).catch(() => {})
+      if (signal.aborted) throw this.#ended(failed)
       this.#turn = tries.begin()
     }
   }
@@ -97,12 +105,16 @@ export class FetchRun {
   /** Whether another try makes sense, is allowed and has a worker, which then is reserved. */
   #mayGoOn(hop: Hop, failed: readonly FailedTry[]): boolean {
     const { tries, request } = this.#options
-    const last = failed.at(-1)
-    if (last === undefined || !shouldTryElsewhere(hop.method, failed)) return false
-    // A session would change its exit by going elsewhere. Whether it must, its own worker tells best.
-    const isSession = request.stickyKey !== undefined && request.workerId === undefined
-    const again = isSession && last.error.code === 'connection_lost' ? this.#turn.lease : undefined
-    return tries.reserve(last.error.code, again)
+    const code = failed.at(-1)?.error.code
+    if (code === undefined) return false
+    switch (nextTry(hop.method, request, failed)) {
+      case 'elsewhere':
+        return tries.reserve(code)
+      case 'again':
+        return tries.reserveAgain(code, this.#turn.lease)
+      case 'none':
+        return false
+    }
   }
 
   /** What to tell the caller when there is no further try. */
@@ -111,6 +123,14 @@ export class FetchRun {
     const code = failed.at(-1)?.error.code
     const isOfWorker = code === 'connection_lost' || (code !== undefined && PROBLEMS[code].fault === 'operator')
     return isOfWorker && refusal?.code === 'session_worker_lost' ? refusal : mostTelling(failed)
+  }
+
+  /** What to tell the caller when the fetch was ended from outside; when time was up, what it was that took so long. */
+  #ended(failed: readonly FailedTry[]): unknown {
+    const { reason } = this.#options.signal
+    if (!isTimeout(reason)) return reason
+    const late = failed.filter(({ error }) => error === reason || error.cause === reason)
+    return mostTelling(late.length > 0 ? late : failed)
   }
 
   /**
@@ -134,11 +154,11 @@ export class FetchRun {
 
   /** The good result, whose worker keeps its turn; undefined for a failed one, which ends its worker's turn. */
   #conclude({ turn, trial }: Running, result: Result, failed: FailedTry[]): Good | undefined {
-    const { signal } = this.#options
     this.#turn = turn
     if (result.type !== 'failed') return result
-    turn.end(signal.aborted ? outcomeOfAbort(signal.reason, trial) : result.error.code)
-    failed.push(result)
+    const error = isTimeout(result.error) ? trial.lateness(result.error) : result.error
+    turn.end(error.code)
+    failed.push({ ...result, error })
     return undefined
   }
 
@@ -151,8 +171,17 @@ export class FetchRun {
       onStall: (phase) => turn.lease.stalled?.(phase),
       mayLeave: () => tries.reserve('worker_unreachable'),
     })
-    const result = this.#sender.send(hop, turn, trial).finally(() => trial[Symbol.dispose]())
+    const result = this.#send(hop, turn, trial).finally(() => trial[Symbol.dispose]())
     return { turn, trial, result }
+  }
+
+  /** Never rejects. A connection that was lost because its worker is was not lost by the target. */
+  async #send(hop: Hop, turn: Try, trial: Trial): Promise<Result> {
+    const result = await this.#sender.send(hop, turn, trial)
+    if (result.type !== 'failed' || trial.signal.aborted || !isLostConnection(result.error)) return result
+    await trial.verdict(this.#options.verdictMs)
+    const isWorkers = trial.signal.aborted && !this.#options.signal.aborted
+    return isWorkers ? { ...result, error: abortFailure(trial.signal.reason) } : result
   }
 
   /** A second worker's try, begun when the first took too long to answer; undefined when there is none. */
@@ -169,8 +198,6 @@ export class FetchRun {
   }
 }
 
-/** Who is to blame when time is up: Tor while there is no stream, the target after that; nobody when the caller left. */
-function outcomeOfAbort(reason: unknown, trial: Trial): ProblemCode {
-  if (!(reason instanceof CbtorError) || reason.code !== 'timeout') return 'client_gone'
-  return trial.hasStream ? 'timeout' : 'tor_timeout'
+function isTimeout(error: unknown): error is CbtorError {
+  return error instanceof CbtorError && error.code === 'timeout'
 }

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import v8 from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { ProblemCode } from '../domain/problems.ts'
-import { createFetchLab } from './test-fetch-lab.ts'
+import { createFetchLab, turns } from './test-fetch-lab.ts'
 import { fetchRequest, makeCertificate, TestServer } from './test-lab.ts'
 
 /** Node exposes it only when told to, which can be later than its start. */
@@ -110,11 +110,41 @@ describe('fetch(), when something goes wrong', { timeout: 30_000 }, () => {
       await server.allClosed()
     }
     lab.workers.network.set('a.test:80', 'hang')
-    const failing = lab.fails('http://a.test/', 'timeout', { workerId: 'w1', timeoutMs: 5000 })
+    const failing = lab.fails('http://a.test/', 'tor_timeout', { workerId: 'w1', timeoutMs: 5000 })
     await lab.clock.advance(5000)
     assert.deepEqual((await failing).attempts, [{ worker: 'w1', outcome: 'tor_timeout', ms: 5000 }])
     assert.equal(lab.clock.pending, 0)
     assert.equal(lab.workers.leases, 0)
+  })
+
+  it('blames the worker for a deadline when it was found not to answer, until it does again', async () => {
+    await using lab = await createFetchLab()
+    const silent = lab.use('a.test:80', await TestServer.tcp((socket) => socket.resume()))
+    lab.workers.network.set('b.test:80', 'hang')
+    for (const [url, trusted] of [
+      ['http://a.test/', 'timeout'],
+      ['http://b.test/', 'tor_timeout'],
+    ] as const) {
+      for (const code of ['worker_unreachable', trusted] as const) {
+        const failing = lab.fails(url, code, { workerId: 'w1', timeoutMs: 5000 })
+        while (url.includes('a.test') && silent.sockets.size === 0) await turns(1)
+        await lab.clock.advance(3000)
+        lab.fetcher.abandonStalled('w1', 'it does not answer')
+        if (code === trusted) lab.fetcher.trustAgain('w1')
+        await lab.clock.advance(2000)
+        assert.deepEqual((await failing).attempts, [{ worker: 'w1', outcome: code, ms: 5000 }])
+        await silent.allClosed()
+      }
+    }
+  })
+
+  it('tells what took so long when the deadline strikes on a later worker', async () => {
+    await using lab = await createFetchLab()
+    lab.workers.faults.set('w1', 'connection_refused').set('w2', 'hang').set('w3', 'hang')
+    const failing = lab.fails('http://a.test/', 'tor_timeout', { timeoutMs: 5000 })
+    await lab.clock.advance(5000)
+    const outcomes = (await failing).attempts.map(({ outcome }) => outcome)
+    assert.deepEqual(outcomes, ['connection_refused', 'tor_timeout', 'tor_timeout'])
   })
 
   it("ends with the caller's reason, frees everything and blames nobody", async () => {
@@ -160,6 +190,41 @@ describe('fetch(), when something goes wrong', { timeout: 30_000 }, () => {
     await failing
     await server.allClosed()
     assert.equal(lab.clock.pending, 0)
+  })
+
+  it('ends in the middle of a body, of a redirect, and of a pause before the next try when disposed', async () => {
+    const begun = 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nbegun'
+    const zipped = 'HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n2\r\n\x1f\x8b\r\n'
+    const moved = 'HTTP/1.1 302 Found\r\nlocation: http://b.test/\r\ncontent-length: 9\r\n\r\nbegun'
+    for (const bytes of [begun, zipped, moved]) {
+      await using lab = await createFetchLab()
+      const reached = Promise.withResolvers<void>()
+      const server = await TestServer.tcp((socket) =>
+        socket.on('data', () => socket.write(bytes, 'latin1', () => reached.resolve())),
+      )
+      lab.use('a.test:80', server)
+      const failing = lab.fails('http://a.test/', 'shutting_down')
+      await reached.promise
+      await turns()
+      lab.fetcher[Symbol.dispose]()
+      const { attempts, message } = await failing
+      assert.match(message, /shutting down/)
+      assert.equal(attempts.length, 1)
+      await server.allClosed()
+      assert.equal(lab.clock.pending, 0)
+      assert.equal(lab.workers.leases, 0)
+      assert.deepEqual(lab.fetcher.connections, { busy: 0, idle: 0 })
+    }
+
+    await using lab = await createFetchLab()
+    lab.workers.faults.set('w1', 'exit_policy').set('w2', 'exit_policy')
+    const failing = lab.fails('http://a.test/', 'shutting_down')
+    await turns()
+    lab.fetcher[Symbol.dispose]()
+    assert.equal((await failing).attempts.length, 2)
+    assert.equal(lab.clock.pending, 0)
+    await lab.fails('http://a.test/', 'shutting_down')
+    assert.equal(lab.workers.leases, 0)
   })
 
   it('holds no more after many fetches than after few', async () => {

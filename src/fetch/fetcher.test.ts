@@ -228,10 +228,45 @@ describe('fetch()', { timeout: 30_000 }, () => {
     const looping = await lab.fails('http://a.test/loop', 'redirect_limit')
     assert.equal(requests, 11)
     assert.deepEqual(looping.attempts, [{ worker: 'w1', outcome: 'ok', ms: 0 }])
-    await lab.fails('http://a.test/loop', 'redirect_limit', { maxRedirects: 0 })
-    await lab.fails('http://a.test/astray', 'redirect_forbidden')
+    const loop = { status: 302, from: 'http://a.test/loop', to: 'http://a.test/loop' }
+    assert.deepEqual(looping.redirects, Array(10).fill(loop))
+    const unfollowed = await lab.fails('http://a.test/loop', 'redirect_limit', { maxRedirects: 0 })
+    assert.deepEqual(unfollowed.redirects, [])
+    assert.deepEqual((await lab.fails('http://a.test/astray', 'redirect_forbidden')).redirects, [])
     assert.equal(lab.workers.leases, 0)
     assert.ok(lab.workers.dials.every(({ target }) => target.host === 'a.test'))
+  })
+
+  it('tells the redirects that it had followed when a later hop fails', async () => {
+    await using lab = await createFetchLab()
+    await lab.serve('a.test:80', (_, response) => response.writeHead(307, { location: 'http://b.test/' }).end())
+    const redirects = [{ status: 307, from: 'http://a.test/', to: 'http://b.test/' }]
+    assert.deepEqual((await lab.fails('http://a.test/', 'resolve_failed')).redirects, redirects)
+    await lab.serve('b.test:80', (_, response) => response.writeHead(302, { location: 'http://10.0.0.1/' }).end())
+    assert.deepEqual((await lab.fails('http://a.test/', 'redirect_forbidden')).redirects, redirects)
+  })
+
+  it('hands on a part of a coded body as it is, and asks for parts uncoded', async () => {
+    await using lab = await createFetchLab()
+    const part = gzipSync('x'.repeat(10_000)).subarray(10, 20)
+    await lab.serve('a.test:80', (request, response) => {
+      const asked = String(request.headers['accept-encoding'])
+      if (asked === 'identity') return void response.writeHead(206, { 'content-range': 'bytes 0-3/9' }).end('part')
+      response.writeHead(206, { 'content-encoding': asked, 'content-range': 'bytes 10-19/50' }).end(part)
+    })
+    const range = ['range', 'bytes=10-19'] as const
+    const plain = await lab.fetch('http://a.test/', { headers: [range] })
+    assert.equal(Buffer.from(plain.body).toString(), 'part')
+
+    const coded = await lab.fetch('http://a.test/', { headers: [range, ['accept-encoding', 'gzip']] })
+    assert.deepEqual(Buffer.from(coded.body), part)
+    assert.deepEqual(
+      coded.headers.filter(([name]) => name.startsWith('content-')),
+      [
+        ['content-encoding', 'gzip'],
+        ['content-range', 'bytes 10-19/50'],
+      ],
+    )
   })
 
   it('takes an early hint for what it is, and a body that ends with the connection', async () => {

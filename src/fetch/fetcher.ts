@@ -1,12 +1,12 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { FetchAnswer, FetchRequest, Selection } from '../domain/exchange.ts'
 import type { Identities, Identity } from '../domain/identity.ts'
-import { deadline } from '../lib/abort.ts'
+import { deadline, onAbort } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { printable } from '../lib/printable.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
 import { type ConnectionCounts, Connections } from './connections.ts'
-import { withAttempts } from './failure.ts'
+import { withHistory } from './failure.ts'
 import { FetchRun } from './fetch-run.ts'
 import { requestHeaders } from './headers.ts'
 import { Latencies } from './latencies.ts'
@@ -34,12 +34,16 @@ export interface FetcherOptions {
   readonly random?: Random
   /** How long a try may make no progress before its lease is told that it has stalled. */
   readonly stallMs?: number
+  /** How long a connection that was lost may wait for `abandonWorker` before that counts as the target's fault. */
+  readonly verdictMs?: number
   /** Of the whole service: to be shared by all who send its callers' requests. */
   readonly budget?: RetryBudget
   readonly sessions?: Sessions
 }
 
 const STALL_MS = 2_000
+/** The control port of a Tor that dies tells within a few milliseconds; the rest is for a machine that is busy. */
+const VERDICT_MS = 150
 
 /** RFC 9110, section 5.6.2: token. */
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/
@@ -55,9 +59,11 @@ export class Fetcher implements Disposable {
   readonly #connections: Connections
   readonly #random: Random
   readonly #stallMs: number
+  readonly #verdictMs: number
   readonly #budget: RetryBudget
   readonly #sessions: Sessions
   readonly #trials = new Trials()
+  readonly #life = new AbortController()
   readonly #latencies = { onion: new Latencies(), clearnet: new Latencies() }
 
   constructor(options: FetcherOptions) {
@@ -68,6 +74,7 @@ export class Fetcher implements Disposable {
     this.#policy = policy
     this.#random = options.random ?? systemRandom
     this.#stallMs = options.stallMs ?? STALL_MS
+    this.#verdictMs = options.verdictMs ?? VERDICT_MS
     this.#budget = options.budget ?? new RetryBudget(clock)
     this.#sessions = options.sessions ?? new Sessions({ clock })
     this.#connections = new Connections({
@@ -89,11 +96,12 @@ export class Fetcher implements Disposable {
   }
 
   /**
-   * Resolves with the target's answer, whatever its status. Rejects with a CbtorError that has the `attempts`, or with
-   * the signal's reason when aborted; nothing goes on after that.
+   * Resolves with the target's answer, whatever its status. Rejects with a CbtorError that has the `attempts` and the
+   * `redirects`, or with the signal's reason when aborted; nothing goes on after that.
    */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
     signal.throwIfAborted()
+    this.#life.signal.throwIfAborted()
     const startedAt = this.#clock.monotonic()
     const first = this.#firstHop(request)
     // A request that names its worker has the identity of its sticky key, but says nothing about where the session is.
@@ -102,7 +110,10 @@ export class Fetcher implements Disposable {
     using _ = session?.use(this.#sessions.idleLimit(request.sessionTtlMs))
     const source = session && new SessionSource(this.#source, session, onLoss)
 
-    using limit = deadline(this.#clock, request.timeoutMs, signal, () => timeoutOf(request))
+    const ends = new AbortController()
+    using _gone = onAbort(signal, (reason) => ends.abort(reason))
+    using _over = onAbort(this.#life.signal, (reason) => ends.abort(reason))
+    using limit = deadline(this.#clock, request.timeoutMs, ends.signal, () => timeoutOf(request))
     using tries = new Tries({
       source: source ?? this.#source,
       selection: selectionOf(request, first),
@@ -117,6 +128,7 @@ export class Fetcher implements Disposable {
       trials: this.#trials,
       latencies: this.#latencies,
       stallMs: this.#stallMs,
+      verdictMs: this.#verdictMs,
       tries,
       request,
       identity: this.#identityOf(request, first, session),
@@ -129,7 +141,10 @@ export class Fetcher implements Disposable {
       const hasMoved = source && session?.answered(answer.worker, answer.exit, source.lost)
       return hasMoved ? { ...answer, sessionMoved: true } : answer
     } catch (error) {
-      throw error instanceof CbtorError && !signal.aborted ? withAttempts(error, tries.attempts) : error
+      if (signal.aborted) throw signal.reason
+      throw error instanceof CbtorError
+        ? withHistory(error, { attempts: tries.attempts, redirects: run.redirects })
+        : error
     }
   }
 
@@ -165,6 +180,11 @@ export class Fetcher implements Disposable {
     this.#trials.abandonStalled(workerId, reason)
   }
 
+  /** The worker answers again: nothing leaves it because of an earlier `abandonStalled`. */
+  trustAgain(workerId: string): void {
+    this.#trials.trustAgain(workerId)
+  }
+
   /** Gives up the worker at once: its tries fail with `worker_unreachable` and, where they may, go on elsewhere. */
   abandonWorker(workerId: string, reason: string): void {
     this.#connections.dropWorker(workerId)
@@ -172,9 +192,7 @@ export class Fetcher implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#trials.abandonAll(
-      new CbtorError('shutting_down', 'Cannot go on with the fetch: the service is shutting down'),
-    )
+    this.#life.abort(new CbtorError('shutting_down', 'Cannot go on with the fetch: the service is shutting down'))
     this.#connections[Symbol.dispose]()
   }
 

@@ -27,6 +27,16 @@ describe('requestHeaders()', () => {
     ])
   })
 
+  it('asks for a part of a body uncoded, unless the caller says otherwise', () => {
+    const coding = (given: HeaderList) => requestHeaders(given).filter(([name]) => name === 'accept-encoding')
+    assert.deepEqual(coding([['Range', 'bytes=0-9']]), [['accept-encoding', 'identity']])
+    const own = [
+      ['Accept-Encoding', 'br'],
+      ['range', 'bytes=0-9'],
+    ] as const
+    assert.deepEqual(coding(own), [['accept-encoding', 'br']])
+  })
+
   it('refuses headers that are ours to set or that tell of the client', () => {
     const forbidden = [
       ...['Host', 'Content-Length', 'Transfer-Encoding', 'Connection', 'Upgrade', 'Proxy-Authorization', 'proxy-x'],

@@ -47,15 +47,19 @@ const HOP_BY_HOP = new Set([
 
 /**
  * The whole header list of a request, names in lower case: the defaults in their order, each replaced by what the
- * caller gave for it, then the caller's others. Throws `header_invalid`, `header_forbidden` or `headers_too_large`.
+ * caller gave for it, then the caller's others. A part of a body is asked for uncoded, for nobody can decode a part, and
+ * many servers ignore the range otherwise: Fetch Standard, "HTTP-network-or-cache fetch". Throws `header_invalid`,
+ * `header_forbidden` or `headers_too_large`.
  */
 export function requestHeaders(given: HeaderList): HeaderList {
   checkSizes(given)
   const callers = given.map(([name, value]) => [checkedName(name), checkedValue(name, value)] as const)
   const isDefault = (name: string) => DEFAULT_HEADERS.some(([other]) => other === name)
-  const first = DEFAULT_HEADERS.flatMap((standard) => {
-    const own = callers.filter(([name]) => name === standard[0])
-    return own.length > 0 ? own : [standard]
+  const wantsPart = callers.some(([name]) => name === 'range')
+  const first = DEFAULT_HEADERS.flatMap(([standard, value]) => {
+    const own = callers.filter(([name]) => name === standard)
+    if (own.length > 0) return own
+    return [[standard, standard === 'accept-encoding' && wantsPart ? 'identity' : value] as const]
   })
   return [...first, ...callers.filter(([name]) => !isDefault(name))]
 }

@@ -9,7 +9,7 @@ const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/
 const TOR_NOTATION = /\.(?:exit|noconnect)$/
 
 /** Names that mean something on the network of whoever resolves them: RFC 6761, RFC 6762, RFC 8375, ICANN's .internal. */
-const LOCAL_SUFFIX = /\.(?:localhost|local|internal|lan|home\.arpa)$/
+const LOCAL_NAME = /(?:^|\.)(?:localhost|local|internal|lan|home\.arpa)$/
 
 /** Why `name` (lower case, A-labels, no trailing dot) cannot be the name of a host; undefined when it can. */
 export function hostNameFault(name: string): string | undefined {
@@ -24,7 +24,7 @@ export function hostNameFault(name: string): string | undefined {
 
 /** Whether the name is of the local network of whoever resolves it, rather than of the internet. */
 export function isLocalName(name: string): boolean {
-  return !name.includes('.') || LOCAL_SUFFIX.test(name)
+  return !name.includes('.') || LOCAL_NAME.test(name)
 }
 
 /** The URL parser lets through xn-- labels that decode to nothing; converting to Unicode leaves those as they are. */

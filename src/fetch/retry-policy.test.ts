@@ -11,6 +11,7 @@ import {
   MAX_TRIES,
   mayHedge,
   mostTelling,
+  nextTry,
   shouldTryElsewhere,
   waitBeforeNextMs,
 } from './retry-policy.ts'
@@ -25,7 +26,7 @@ function failed(code: ProblemCode, wasSent: boolean): FailedTry {
 
 describe('shouldTryElsewhere()', () => {
   it('tries a fault of the worker or its circuit elsewhere until the tries are used up', () => {
-    for (const code of ['worker_unreachable', 'worker_network', 'tor_failure', 'tor_timeout', 'exit_policy'] as const) {
+    for (const code of ['worker_unreachable', 'worker_network', 'tor_timeout', 'exit_policy'] as const) {
       assert.equal(shouldTryElsewhere('POST', unsent(code)), true, code)
       assert.equal(shouldTryElsewhere('POST', unsent(code, code)), true, code)
       assert.equal(shouldTryElsewhere('POST', unsent(code, code, code)), false, code)
@@ -37,11 +38,22 @@ describe('shouldTryElsewhere()', () => {
 
   it('lets one other worker confirm a fault of the target', () => {
     const codes = ['resolve_failed', 'connection_refused', 'onion_not_found', 'onion_descriptor_invalid'] as const
-    for (const code of [...codes, 'tls_failure', 'no_usable_exit'] as const) {
+    for (const code of [...codes, 'tls_failure'] as const) {
       assert.equal(shouldTryElsewhere('GET', unsent(code)), true, code)
       assert.equal(shouldTryElsewhere('GET', unsent(code, code)), false, code)
-      assert.equal(shouldTryElsewhere('GET', unsent('tor_failure', code)), true, code)
+      assert.equal(shouldTryElsewhere('GET', unsent('tor_timeout', code)), true, code)
       assert.equal(shouldTryElsewhere('GET', unsent(code, 'tor_failure')), true, code)
+    }
+  })
+
+  it('asks one other worker, and no more, when Tor has tried circuit after circuit', () => {
+    const others = ['tor_failure', 'no_usable_exit', 'resolve_failed', 'connection_refused', 'onion_not_found'] as const
+    for (const code of ['tor_failure', 'no_usable_exit'] as const) {
+      assert.equal(shouldTryElsewhere('POST', unsent(code)), true, code)
+      assert.equal(shouldTryElsewhere('GET', unsent('worker_unreachable', code)), true, code)
+      assert.equal(shouldTryElsewhere('GET', unsent(code, 'worker_unreachable')), true, code)
+      for (const other of others)
+        assert.equal(shouldTryElsewhere('GET', unsent(code, other)), false, `${code} ${other}`)
     }
   })
 
@@ -68,6 +80,48 @@ describe('shouldTryElsewhere()', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...CODES), { minLength: MAX_TRIES }), (codes) => {
         assert.equal(shouldTryElsewhere('GET', unsent(...codes)), false)
+      }),
+    )
+  })
+})
+
+describe('nextTry()', () => {
+  const session = { stickyKey: 'me' }
+
+  it('lets a session leave its worker for nothing but a fault of the worker', () => {
+    const moves = CODES.filter((code) => nextTry('GET', session, unsent(code)) === 'elsewhere')
+    assert.deepEqual(moves.sort(), ['tor_timeout', 'worker_network', 'worker_unreachable'])
+    for (const code of moves) assert.equal(nextTry('POST', session, unsent(code)), 'elsewhere', code)
+    assert.equal(nextTry('POST', session, sent('worker_unreachable')), 'none')
+  })
+
+  it('has the worker of a session try once more where a circuit may have broken', () => {
+    const codes = ['connection_lost', 'tor_failure', 'onion_intro_failed', 'onion_rendezvous_failed'] as const
+    for (const code of codes) {
+      assert.equal(nextTry('GET', session, sent(code)), 'again', code)
+      assert.equal(nextTry('GET', session, sent(code, code)), 'none', code)
+      assert.equal(nextTry('POST', session, sent(code)), 'none', code)
+    }
+    assert.equal(nextTry('POST', session, unsent('tor_failure')), 'again')
+    assert.equal(nextTry('GET', session, unsent('tor_timeout', 'connection_lost')), 'again')
+    for (const code of [
+      'connection_refused',
+      'resolve_failed',
+      'tls_failure',
+      'exit_policy',
+      'no_usable_exit',
+    ] as const)
+      assert.equal(nextTry('GET', session, unsent(code)), 'none', code)
+    const cause = Object.assign(new Error('reset'), { code: 'ECONNRESET' })
+    const broken = { error: new CbtorError('tls_failure', 'lost', { cause }), wasSent: false }
+    assert.equal(nextTry('GET', session, [broken]), 'again')
+  })
+
+  it('asks any other worker for a request of no session, as shouldTryElsewhere() says', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...CODES), { minLength: 1, maxLength: 4 }), (codes) => {
+        const isElsewhere = nextTry('GET', { stickyKey: 'me', workerId: 'w1' }, unsent(...codes)) === 'elsewhere'
+        assert.equal(isElsewhere, shouldTryElsewhere('GET', unsent(...codes)))
       }),
     )
   })

@@ -3,6 +3,7 @@ import type { FetchRequest } from '../domain/exchange.ts'
 import { type Fault, PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Random } from '../lib/random.ts'
+import { isLostConnection } from './failure.ts'
 
 /** How many workers one fetch tries at most. */
 export const MAX_TRIES = 3
@@ -23,12 +24,12 @@ export interface FailedTry {
 const ELSEWHERE: Partial<Record<ProblemCode, 'always' | 'confirm'>> = {
   worker_unreachable: 'always',
   worker_network: 'always',
-  tor_failure: 'always',
   tor_timeout: 'always',
   exit_policy: 'always',
   onion_intro_failed: 'always',
   onion_rendezvous_failed: 'always',
   onion_intro_timeout: 'always',
+  tor_failure: 'confirm',
   no_usable_exit: 'confirm',
   onion_not_found: 'confirm',
   onion_descriptor_invalid: 'confirm',
@@ -38,6 +39,29 @@ const ELSEWHERE: Partial<Record<ProblemCode, 'always' | 'confirm'>> = {
   tls_failure: 'confirm',
 }
 
+/**
+ * What Tor says when no circuit got there, be it for Tor's reasons or for the target's: a closed port behind an exit, one
+ * that no exit leads to. It has tried three circuits or more by then, so one other worker is asked, and its word stands.
+ */
+const COSTLY: ReadonlySet<ProblemCode> = new Set(['tor_failure', 'no_usable_exit'])
+
+/**
+ * Faults of the worker itself: what alone moves a session. Table E.1 would send more of them elsewhere, but a session that
+ * leaves by a second exit shows the target (and who can make the caller ask for it: a redirect will do) that the two are
+ * one, so what the target or its port can bring about is no reason to move: a connection refused, reset or not resolved,
+ * a port that the exit does not serve, an onion service that does not answer, or `tor_failure`, which a closed port looks
+ * like as well. A worker whose circuits really are broken shows in timeouts and in its checks.
+ */
+const OF_THE_WORKER: ReadonlySet<ProblemCode> = new Set(['worker_unreachable', 'worker_network', 'tor_timeout'])
+
+/** Circuits break: the same worker, as the same identity, may do better with the next. Only sessions ask it to, once. */
+const OF_A_CIRCUIT: ReadonlySet<ProblemCode> = new Set([
+  'tor_failure',
+  'onion_intro_failed',
+  'onion_rendezvous_failed',
+  'onion_intro_timeout',
+])
+
 /** RFC 9110, section 9.2.2. TRACE is not sent at all. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
@@ -45,22 +69,54 @@ export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method)
 }
 
+/** What a request says about the worker it is bound to. */
+export type Binding = Pick<FetchRequest, 'stickyKey' | 'workerId'>
+
+/** Whether the request is of a session. One that names its worker is not: it has no other one to go to. */
+export function isOfSession({ stickyKey, workerId }: Binding): boolean {
+  return stickyKey !== undefined && workerId === undefined
+}
+
+/** Whether a request may leave its worker because of `code`, if it may be sent again at all. */
+export function mayLeave(code: ProblemCode, request: Binding): boolean {
+  return !isOfSession(request) || OF_THE_WORKER.has(code)
+}
+
+/** Whether and where to try again after `failed`, in order, of which at least one there is. */
+export function nextTry(
+  method: string,
+  request: Binding,
+  failed: readonly FailedTry[],
+): 'elsewhere' | 'again' | 'none' {
+  const last = failed.at(-1)
+  if (last === undefined || !mayRepeat(method, failed)) return 'none'
+  if (!isOfSession(request)) return shouldTryElsewhere(method, failed) ? 'elsewhere' : 'none'
+  if (OF_THE_WORKER.has(last.error.code)) return 'elsewhere'
+  const isWorthIt = (failure: FailedTry) => OF_A_CIRCUIT.has(failure.error.code) || isLostConnection(failure.error)
+  return isWorthIt(last) && !failed.slice(0, -1).some(isWorthIt) ? 'again' : 'none'
+}
+
 /** Whether to try another worker after `failed`, in order, of which at least one there is. */
 export function shouldTryElsewhere(method: string, failed: readonly FailedTry[]): boolean {
   const last = failed.at(-1)
-  if (last === undefined || failed.length >= MAX_TRIES) return false
-  if (last.wasSent && !isIdempotent(method)) return false
-  // Refused may also mean closed before we knew that it was open; Tor does not tell the two apart.
-  if (last.error.code === 'connection_refused' && !isIdempotent(method)) return false
-
+  if (last === undefined || !mayRepeat(method, failed)) return false
   switch (ELSEWHERE[last.error.code]) {
     case 'always':
       return true
     case 'confirm':
-      return !failed.slice(0, -1).some(({ error }) => error.code === last.error.code)
+      return !failed.slice(0, -1).some(({ error: { code } }) => code === last.error.code || COSTLY.has(code))
     default:
       return false
   }
+}
+
+/** Whether there may be another try after `failed`, wherever: there were not too many, and sending again does no harm. */
+function mayRepeat(method: string, failed: readonly FailedTry[]): boolean {
+  const last = failed.at(-1)
+  if (last === undefined || failed.length >= MAX_TRIES) return false
+  if (isIdempotent(method)) return true
+  // Refused may also mean closed before we knew that it was open; Tor does not tell the two apart.
+  return !last.wasSent && last.error.code !== 'connection_refused'
 }
 
 const BACKOFF_BASE_MS = 250

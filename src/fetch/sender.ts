@@ -5,14 +5,16 @@ import type { Clock } from '../lib/clock.ts'
 import type { Connection } from './connection.ts'
 import type { Connections, Destination } from './connections.ts'
 import type { Exchange, ResponseHead } from './exchange.ts'
-import { connectFailure, exchangeFailure } from './failure.ts'
+import { abortFailure, connectFailure, exchangeFailure } from './failure.ts'
 import { endToEndHeaders, type HeaderList, withoutHeaders } from './headers.ts'
 import type { Latencies } from './latencies.ts'
 import { type Hop, isRedirect } from './redirect.ts'
 import { discardBody, type ResponseBody, readBody } from './response-body.ts'
-import { connectLimitMs, type FailedTry, isIdempotent } from './retry-policy.ts'
+import { connectLimitMs, type FailedTry, isIdempotent, mayLeave } from './retry-policy.ts'
 import type { Trial } from './trial.ts'
 import type { Tries, Try } from './tries.ts'
+
+const CODING = new Set(['content-encoding'])
 
 /** How long a whole answer may wait for Tor to tell its exit. */
 const EXIT_WAIT_MS = 250
@@ -28,6 +30,8 @@ export interface SenderOptions {
   /** By the monotonic clock. */
   readonly startedAt: number
   readonly endBy: number
+  /** How long a lost connection waits for the word that its worker is lost. */
+  readonly verdictMs: number
 }
 
 export type Good =
@@ -58,15 +62,17 @@ export class Sender {
     try {
       return await this.#exchange(hop, await this.#connect(hop, to, turn, trial), trial)
     } catch (error) {
-      return { type: 'failed', error: connectFailure(error), wasSent: false, wasAnswered: false }
+      const failure = trial.signal.aborted ? abortFailure(trial.signal.reason) : connectFailure(error)
+      return { type: 'failed', error: failure, wasSent: false, wasAnswered: false }
     }
   }
 
   async #connect(hop: Hop, to: Destination, turn: Try, trial: Trial): Promise<Connection> {
-    const { clock, tries, connections, endBy } = this.#options
+    const { clock, tries, connections, endBy, request } = this.#options
     const limitMs = connectLimitMs(hop.to.isOnion, endBy - clock.monotonic())
     using _ = clock.timer(limitMs, () => {
-      if (tries.reserve(trial.hasStream ? 'tls_failure' : 'tor_timeout')) trial.giveUpConnecting(limitMs)
+      const code = trial.hasStream ? 'tls_failure' : 'tor_timeout'
+      if (mayLeave(code, request) && tries.reserve(code)) trial.giveUpConnecting(limitMs)
     })
     trial.connecting()
     return await connections.open(turn.lease, to, () => trial.streamMade(), trial.signal)
@@ -90,8 +96,12 @@ export class Sender {
       }
       const asking = connection.exit(EXIT_WAIT_MS)
       const body = await this.#read(hop, head, exchange)
-      trial.over()
       const bodyEndedAt = clock.monotonic()
+      if (endsWithConnection(hop, head)) {
+        await trial.verdict(this.#options.verdictMs)
+        trial.signal.throwIfAborted()
+      }
+      trial.over()
       const exit = await asking
       const answer = {
         url: hop.to.url.href,
@@ -111,15 +121,18 @@ export class Sender {
     } catch (error) {
       connections.discard(connection)
       const wasAnswered = exchange.progress === 'answered'
-      const cause = trial.signal.aborted ? trial.signal.reason : error
-      return { type: 'failed', error: exchangeFailure(cause), wasSent: exchange.progress !== 'waiting', wasAnswered }
+      const failure = trial.signal.aborted ? abortFailure(trial.signal.reason) : exchangeFailure(error)
+      return { type: 'failed', error: failure, wasSent: exchange.progress !== 'waiting', wasAnswered }
     }
   }
 
   async #read(hop: Hop, head: ResponseHead, exchange: Exchange): Promise<ResponseBody> {
-    const hasNoBody = hop.method === 'HEAD' || head.status === 204 || head.status === 304
     const { clock, request } = this.#options
-    if (!hasNoBody) return await readBody(exchange.body, head.headers, request.maxBytes)
+    if (hasBody(hop, head)) {
+      // Ranges count the coded bytes (RFC 9110, sections 8.1 and 14.1.2), and a part of those cannot be decoded.
+      const headers = head.status === 206 ? withoutHeaders(head.headers, CODING) : head.headers
+      return await readBody(exchange.body, headers, request.maxBytes)
+    }
     await discardBody(exchange.body, clock)
     return { bytes: Buffer.alloc(0), isDecoded: false }
   }
@@ -141,6 +154,15 @@ export class Sender {
 function wasStale(result: Result, trial: Trial): boolean {
   const isLost = result.type === 'failed' && !result.wasAnswered && result.error.code === 'connection_lost'
   return isLost && !trial.signal.aborted
+}
+
+function hasBody({ method }: Hop, { status }: ResponseHead): boolean {
+  return method !== 'HEAD' && status !== 204 && status !== 304
+}
+
+/** Whether nothing but the connection's end tells the end of the body (RFC 9112, section 6.3): so it may be cut short. */
+function endsWithConnection(hop: Hop, head: ResponseHead): boolean {
+  return hasBody(hop, head) && !head.headers.some(([name]) => name === 'content-length' || name === 'transfer-encoding')
 }
 
 /** A decoded body has neither the coding nor the length that were declared for it. */

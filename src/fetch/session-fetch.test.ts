@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import type { ProblemCode } from '../domain/problems.ts'
 import { createFetchLab } from './test-fetch-lab.ts'
 import { type Behaviour, EXIT, TestServer } from './test-lab.ts'
 
@@ -28,10 +29,17 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
     assert.equal(lab.fetcher.sessions.list()[0]?.requests, 7)
   })
 
-  it('moves with a request that its worker could not carry, and not with one that the target refused', async () => {
+  it('moves with a request that its worker could not carry, and not with one that the target may have refused', async () => {
     const cases: [fault: Behaviour, ends: string][] = [
       ['worker_unreachable', 'w2 moved'],
-      ['tor_failure', 'w2 moved'],
+      ['worker_network', 'w2 moved'],
+      ['tor_timeout', 'w2 moved'],
+      ['tor_failure', 'tor_failure'],
+      ['no_usable_exit', 'no_usable_exit'],
+      ['exit_policy', 'exit_policy'],
+      ['resolve_failed', 'resolve_failed'],
+      ['connection_refused', 'connection_refused'],
+      ['onion_intro_timeout', 'onion_intro_timeout'],
       ['onion_auth_required', 'onion_auth_required'],
     ]
     for (const [fault, ends] of cases) {
@@ -66,6 +74,49 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
       answer.attempts.map(({ worker, outcome }) => `${worker} ${outcome}`),
       ['w1 connection_lost', 'w1 ok'],
     )
+  })
+
+  it('never leaves by a second exit because of the target, which then has met one worker only', async () => {
+    await using lab = await createFetchLab()
+    await lab.serve('a.test:80', (_, response) => response.end('ok'))
+    const closing = await TestServer.tcp((socket) => socket.on('data', () => socket.end()))
+    lab.use('closing.test:80', closing)
+    lab.use('closing.test:443', closing)
+    lab.use('garbage.test:443', await TestServer.tcp((socket) => socket.end('garbage')))
+    await lab.fetch('http://a.test/', ME)
+    const cases: [url: string, code: ProblemCode, attempts: number][] = [
+      ['http://closing.test/', 'connection_lost', 2],
+      ['https://closing.test/', 'tls_failure', 2],
+      ['https://garbage.test/', 'tls_failure', 1],
+      ['http://unknown.test/', 'resolve_failed', 1],
+    ]
+    for (const [url, code, attempts] of cases) {
+      const error = await lab.fails(url, code, ME)
+      assert.deepEqual(
+        error.attempts.map(({ worker, outcome }) => `${worker} ${outcome}`),
+        Array(attempts).fill(`w1 ${code}`),
+      )
+    }
+    assert.deepEqual([...new Set(lab.workers.dials.map(({ worker }) => worker))], ['w1'])
+    assert.deepEqual([...new Set(lab.workers.dials.map(({ token }) => token))].length, 1)
+    assert.equal(lab.fetcher.sessions.get('me').worker, 'w1')
+    assert.equal(lab.workers.leases, 0)
+  })
+
+  it('waits for a slow TLS handshake where it is, and leaves a worker whose Tor is as slow', async () => {
+    await using lab = await createFetchLab()
+    await lab.serve('a.test:80', (_, response) => response.end('ok'))
+    const silent = lab.use('silent.test:443', await TestServer.tcp((socket) => socket.resume()))
+    const waiting = lab.fails('https://silent.test/', 'timeout', { ...ME, timeoutMs: 30_000 })
+    while (silent.sockets.size === 0) await new Promise(setImmediate)
+    await lab.clock.advance(30_000)
+    assert.deepEqual((await waiting).attempts, [{ worker: 'w1', outcome: 'timeout', ms: 30_000 }])
+
+    lab.workers.faults.set('w1', 'hang')
+    const moving = lab.fetch('http://a.test/', { ...ME, timeoutMs: 30_000 })
+    await lab.clock.advance(15_000)
+    assert.equal((await moving).attempts[0]?.outcome, 'tor_timeout')
+    assert.equal(lab.fetcher.sessions.get('me').worker, 'w2')
   })
 
   it('fails instead of moving when told so, but may still find its first worker', async () => {

@@ -24,9 +24,12 @@ export class SessionSource implements WorkerSource {
     return this.#lost
   }
 
-  /** Throws also `session_worker_lost`, and `overloaded`: a worker that is busy is no reason to change the exit. */
-  acquire({ key }: Selection, tried: ReadonlySet<string>): Lease {
-    const own = this.#session.worker
+  /**
+   * A worker that is named is the one to stay on; when there is none, that is the session's own. Throws also
+   * `session_worker_lost`, and `overloaded`: a worker that is busy is no reason to change the exit.
+   */
+  acquire({ key, workerId }: Selection, tried: ReadonlySet<string>): Lease {
+    const own = workerId ?? this.#session.worker
     if (own !== undefined && !tried.has(own)) {
       try {
         return this.#source.acquire({ key, workerId: own }, tried)

@@ -25,6 +25,7 @@ describe('Sessions', () => {
       lastUsedAt: 6_000,
       endsAt: 6_000 + 30 * 60_000,
       requests: 2,
+      moved: 0,
       exit: exit('A'),
     })
     assert.deepEqual(sessions.list(), [sessions.get('me')])

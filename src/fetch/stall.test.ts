@@ -2,13 +2,8 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { createFetchLab } from './test-fetch-lab.ts'
+import { createFetchLab, turns } from './test-fetch-lab.ts'
 import { TestServer } from './test-lab.ts'
-
-/** Long enough for everything to arrive on loopback. */
-async function turns(count = 30): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
-}
 
 describe('stalls', { timeout: 30_000 }, () => {
   it('tells the lease what a try waits for, once for each stall, and fails nothing by it', async () => {
@@ -35,7 +30,7 @@ describe('stalls', { timeout: 30_000 }, () => {
     )
 
     lab.workers.faults.set('w1', 'hang')
-    const failing = lab.fails('http://b.test/', 'timeout', { workerId: 'w1', timeoutMs: 5_000 })
+    const failing = lab.fails('http://b.test/', 'tor_timeout', { workerId: 'w1', timeoutMs: 5_000 })
     await lab.clock.advance(5_000)
     await failing
     assert.deepEqual(lab.workers.stalls.at(-1), ['w1', 'connect'])
@@ -172,7 +167,7 @@ describe('stalls', { timeout: 30_000 }, () => {
         fc.boolean(),
         fc.array(step, { maxLength: 12 }),
         async (script, method, hedge, steps) => {
-          await using lab = await createFetchLab()
+          await using lab = await createFetchLab(undefined, { verdictMs: 150 })
           let arrived = 0
           for (const [index, fate] of script.entries()) {
             const worker = `w${index + 1}`

@@ -144,7 +144,8 @@ describe('checkUrl()', () => {
         ],
         ...['[fc00::1]', '[fd12:3456::1]', '[fe80::1]', '[fec0::1]', '[ff02::1]', '[4000::1]', '[5f00::1]'],
         ...['localhost', 'LOCALHOST.', 'a.localhost', 'router', 'router.', 'onion', 'printer.local', 'x.internal'],
-        ...['metadata.google.internal', 'nas.lan', 'x.home.arpa', 'ⓛocalhost'],
+        ...['metadata.google.internal', 'nas.lan', 'x.home.arpa', 'home.arpa', 'HOME.ARPA.', 'ⓛocalhost', 'local'],
+        ...['internal', 'lan', 'exit', 'noconnect', 'onion.', 'exit.', 'arpa'],
       ].map((host) => `http://${host}/`),
       onion_address_invalid: [
         ...['x.onion', 'facebookcorewwwi.onion', `a${ONION}`, ONION.slice(1), ONION.replace('duck', 'euck')],

@@ -5,14 +5,22 @@ import { Identities } from '../domain/identity.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
 import { seededRandom, systemRandom } from '../lib/random.ts'
-import { Fetcher } from './fetcher.ts'
+import { Fetcher, type FetcherOptions } from './fetcher.ts'
 import { createTargetPolicy } from './target-policy.ts'
 import { fetchRequest, TestServer, TestWorkers } from './test-lab.ts'
 
+/** Long enough for everything to arrive on loopback. */
+export async function turns(count = 30): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
 const never = new AbortController().signal
 
-/** A fetcher over test workers and whatever is served. For tests. Dispose it to end all of it. */
-export async function createFetchLab(extraCa?: string) {
+/**
+ * A fetcher over test workers and whatever is served. For tests. Dispose it to end all of it. A lost connection waits for
+ * no verdict unless `options` say so, for the clock stands still.
+ */
+export async function createFetchLab(extraCa?: string, options: Partial<FetcherOptions> = {}) {
   const stack = new AsyncDisposableStack()
   const clock = new FakeClock()
   const workers = new TestWorkers()
@@ -25,6 +33,8 @@ export async function createFetchLab(extraCa?: string) {
     policy: createTargetPolicy(),
     extraCa: authorities,
     random: seededRandom(1),
+    verdictMs: 0,
+    ...options,
   })
 
   const use = (address: string, server: TestServer) => {

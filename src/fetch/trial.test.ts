@@ -23,7 +23,7 @@ describe('Trial', () => {
     const { clock, trials, trial } = lab()
     const over = trial('w1')
     over[Symbol.dispose]()
-    trials.abandonAll(new CbtorError('shutting_down', 'bye'))
+    trials.abandonWorker('w1', 'Tor has exited')
     assert.equal(over.signal.aborted, false)
     assert.equal(clock.pending, 0)
   })
@@ -37,6 +37,22 @@ describe('Trial', () => {
     }
     assert.equal(codeWhen(false), 'tor_timeout')
     assert.equal(codeWhen(true), 'tls_failure')
+  })
+
+  it('calls it late for Tor before there is a stream, for its worker while that is not trusted, else for the target', () => {
+    const reason = new CbtorError('timeout', 'time is up')
+    const { trials, trial } = lab()
+    using slow = trial('w1')
+    assert.equal(slow.lateness(reason).code, 'tor_timeout')
+    trials.abandonStalled('w1', 'it does not answer')
+    assert.equal(slow.lateness(reason).code, 'worker_unreachable')
+    assert.equal(slow.lateness(reason).cause, reason)
+    trials.trustAgain('w1')
+    assert.equal(slow.lateness(reason).code, 'tor_timeout')
+    slow.streamMade()
+    assert.equal(slow.lateness(reason), reason)
+    slow.connecting()
+    assert.equal(slow.lateness(reason).code, 'tor_timeout')
   })
 
   it('tells once for each stall what it waits for', async () => {

@@ -100,6 +100,24 @@ export class Trial implements Disposable {
     this.#touch()
   }
 
+  /** Waits up to `ms` for the try to be given up: a worker that dies closes its sockets a moment before anybody knows why. */
+  async verdict(ms: number): Promise<void> {
+    if (ms > 0) await this.#options.clock.sleep(ms, this.signal).catch(() => {})
+  }
+
+  /** What to call it that time was up: `reason` itself only when it was the target that the try waited for. */
+  lateness(reason: CbtorError): CbtorError {
+    const doubt = this.#options.trials.doubtOf(this.workerId)
+    if (doubt !== undefined) {
+      const message = `Cannot complete the fetch through worker "${this.workerId}": ${doubt}`
+      return new CbtorError('worker_unreachable', message, { cause: reason })
+    }
+    if (this.hasStream) return reason
+    return new CbtorError('tor_timeout', 'Cannot connect to the target: time was up before Tor had made a connection', {
+      cause: reason,
+    })
+  }
+
   abandon(reason: CbtorError): void {
     this.#controller.abort(reason)
   }

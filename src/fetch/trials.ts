@@ -33,8 +33,14 @@ export class Trials {
     for (const trial of this.#on(workerId)) trial.abandon(unreachable(workerId, reason))
   }
 
-  abandonAll(reason: CbtorError): void {
-    for (const trial of [...this.#going]) trial.abandon(reason)
+  /** As `Fetcher.trustAgain`. */
+  trustAgain(workerId: string): void {
+    this.#distrusted.delete(workerId)
+  }
+
+  /** Why the worker is not trusted, if it is not: nothing has moved there since. */
+  doubtOf(workerId: string): string | undefined {
+    return this.#distrusted.get(workerId)
   }
 
   #on(workerId: string): readonly Trial[] {

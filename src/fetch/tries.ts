@@ -25,7 +25,7 @@ export class Tries implements Disposable {
   /** Reserves the first worker; throws what the source throws. */
   constructor(options: TriesOptions) {
     this.#options = options
-    this.#reserved = this.#acquire()
+    this.#reserved = this.#acquire(options.selection)
     this.#ends.use(options.budget.begin())
   }
 
@@ -41,13 +41,23 @@ export class Tries implements Disposable {
 
   /**
    * Whether another worker may take over from one that failed with `code`: there is one, and the retry budget allows it.
-   * If so it is held, and paid for, from now on. `again`: the same worker would do as well.
+   * If so it is held, and paid for, from now on.
    */
-  reserve(code: ProblemCode, again?: Lease): boolean {
-    if (this.#reserved !== undefined) return true
+  reserve(code: ProblemCode): boolean {
+    return this.#reserved !== undefined || this.#reserve(code, this.#options.selection)
+  }
+
+  /** The same for a second try on the worker that failed. */
+  reserveAgain(code: ProblemCode, { worker }: Lease): boolean {
+    this.#reserved?.[Symbol.dispose]()
+    this.#reserved = undefined
+    this.#tried.delete(worker.id)
+    return this.#reserve(code, { ...this.#options.selection, workerId: worker.id })
+  }
+
+  #reserve(code: ProblemCode, selection: Selection): boolean {
     if (this.#begun.length >= MAX_TRIES) return false
-    if (again !== undefined) this.#tried.delete(again.worker.id)
-    const lease = this.#acquireOther()
+    const lease = this.#acquireOther(selection)
     if (lease === undefined) return false
     if (!this.#options.budget.allows(code, lease.worker.id)) {
       this.#tried.delete(lease.worker.id)
@@ -75,9 +85,9 @@ export class Tries implements Disposable {
     this.#ends.dispose()
   }
 
-  #acquireOther(): Lease | undefined {
+  #acquireOther(selection: Selection): Lease | undefined {
     try {
-      return this.#acquire()
+      return this.#acquire(selection)
     } catch (error) {
       if (!(error instanceof CbtorError)) throw error
       this.#refusal = error
@@ -85,8 +95,8 @@ export class Tries implements Disposable {
     }
   }
 
-  #acquire(): Lease {
-    const lease = this.#options.source.acquire(this.#options.selection, this.#tried)
+  #acquire(selection: Selection): Lease {
+    const lease = this.#options.source.acquire(selection, this.#tried)
     this.#tried.add(lease.worker.id)
     return lease
   }

@@ -98,6 +98,10 @@ describe('cbtor demo', { timeout: 240_000 }, () => {
     for (const url of [file.check_url, file.https_check_url, file.www_url, file.onion_url]) {
       assert.equal((await api.fetch({ url })).status, 200, url)
     }
+    await using warmup = startCli(['warmup', '--api', file.api])
+    const warm = await warmup.end()
+    assert.equal(warm.code, 0, warm.err)
+    assert.equal(warm.out.match(/^tor0[1-4] +warm /gm)?.length, 4)
 
     demo.child.kill('SIGINT')
     const { code } = await demo.end()
@@ -105,6 +109,19 @@ describe('cbtor demo', { timeout: 240_000 }, () => {
     assert.equal(existsSync(join(demo.state, 'demo.json')), false)
     assert.deepEqual(processesOf(demo.state), [])
     assert.equal(existsSync(file.ca_file), false, "the private network's directory is gone")
+  })
+
+  it('does not touch the state of a demo that runs', async () => {
+    await using demo = startCli(['demo', '--listen', '127.0.0.1:0', '--state', 'STATE'])
+    const file = await demoFile(demo.state, demo.child)
+    await using second = startCli(['demo', '--once', '--listen', '127.0.0.1:0', '--state', demo.state])
+    const { code, err } = await second.end()
+    assert.equal(code, 1)
+    assert.match(err, /another service uses it/)
+    assert.deepEqual(JSON.parse(readFileSync(join(demo.state, 'demo.json'), 'utf8')), file)
+    assert.equal((await createApiClient({ baseUrl: file.api }).fetch({ url: file.www_url })).status, 200)
+    demo.child.kill('SIGINT')
+    assert.equal((await demo.end()).code, 0)
   })
 
   it('leaves no process and no file of the network behind when it is killed', async () => {
@@ -170,6 +187,8 @@ describe('cbtor', { timeout: 60_000 }, () => {
   it('says what is wrong with a command line, and what would be right', async () => {
     const cases: [args: string[], code: number, err: RegExp][] = [
       [['demo', '--latency', 'soon'], 2, /whole milliseconds from 0 to 1000/],
+      [['drill', '--kills', 'many'], 2, /whole number from 0 to 9999/],
+      [['warmup', '--api', 'http://127.0.0.1:1'], 1, /the service cannot be reached: http:\/\/127\.0\.0\.1:1/],
       [['demo', '--nonsense'], 2, /unknown option '--nonsense'/],
       [['nonsense'], 2, /unknown command 'nonsense'/],
       [['up', '--listen', 'nowhere'], 2, /listen: expected HOST:PORT.*"nowhere"/],

@@ -37,7 +37,9 @@ describe('a pool that heals itself', { timeout: 240_000 }, () => {
       assert.ok(requests > 10)
     }
     const { events } = await lab.api.events({ limit: 1_000 })
-    const ofKilled = events.filter(({ worker }) => worker === 'tor01').map(({ type, details }) => [type, details.to ?? details.step])
+    const ofKilled = events
+      .filter(({ worker }) => worker === 'tor01')
+      .map(({ type, details }) => [type, details.to ?? details.step])
     assert.ok(ofKilled.some(([type, to]) => type === 'health_changed' && to === 'dead'))
     assert.ok(ofKilled.some(([type, step]) => type === 'recovery_step_ended' && step === 'restart-tor'))
     const { last_recovery } = await lab.api.worker('tor01')
@@ -155,7 +157,8 @@ describe('sessions', { timeout: 120_000 }, () => {
     const { worker } = await lab.api.fetch(request)
     // Another key that the same worker serves.
     let strictKey = strict
-    for (let n = 0; (await lab.api.fetch(strictKey)).worker !== worker; n++) strictKey = { ...strict, sticky_key: `other-${n}` }
+    for (let n = 0; (await lab.api.fetch(strictKey)).worker !== worker; n++)
+      strictKey = { ...strict, sticky_key: `other-${n}` }
     await lab.api.drain(worker)
     const moved = await lab.api.fetch(request)
     assert.notEqual(moved.worker, worker)
@@ -169,7 +172,9 @@ describe('sessions', { timeout: 120_000 }, () => {
   })
 
   it('stay on their worker when it is the target that fails', async () => {
-    const { attempts } = await problemOf(lab.api.fetch({ url: `${lab.network.urls.www}/close`, sticky_key: 'session-4' }))
+    const { attempts } = await problemOf(
+      lab.api.fetch({ url: `${lab.network.urls.www}/close`, sticky_key: 'session-4' }),
+    )
     assert.equal(new Set(attempts?.map(({ worker }) => worker)).size, 1)
   })
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import fc from 'fast-check'
 import { createTestApp } from '../test-app.ts'
 import type { OpenApiDocument } from './openapi.ts'
 
@@ -148,4 +149,58 @@ it('the pages of the documents', async (context) => {
     const document = (await test.app.inject({ url: '/docs/json' })).json()
     assert.deepEqual(document, (await test.app.inject({ url: '/openapi.json' })).json())
   })
+})
+
+it('never answers a path under the documents with 5xx', {
+  timeout: 60_000,
+}, async (context) => {
+  await using test = await createTestApp()
+  const check = async (url: string) => {
+    const response = await test.app.inject({ url })
+    assert.ok(response.statusCode < 500, `${response.statusCode} for ${url}`)
+    if (response.statusCode >= 400) assert.equal(response.json().code, 'not_found', url)
+  }
+
+  await context.test('what has been seen', async () => {
+    const climbing = ['..', '../x', '%2e%2e/%2e%2e/x', '..%2f..%2fpackage.json', '..%5cx', './swagger-ui.css', 'a/../x']
+    const odd = ['', '/', '/swagger-ui.css', 'a%00b', '%00', '%ff', '%', 'C:%5cwindows', 'index.html/', 'x'.repeat(300)]
+    for (const name of [...climbing, ...odd]) await check(`/docs/static/${name}`)
+  })
+
+  await context.test('anything', async () => {
+    const known = '. .. static index.html swagger-ui.css json redoc.js package.json'.split(' ')
+    const coded = '%2e %2e%2e %2f %5c \\ %00 %ff %zz %25 %C3%A4 ; : ~ ? #'.split(' ')
+    const part = fc.oneof(fc.constantFrom('', ...known, ...coded), fc.string({ maxLength: 8 }), fc.webSegment())
+    const path = fc.array(
+      fc.array(part, { maxLength: 3 }).map((parts) => parts.join('')),
+      { maxLength: 5 },
+    )
+    const start = fc.constantFrom('/docs/static/', '/docs/', '/redoc/', '/docs/static', '/docs', '/redoc')
+    await fc.assert(
+      fc.asyncProperty(start, path, (prefix, parts) => check(prefix + parts.join('/'))),
+      { numRuns: 500 },
+    )
+  })
+
+  const errors = test.logger.lines.filter(({ level }) => level !== 'debug')
+  assert.deepEqual(errors, [])
+})
+
+it('gives a file of the documents whole, whatever part or version of it is asked for', async () => {
+  await using test = await createTestApp()
+  const url = '/docs/static/swagger-ui.css'
+  const whole = await test.app.inject({ url })
+  const { etag } = whole.headers
+  for (const headers of [
+    { range: 'bytes=999999999-' },
+    { range: 'bytes=0-9', 'if-range': String(etag) },
+    { 'if-match': '"other"' },
+    { 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' },
+  ]) {
+    const response = await test.app.inject({ url, headers })
+    assert.equal(response.statusCode, 200, JSON.stringify(headers))
+    assert.equal(response.body, whole.body)
+  }
+  const again = await test.app.inject({ url, headers: { 'if-none-match': String(etag) } })
+  assert.equal(again.statusCode, 304)
 })

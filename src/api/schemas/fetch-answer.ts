@@ -13,6 +13,8 @@ export const attemptBody = z.object({
   ms: milliseconds,
 })
 
+export const redirectBody = z.object({ status: z.int(), from: z.string(), to: z.string() })
+
 const timingBody = z.object({
   queue_ms: milliseconds.describe('Choosing a worker.'),
   connect_ms: milliseconds.describe('Making the stream through Tor; 0 on a connection that was kept.'),
@@ -41,7 +43,7 @@ export const fetchAnswerBody = z
       .boolean()
       .describe('Whether the session of `sticky_key` came to another worker or exit, unasked, with this answer.'),
     hedged: z.boolean().describe('Whether a second worker was asked, too, because the first took long.'),
-    redirects: z.array(z.object({ status: z.int(), from: z.string(), to: z.string() })),
+    redirects: z.array(redirectBody).describe('Each redirect that was followed, in order.'),
     attempts: z.array(attemptBody).describe('Each try on a worker, in order.'),
     timing: timingBody,
   })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { count, oneOf } from './common.ts'
-import { attemptBody } from './fetch-answer.ts'
+import { attemptBody, redirectBody } from './fetch-answer.ts'
 
 const fault = oneOf(['client', 'operator', 'tor', 'target', 'cbtor']).describe('Who can do something about it.')
 
@@ -16,6 +16,7 @@ export const problemBody = z
     retryable: z.boolean().describe('Whether the same request may succeed later.'),
     request_id: z.string().describe('The `X-Request-Id` of the answer; the log has it too.'),
     attempts: z.array(attemptBody).optional().describe('Each try on a worker, in order.'),
+    redirects: z.array(redirectBody).optional().describe('Each redirect that was followed, in order.'),
     errors: z
       .array(z.object({ path: z.string(), message: z.string() }))
       .optional()

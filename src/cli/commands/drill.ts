@@ -24,7 +24,7 @@ export function drillCommand(parts: CliParts): Command {
     .option('--kills <count>', 'workers to kill', parseCount, 4)
     .option('--freezes <count>', 'workers to freeze', parseCount, 2)
     .option('--blackholes <count>', 'workers whose relays become unreachable', parseCount, 1)
-    .option('--rate <requests>', 'requests a second', parseCount, 20)
+    .option('--rate <requests>', 'requests a second; 0 for an idle pool', parseCount, 20)
     .option('--json', 'results as JSON')
     .addHelpText('after', '\nExample:\n  cbtor drill --kills 20 --freezes 5 --blackholes 2')
     .action((flags: DrillFlags) => runDrill(flags, parts))

@@ -112,5 +112,5 @@ function lowestRate(requests: readonly LoadRequest[], from: number, until: numbe
   for (let second = from; second + 1_000 <= until; second += 1_000) {
     counts.push(answeredAt.filter((at) => at >= second && at < second + 1_000).length)
   }
-  return counts.length === 0 ? 1 : Math.min(...counts) / perSecond
+  return counts.length === 0 || perSecond === 0 ? 1 : Math.min(...counts) / perSecond
 }

@@ -21,12 +21,13 @@ export class Load implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>()
   readonly #pace: Promise<void>
 
+  /** `perSecond`: 0 for no load at all. */
   constructor(api: ApiClient, url: string, perSecond: number, clock: Clock) {
     this.#api = api
     this.#url = url
     this.#clock = clock
     this.#everyMs = 1_000 / perSecond
-    this.#pace = this.#run()
+    this.#pace = perSecond > 0 ? this.#run() : Promise.resolve()
   }
 
   /** Sends no more and resolves when every answer has come. */

@@ -1,0 +1,39 @@
+import type { Clock } from './lib/clock.ts'
+import type { Pool } from './pool/pool.ts'
+import type { WorkerUnit } from './worker-unit.ts'
+
+/** Builds circuits in every healthy worker now and then, so that one that nobody used for long is as quick as the others. */
+export async function keepWarm(
+  pool: Pool<WorkerUnit>,
+  everyMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await clock.sleep(everyMs, signal).catch(() => {})
+    if (signal.aborted) return
+    await Promise.all(healthy(pool).map(({ member }) => member.warmUp(signal).catch(() => {})))
+  }
+}
+
+/** Orders new circuits for each worker once in `everyMs`, one worker at a time, so that the pool as a whole stays warm. */
+export async function keepRotating(
+  pool: Pool<WorkerUnit>,
+  everyMs: number,
+  newCircuits: (id: string) => { readonly acted: Promise<unknown> },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let turn = 0; ; turn++) {
+    const workers = pool.entries()
+    await clock.sleep(everyMs / workers.length, signal).catch(() => {})
+    if (signal.aborted) return
+    const next = workers[turn % workers.length]
+    if (next === undefined || !healthy(pool).some(({ name }) => name.id === next.name.id)) continue
+    await newCircuits(next.name.id).acted.catch(() => {})
+  }
+}
+
+function healthy(pool: Pool<WorkerUnit>) {
+  return pool.entries().filter(({ health, desired }) => health === 'healthy' && desired !== 'stopped')
+}
