@@ -102,6 +102,8 @@ export async function createService(
         onEvent(event) {
           told.ofWorker(worker.id, event)
           if (isMonitorEvent(event)) steer(worker.id, event)
+          // Also of one that is dead already: its Tor may have been on its way back.
+          if (event.type === 'lost') fetcher.abandonWorker(worker.id, event.reason)
         },
       }),
     ),
@@ -150,8 +152,12 @@ export async function createService(
         doubt(id, event.reason)
         return
       case 'probe-ended':
-        if (event.verdict === 'failed') doubt(id, event.reason)
-        else pool.setDoubt(id, false)
+        if (event.verdict === 'failed') {
+          doubt(id, event.reason)
+          return
+        }
+        pool.setDoubt(id, false)
+        if (event.verdict === 'passed') fetcher.trustAgain(id)
         return
     }
   }

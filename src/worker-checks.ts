@@ -40,6 +40,7 @@ export class WorkerChecks extends CheckEndpoints implements Disposable {
     const fetcher = new Fetcher({
       ...{ clock, identities, policy, extraCa },
       maxIdle: 0, // a check is to make a stream
+      verdictMs: 0, // a check is what the verdict comes from
       source: {
         acquire({ workerId = '' }, tried) {
           if (tried.size > 0) throw new CbtorError('no_worker', 'Cannot check the worker by another one')

@@ -30,6 +30,7 @@ export class WorkerUnit implements AsyncDisposable {
   readonly #life = new AbortController()
   #watch: Promise<void> | undefined
   #desired: DesiredState
+  #ordersGiven = 0
   /** The last order: settles when it and all before it are done. */
   #orders: Promise<void> = Promise.resolve()
   #lastCheck: WorkerView['lastCheck']
@@ -84,6 +85,7 @@ export class WorkerUnit implements AsyncDisposable {
    */
   async follow(desired: DesiredState, signal: AbortSignal): Promise<void> {
     this.#desired = desired
+    this.#ordersGiven++
     this.#monitor.setDesired(desired)
     await this.#order(() => this.#bringWhereItBelongs(), signal)
   }
@@ -172,22 +174,18 @@ export class WorkerUnit implements AsyncDisposable {
       await this.#driver.stop(this.#life.signal)
       return
     }
+    const given = this.#ordersGiven
     try {
       await this.#driver.start(this.#life.signal)
       await this.#driver.warmUp(this.#life.signal).catch(() => {}) // the probe that follows has the last word
       this.#monitor.probeNow()
     } catch (error) {
       if (this.#life.signal.aborted) return
-      if (this.#isToBeStopped())
+      if (this.#ordersGiven !== given)
         throw new CbtorError('conflict', `Cannot start worker ${this.name.id}: it was stopped meanwhile`)
       this.#monitor.lost(messageOf(error))
       throw error
     }
-  }
-
-  /** Asked anew after each wait: another order may have come. */
-  #isToBeStopped(): boolean {
-    return this.#desired === 'stopped'
   }
 
   /** A Tor that cannot carry anything yet would only spoil the statistics of the check endpoints. */

@@ -1,5 +1,6 @@
 import { errors } from 'undici'
 import { CbtorError } from '../domain/errors.ts'
+import { PROBLEMS } from '../domain/problems.ts'
 
 /** Why a TLS handshake failed, in words, by the code of Node or OpenSSL (X509_verify_cert(3), `openssl errstr`). */
 const TLS_REASONS: Readonly<Record<string, string>> = {
@@ -60,11 +61,21 @@ export function abortFailure(reason: unknown): CbtorError {
   return new CbtorError('client_gone', 'Cannot complete the fetch: its caller is gone', { cause: reason })
 }
 
-/** The same error with what led to it. */
-export function withHistory(error: CbtorError, history: Pick<CbtorError, 'attempts' | 'redirects'>): CbtorError {
+/**
+ * The same error with what led to it. `refusal`: why there was no other worker, which also tells when there may be one.
+ */
+export function withHistory(
+  error: CbtorError,
+  history: Pick<CbtorError, 'attempts' | 'redirects'>,
+  refusal: CbtorError | undefined,
+): CbtorError {
   const { attempts, redirects } = history
-  const retryAfter = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }
-  return new CbtorError(error.code, error.message, { cause: error.cause, attempts, redirects, ...retryAfter })
+  const isOfPool = PROBLEMS[error.code].fault === 'operator'
+  const retryAfterMs = error.retryAfterMs ?? (isOfPool ? refusal?.retryAfterMs : undefined)
+  return new CbtorError(error.code, error.message, {
+    ...{ cause: error.cause, attempts, redirects },
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  })
 }
 
 /** Whether a connection that stood just ended: the doing of the target, of its circuit, or of a worker that is gone. */

@@ -142,9 +142,9 @@ export class Fetcher implements Disposable {
       return hasMoved ? { ...answer, sessionMoved: true } : answer
     } catch (error) {
       if (signal.aborted) throw signal.reason
-      throw error instanceof CbtorError
-        ? withHistory(error, { attempts: tries.attempts, redirects: run.redirects })
-        : error
+      if (!(error instanceof CbtorError)) throw error
+      const { attempts, refusal } = tries
+      throw withHistory(error, { attempts, redirects: run.redirects }, refusal)
     }
   }
 

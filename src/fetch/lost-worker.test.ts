@@ -57,6 +57,15 @@ describe('a connection that gets lost', { timeout: 30_000 }, () => {
     assert.deepEqual((await late).attempts, [{ worker: 'w1', outcome: 'connection_lost', ms: 100 }])
   })
 
+  it('says when another worker may be there, if there was none to go to', async () => {
+    await using lab = await createFetchLab()
+    lab.workers.faults.set('w1', 'worker_unreachable').set('w2', 'connection_refused')
+    const { retryAfterMs } = await lab.fails('http://a.test/', 'worker_unreachable', { workerId: 'w1' })
+    assert.equal(retryAfterMs, 5)
+    const refused = await lab.fails('http://a.test/', 'connection_refused', { workerId: 'w2' })
+    assert.equal(refused.retryAfterMs, undefined)
+  })
+
   it('moves all requests off a worker that died, however many, though their sockets knew first', async () => {
     await using lab = await createFetchLab(undefined, { verdictMs: 150 })
     const dying = lab.use('dying.test:80', await TestServer.tcp((socket) => socket.resume()))

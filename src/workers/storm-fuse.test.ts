@@ -19,6 +19,19 @@ describe('StormFuse', () => {
     assert.deepEqual(told, ['30: close 7 after 6 circuits in 30 ms'])
   })
 
+  it('does not take it for a storm that a busy identity gets circuits for many streams', () => {
+    const streams = Array.from({ length: 8 }, (_, n) => n + 1)
+    const told = replay(`
+      ${streams.map((n) => `0 STREAM ${n} NEW alice`).join('\n')}
+      ${streams.map((n) => `${n * 10} CIRC ${n} launched for alice`).join('\n')}
+      ${streams
+        .slice(1)
+        .map((n) => `${100 + n} STREAM ${n} SENTCONNECT`)
+        .join('\n')}
+      200 CIRC 9 launched for alice`)
+    assert.deepEqual(told, [])
+  })
+
   it('counts on while the stream tries one circuit after the other', () => {
     const told = replay(`
       0   STREAM 7 NEW alice

@@ -9,7 +9,10 @@ import { leadsToExit } from './circuits.ts'
  * client's address for an hour or more: its other workers', too.
  */
 export interface StormPolicy {
-  /** Circuits built for one identity with one stream that waits. A name that does not resolve takes 3. */
+  /**
+   * Circuits built for one identity that had one stream within the window; one more for each further stream. A name that
+   * does not resolve takes 3.
+   */
   readonly maxForOne: number
   readonly oneWindowMs: number
   /** Circuits launched in all while one stream waits. */
@@ -26,6 +29,10 @@ export const STORM_POLICY: StormPolicy = {
   allWindowMs: 1_000,
   perFurtherStream: 2,
 }
+
+/** A busy identity has more streams than are worth remembering: its storm is stopped at so many circuits and a few. */
+const MAX_ARRIVALS = 64
+const MAX_REMEMBERED = 2 * MAX_ARRIVALS
 
 /** The stream to close, and what Tor did for it. */
 export interface Storm {
@@ -52,8 +59,8 @@ export class StormFuse {
   readonly #streams = new Map<string, UserStream>()
   /** Circuits that are under way and not yet counted for anybody. */
   readonly #unclaimed = new Set<string>()
-  /** When each identity got circuits. */
-  readonly #claims = new Map<string, number[]>()
+  /** When each identity that has streams got circuits, and when its streams came. */
+  readonly #claims = new Map<string, { readonly circuits: number[]; readonly arrivals: number[] }>()
   #launches: number[] = []
   /** When streams came, those that are gone again included. */
   #arrivals: number[] = []
@@ -89,6 +96,7 @@ export class StormFuse {
         if (purpose !== 'USER' || user === undefined) break
         this.#streams.set(id, { user, since: now, isWaiting: true })
         this.#arrivals = [...recent(this.#arrivals, now, this.#policy.allWindowMs), now]
+        this.#claimsOf(user, now).arrivals.push(now)
         break
       case 'DETACHED':
         if (stream) stream.isWaiting = true
@@ -105,11 +113,15 @@ export class StormFuse {
   }
 
   #stormOfOne(user: string, now: number): Storm | undefined {
+    if (!this.#claims.has(user)) return undefined
     const { maxForOne, oneWindowMs } = this.#policy
+    const { circuits, arrivals } = this.#claimsOf(user, now)
+    circuits.push(now)
     const waiting = this.#waiting().filter(([, stream]) => stream.user === user)
-    const claims = [...recent(this.#claims.get(user) ?? [], now, oneWindowMs), now]
-    if ([...this.#streams.values()].some((stream) => stream.user === user)) this.#claims.set(user, claims)
-    return claims.length > maxForOne + waiting.length - 1 ? this.#stop(waiting, claims.length, now) : undefined
+    // A busy identity gets circuits for streams that are served by now, and all at once when its circuit breaks.
+    const isOld = ({ since }: UserStream) => since <= now - oneWindowMs
+    const causes = arrivals.length + waiting.filter(([, stream]) => isOld(stream)).length
+    return circuits.length > maxForOne + causes - 1 ? this.#stop(waiting, circuits.length, now) : undefined
   }
 
   #stormInAll(now: number): Storm | undefined {
@@ -131,6 +143,18 @@ export class StormFuse {
     this.#claims.delete(user)
     this.#launches = []
     return { streamId, circuits, ms: now - since }
+  }
+
+  /** What the window holds of the identity. */
+  #claimsOf(user: string, now: number) {
+    const { circuits, arrivals } = this.#claims.get(user) ?? { circuits: [], arrivals: [] }
+    const { oneWindowMs } = this.#policy
+    const claims = {
+      circuits: recent(circuits, now, oneWindowMs).slice(-MAX_REMEMBERED),
+      arrivals: recent(arrivals, now, oneWindowMs).slice(-MAX_ARRIVALS),
+    }
+    this.#claims.set(user, claims)
+    return claims
   }
 
   /** In the order of their beginning. */
