@@ -6,6 +6,9 @@ import { STORM_POLICY, StormFuse } from './storm-fuse.ts'
 
 const HOP = `$${'A'.repeat(40)}~relay1`
 
+/** So that the stories are short. */
+const SHORT = { ...STORM_POLICY, maxForOne: 5 }
+
 describe('StormFuse', () => {
   it('names the stream for which Tor builds a sixth circuit', () => {
     const told = replay(`
@@ -137,7 +140,7 @@ describe('StormFuse', () => {
   })
 
   it('stops one storm after the other', () => {
-    const fuse = new StormFuse()
+    const fuse = new StormFuse(SHORT)
     let circuits = 0
     for (let stream = 0; stream < 50; stream++) {
       const at = stream * 2_000
@@ -148,7 +151,7 @@ describe('StormFuse', () => {
         handle(fuse, `CIRC ${++circuits} LAUNCHED PURPOSE=GENERAL`, at)
         stopped = handle(fuse, extended(circuits, 'alice'), at) !== undefined
       }
-      assert.equal(launched, STORM_POLICY.maxForOne + 1)
+      assert.equal(launched, SHORT.maxForOne + 1)
     }
   })
 })
@@ -168,7 +171,7 @@ function handle(fuse: StormFuse, text: string, now: number) {
 
 /** Replays `<ms> <event>` lines in a short form, and tells what the fuse said. */
 function replay(transcript: string): string[] {
-  const fuse = new StormFuse()
+  const fuse = new StormFuse(SHORT)
   return transcript
     .trim()
     .split('\n')

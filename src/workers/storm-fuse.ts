@@ -23,7 +23,7 @@ export interface StormPolicy {
 }
 
 export const STORM_POLICY: StormPolicy = {
-  maxForOne: 5,
+  maxForOne: 10,
   oneWindowMs: 10_000,
   maxInAll: 10,
   allWindowMs: 1_000,
