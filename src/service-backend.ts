@@ -89,7 +89,9 @@ export function createBackend(parts: BackendParts): Backend {
     async drain(id, options) {
       pool.drain(id, options)
       told.keep(() => store.setDesiredState(id, 'drained'))
-      await unit(id).follow('drained', life)
+      unit(id)
+        .follow('drained', life)
+        .catch(() => {}) // Tor stays as it is; nothing to wait for
     },
     async enable(id) {
       wish(id, 'enabled')

@@ -163,8 +163,9 @@ export async function createService(
   }
 
   function doubt(id: string, reason: string): void {
-    if (governor.uplinkSuspectSince !== undefined) return
     pool.setDoubt(id, true)
+    // Elsewhere it would be no better.
+    if (governor.uplinkSuspectSince !== undefined) return
     fetcher.abandonStalled(id, reason)
   }
 

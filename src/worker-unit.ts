@@ -8,8 +8,10 @@ import { localLadder } from './health/ladder/local-ladder.ts'
 import { Monitor, type MonitorOptions } from './health/monitor.ts'
 import type { MonitorEvent, ProbeResult } from './health/monitored.ts'
 import type { RecoveryAttempt, RecoveryResult } from './health/recovery.ts'
-import { abortable } from './lib/abort.ts'
+import { abortable, deadline } from './lib/abort.ts'
 import type { DriverEvent, NewCircuits, WorkerConnection, WorkerDriver, WorkerInspection } from './workers/driver.ts'
+
+const WARM_UP_LIMIT_MS = 10_000
 
 export interface WorkerUnitOptions extends Required<Omit<MonitorOptions, 'onEvent'>> {
   readonly name: WorkerName
@@ -177,7 +179,7 @@ export class WorkerUnit implements AsyncDisposable {
     const given = this.#ordersGiven
     try {
       await this.#driver.start(this.#life.signal)
-      await this.#driver.warmUp(this.#life.signal).catch(() => {}) // the probe that follows has the last word
+      await this.#warmUp()
       this.#monitor.probeNow()
     } catch (error) {
       if (this.#life.signal.aborted) return
@@ -186,6 +188,13 @@ export class WorkerUnit implements AsyncDisposable {
       this.#monitor.lost(messageOf(error))
       throw error
     }
+  }
+
+  /** Not for ever, since later orders wait for it; the probe that follows has the last word. */
+  async #warmUp(): Promise<void> {
+    const { clock } = this.#options
+    using limit = deadline(clock, WARM_UP_LIMIT_MS, this.#life.signal, () => new Error('no circuits in time'))
+    await abortable(this.#driver.warmUp(limit.signal), limit.signal).catch(() => {})
   }
 
   /** A Tor that cannot carry anything yet would only spoil the statistics of the check endpoints. */

@@ -141,7 +141,7 @@ export function mayHedge(method: string, request: Pick<FetchRequest, 'hedge' | '
 
 /** How long the first worker may take to the first byte before a second one is asked. `usualMs`: what most take. */
 export function hedgeAfterMs(usualMs: number | undefined): number {
-  return Math.max(2_000, usualMs ?? 0)
+  return Math.min(Math.max(2_000, usualMs ?? 0), 5_000)
 }
 
 /** The error to tell the caller: the last one of those that say most about the target. */

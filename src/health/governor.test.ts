@@ -108,10 +108,11 @@ describe('permit()', () => {
     }
     assert.equal(granted, 20)
     assert.deepEqual(permit(state, recover('A', { isGone: true }), 0, POLICY), {
-      at: 15_000,
-      reason: 'the restart budget of the pool is used up',
+      at: 60_000,
+      reason: 'its restart budget is used up',
     })
-    assert.equal(permit(state, recover('A', { isGone: true }), 15_000, POLICY).at, 15_000)
+    assert.equal(permit(state, recover('A', { isGone: true }), 60_000, POLICY).at, 60_000)
+    assert.equal(permit(state, recover('B', { isGone: true }), 0, POLICY).at, 0, 'it is the only one to pay')
     assert.equal(permit(state, recover('A', { attempt: 2 }), 0, POLICY).at, 0)
   })
 

@@ -7,19 +7,21 @@ export interface GovernorState {
   readonly workers: ReadonlyMap<string, WardState>
   /** Since when most of the pool fails together, so that the cause is thought to be common: our uplink, or our machine. */
   readonly uplinkSuspectSince: number | undefined
-  /** Of the restart budget, as they were at `tokensAt`. */
-  readonly tokens: number
-  readonly tokensAt: number
 }
 
 export interface WardState {
   /** False for one that is wished to be stopped: it is neither evidence nor healed. */
   readonly isWatched: boolean
   /** What was last seen of it, and since when it fails; `none` while there is nothing that it could show. */
-  readonly evidence: 'none' | 'passing' | 'failing'
+  readonly evidence: 'none' | 'passing' | 'failing' | 'hanging'
   readonly failingSince: number
-  /** When it last did not answer a pulse. */
+  /** When it last did not answer a pulse, and since when it does not. */
   readonly pulseFailedAt: number
+  readonly hangingSince: number
+  readonly pulsePassedAt: number
+  /** Of its restart budget, as they were at `tokensAt`. */
+  readonly tokens: number
+  readonly tokensAt: number
   /** A recovery attempt has its hands on it, and it may still carry traffic: the kind that is rationed. */
   readonly isRestarting: boolean
   readonly rebootingUntil: number
@@ -33,9 +35,11 @@ export interface GovernorPolicy {
   readonly commonCauseWindowMs: number
   /** How long a worker that hangs is left alone, to see whether others hang too: then it is our machine. */
   readonly hangSettleMs: number
+  /** How long the whole pool may hang before that is held to be the workers' fault all the same. */
+  readonly machineStallMs: number
   /** The share of the pool, one worker at least, that may be in healing at once. */
   readonly healingShare: number
-  /** First restarts after a death, for each worker of the pool: so many at once, and one more in each interval. */
+  /** First restarts of a worker after its deaths: so many at once, and one more in each interval. */
   readonly restartBurst: number
   readonly restartEveryMs: number
   /** From one reboot of a worker to its next. */
@@ -48,8 +52,9 @@ export interface GovernorPolicy {
 export const DEFAULT_GOVERNOR_POLICY: GovernorPolicy = {
   commonCauseWindowMs: 15_000,
   hangSettleMs: 3_000,
+  machineStallMs: 120_000,
   healingShare: 0.5,
-  restartBurst: 5,
+  restartBurst: 20,
   restartEveryMs: 60_000,
   rebootEveryMs: 3_600_000,
   rebootsPerDay: 3,
@@ -58,7 +63,9 @@ export const DEFAULT_GOVERNOR_POLICY: GovernorPolicy = {
 export type GovernorEvent = { readonly worker: string } & (
   | { readonly type: 'watched' | 'unwatched' }
   /** A probe or a recovery attempt passed, or a probe failed, or a pulse. */
-  | { readonly type: 'passed' | 'failed' | 'pulse-failed' }
+  | { readonly type: 'passed' | 'failed' | 'pulse-passed' }
+  /** `since`: when the pulse began that had no answer. */
+  | { readonly type: 'pulse-failed'; readonly since: number }
   /** Its process ended or is started anew: what it showed before says nothing about the uplink any more. */
   | { readonly type: 'withdrawn' }
   | { readonly type: 'restart-began'; readonly attempt: number; readonly isGone: boolean }
@@ -92,12 +99,9 @@ export interface Permit {
 
 const DAY_MS = 86_400_000
 
-/** `tokens`: infinite is full. */
 export const UNGOVERNED: GovernorState = {
   workers: new Map(),
   uplinkSuspectSince: undefined,
-  tokens: Number.POSITIVE_INFINITY,
-  tokensAt: 0,
 }
 
 const NEW_WARD: WardState = {
@@ -105,6 +109,10 @@ const NEW_WARD: WardState = {
   evidence: 'none',
   failingSince: 0,
   pulseFailedAt: Number.NEGATIVE_INFINITY,
+  hangingSince: Number.NEGATIVE_INFINITY,
+  pulsePassedAt: Number.NEGATIVE_INFINITY,
+  tokens: Number.POSITIVE_INFINITY, // full
+  tokensAt: 0,
   isRestarting: false,
   rebootingUntil: Number.NEGATIVE_INFINITY,
   reboots: [],
@@ -121,14 +129,25 @@ export function govern(state: GovernorState, event: GovernorEvent, now: number, 
       return passed(state, event.worker, ward)
     case 'failed':
       return failed(state, event.worker, ward, now, policy)
+    case 'pulse-passed':
+      return withWard(state, event.worker, {
+        ...ward,
+        pulsePassedAt: now,
+        evidence: ward.evidence === 'hanging' ? 'passing' : ward.evidence,
+      })
     case 'pulse-failed':
-      return failed(state, event.worker, { ...ward, pulseFailedAt: now }, now, policy)
+      return withWard(state, event.worker, {
+        ...ward,
+        evidence: 'hanging',
+        pulseFailedAt: now,
+        hangingSince: isHanging(ward, now, policy) ? ward.hangingSince : event.since,
+      })
     case 'withdrawn':
       return withWard(state, event.worker, { ...ward, evidence: 'none' })
     case 'restart-began': {
       const isRestarting = !event.isGone
-      const tokens = tokensOf(state, now, policy) - (event.attempt === 1 ? 1 : 0)
-      return { ...withWard(state, event.worker, { ...ward, isRestarting }), tokens, tokensAt: now }
+      const tokens = tokensOf(ward, now, policy) - (event.attempt === 1 ? 1 : 0)
+      return withWard(state, event.worker, { ...ward, isRestarting, tokens, tokensAt: now })
     }
     case 'restart-ended':
       return withWard(state, event.worker, { ...ward, isRestarting: false })
@@ -152,9 +171,9 @@ export function permit(state: GovernorState, request: HealingRequest, now: numbe
     if (isHealingFull(state, worker, now, policy)) return never('as many workers as may be are in healing')
   }
   // Later attempts are paced by their backoff; what is rationed here is dying over and over.
-  const tokens = tokensOf(state, now, policy)
+  const tokens = tokensOf(state.workers.get(worker) ?? NEW_WARD, now, policy)
   if (action.attempt > 1 || tokens >= 1) return { at: now }
-  return { at: now + (1 - tokens) * msPerToken(state, policy), reason: 'the restart budget of the pool is used up' }
+  return { at: now + (1 - tokens) * policy.restartEveryMs, reason: 'its restart budget is used up' }
 }
 
 function permitReboot(state: GovernorState, worker: string, now: number, policy: GovernorPolicy): Permit {
@@ -174,13 +193,24 @@ function permitReboot(state: GovernorState, worker: string, now: number, policy:
 }
 
 /**
- * Whether most of the pool does not answer at present: then it is our machine. Told apart from the uplink, since neither
- * an uplink nor a check endpoint that is down keeps a Tor from answering.
+ * Whether it is more likely our machine that hangs than this worker: nobody else has answered since it does not, and that
+ * has not lasted yet. Told apart from the uplink, since neither an uplink nor a check endpoint that is down keeps a Tor
+ * from answering.
  */
-export function doMostHang({ workers }: GovernorState, now: number, policy: GovernorPolicy): boolean {
-  const up = [...workers.values()].filter(({ isWatched, evidence }) => isWatched && evidence !== 'none')
-  const hung = up.filter(({ pulseFailedAt }) => now - pulseFailedAt <= policy.hangSettleMs)
-  return hung.length >= 2 && hung.length > up.length / 2
+export function doesMachineHang(
+  { workers }: GovernorState,
+  worker: string,
+  now: number,
+  policy: GovernorPolicy,
+): boolean {
+  const { hangingSince } = workers.get(worker) ?? NEW_WARD
+  if (now - hangingSince > policy.machineStallMs) return false
+  const others = [...workers].filter(([id, ward]) => id !== worker && ward.isWatched && ward.evidence !== 'none')
+  return others.length > 0 && !others.some(([, { pulsePassedAt }]) => pulsePassedAt >= hangingSince)
+}
+
+function isHanging({ evidence, pulseFailedAt }: WardState, now: number, policy: GovernorPolicy): boolean {
+  return evidence === 'hanging' && now - pulseFailedAt <= policy.hangSettleMs
 }
 
 function failed(
@@ -190,6 +220,8 @@ function failed(
   now: number,
   policy: GovernorPolicy,
 ): GovernorState {
+  // What it does not do because it hangs, it does not tell of the uplink.
+  if (isHanging(ward, now, policy)) return state
   const failingSince = ward.evidence === 'failing' ? ward.failingSince : now
   const next = withWard(state, worker, { ...ward, evidence: 'failing', failingSince })
   const isNew = state.uplinkSuspectSince === undefined && hasCommonCause(next, now, policy)
@@ -197,14 +229,14 @@ function failed(
 }
 
 /**
- * More than half of those that could fail began to within the window. One that failed before then is no evidence, neither
- * way; nor can one alone tell its own fault from its uplink's.
+ * More than half of those that could fail began to within the window. One that failed before then, or that hangs, is no
+ * evidence, neither way; nor can one alone tell its own fault from its uplink's.
  */
 function hasCommonCause({ workers }: GovernorState, now: number, policy: GovernorPolicy): boolean {
   let witnesses = 0
   let failing = 0
   for (const { isWatched, evidence, failingSince } of workers.values()) {
-    if (!isWatched || evidence === 'none') continue
+    if (!isWatched || evidence === 'none' || evidence === 'hanging') continue
     if (evidence === 'failing' && now - failingSince > policy.commonCauseWindowMs) continue
     witnesses += 1
     if (evidence === 'failing') failing += 1
@@ -230,13 +262,8 @@ function isHealingFull(state: GovernorState, worker: string, now: number, policy
   return healing.length >= Math.max(1, Math.floor(watchedCount(state) * policy.healingShare))
 }
 
-function tokensOf(state: GovernorState, now: number, policy: GovernorPolicy): number {
-  const burst = policy.restartBurst * watchedCount(state)
-  return Math.min(burst, state.tokens + (now - state.tokensAt) / msPerToken(state, policy))
-}
-
-function msPerToken(state: GovernorState, policy: GovernorPolicy): number {
-  return policy.restartEveryMs / watchedCount(state)
+function tokensOf({ tokens, tokensAt }: WardState, now: number, policy: GovernorPolicy): number {
+  return Math.min(policy.restartBurst, tokens + (now - tokensAt) / policy.restartEveryMs)
 }
 
 /** At least one: whoever asks is there. */

@@ -122,6 +122,8 @@ export class Monitor {
   outcomePassed(target?: Target): void {
     this.#pace.succeeded(this.#now())
     this.#outcomes.passed(target)
+    // No probe is due while live traffic shows the same: then it is traffic that shows that the uplink is there.
+    if (this.#ward.isUplinkSuspect) this.#ward.tell({ type: 'passed' })
     this.#feed('outcome-passed', 'a live request succeeded')
   }
 
@@ -261,6 +263,7 @@ export class Monitor {
       policy: this.#policy,
       pulse: (s: AbortSignal) => pulse.call(this.#worker, s),
       isExpected: () => this.#desired !== 'stopped' && isUp(this.#health),
+      onPass: () => this.#ward.tell({ type: 'pulse-passed' }),
       onFailure: (reason: string, inARow: number) => this.#pulseFailed(reason, inARow),
     }
     await watchPulse(options, signal)
@@ -269,8 +272,8 @@ export class Monitor {
   #pulseFailed(reason: string, inARow: number): void {
     const why = `it does not answer: ${reason}`
     this.#onEvent({ type: 'pulse-failed', reason, inARow })
-    this.#ward.tell({ type: 'pulse-failed' })
-    if (this.#ward.doMostHang) return
+    this.#ward.tell({ type: 'pulse-failed', since: this.#now() - this.#policy.pulseTimeoutMs })
+    if (this.#ward.doesMachineHang) return
     const isLost = inARow >= this.#policy.pulseFailsToLost
     if (isLost) this.#healer.setHung(this.#now())
     this.#feed(isLost ? 'lost' : 'pulse-failed', why)

@@ -34,6 +34,24 @@ describe('A pool that heals itself', { timeout: 120_000 }, () => {
     for (const worker of pool.workers.values()) assert.equal(worker.restarts, 0)
   })
 
+  it('restarts a pool that hangs for good, a part of it at a time', async () => {
+    await using pool = poolOf({ size: 4 })
+    await pool.clock.advance(61_000)
+    for (const worker of pool.workers.values()) worker.process = 'hung'
+    await pool.clock.advance(5 * MINUTE)
+    assert.deepEqual(pool.statuses(), ['healthy', 'healthy', 'healthy', 'healthy'])
+    for (const worker of pool.workers.values()) assert.equal(worker.restarts, 1)
+  })
+
+  it('restarts three frozen workers soon when the fourth one answers', async () => {
+    await using pool = poolOf({ size: 4 })
+    await pool.clock.advance(61_000)
+    for (const id of [1, 2, 3]) pool.worker(id).process = 'hung'
+    await pool.clock.advance(40_000)
+    assert.deepEqual(pool.statuses(), ['healthy', 'healthy', 'healthy', 'healthy'])
+    for (const id of [1, 2, 3]) assert.equal(pool.worker(id).restarts, 1)
+  })
+
   it('takes a frozen worker out of rotation also while the check endpoints are down, and restarts it afterwards', async () => {
     await using pool = poolOf({ size: 4 })
     await pool.clock.advance(61_000)

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import {
   DEFAULT_GOVERNOR_POLICY,
-  doMostHang,
+  doesMachineHang,
   type GovernorEvent,
   type GovernorPolicy,
   type GovernorState,
@@ -32,8 +32,8 @@ export type WardRequest = Omit<HealingRequest, 'worker'>
 export interface Ward {
   /** Whether failures are thought to have one cause for most of the pool. */
   readonly isUplinkSuspect: boolean
-  /** Whether most of the pool does not answer pulses. */
-  readonly doMostHang: boolean
+  /** Whether this worker does not answer, and nobody else has since: then it may be our machine. */
+  readonly doesMachineHang: boolean
   tell(event: WardEvent): void
   /** Has no effect: to be followed by `tell` when it is done. */
   ask(request: WardRequest): Permit
@@ -66,13 +66,13 @@ export class PoolGovernor {
   /** A worker of the pool. It counts from its first event on. */
   ward(worker: string): Ward {
     const isUplinkSuspect = () => this.#suspectSince !== undefined
-    const mostHang = () => doMostHang(this.#state, this.#clock.monotonic(), this.#policy)
+    const doesHang = () => doesMachineHang(this.#state, worker, this.#clock.monotonic(), this.#policy)
     return {
       get isUplinkSuspect() {
         return isUplinkSuspect()
       },
-      get doMostHang() {
-        return mostHang()
+      get doesMachineHang() {
+        return doesHang()
       },
       tell: (event) => this.#tell({ ...event, worker }),
       ask: (request) => permit(this.#state, { ...request, worker }, this.#clock.monotonic(), this.#policy),

@@ -9,6 +9,7 @@ export interface PulseOptions {
   pulse(signal: AbortSignal): Promise<void>
   /** Whether it ought to answer just now. */
   isExpected(): boolean
+  onPass?(): void
   /** `inARow`: how many have failed, with this one. */
   onFailure(reason: string, inARow: number): void
 }
@@ -18,12 +19,14 @@ export interface PulseOptions {
  * its time is up. One that took much longer than its limit says nothing: it was our own process or machine that did not run.
  */
 export async function watchPulse(options: PulseOptions, signal: AbortSignal): Promise<void> {
-  const { clock, policy, isExpected, onFailure } = options
+  const { clock, policy, isExpected, onPass, onFailure } = options
   let inARow = 0
   while (!signal.aborted) {
     const startedAt = clock.monotonic()
-    const failure = isExpected() ? await feel(options, signal) : undefined
+    const isFelt = isExpected()
+    const failure = isFelt ? await feel(options, signal) : undefined
     if (signal.aborted) return
+    if (isFelt && failure === undefined) onPass?.()
     const isLate = clock.monotonic() - startedAt > policy.pulseTimeoutMs + policy.pulseLatenessMs
     if (failure !== undefined && isLate) continue
 

@@ -83,12 +83,12 @@ describe('TorLink', { timeout: 10_000 }, () => {
     const connecting = link.connect(target, identity, never)
     await proxy.played
     tell(ISOLATED)
-    for (let n = 0; n < 6; n++)
+    for (let n = 0; n < 11; n++)
       tell(`CIRC ${n} LAUNCHED PURPOSE=GENERAL`, `CIRC ${n} EXTENDED ${HOP} PURPOSE=GENERAL SOCKS_USERNAME="alice"`)
     await assert.rejects(connecting, (error) => codeOf(error) === 'no_usable_exit')
     await proxy.abandoned
     assert.ok(tor.received.includes('CLOSESTREAM 7 1'))
-    assert.deepEqual(events, [{ type: 'storm-stopped', circuits: 6, ms: 0 }])
+    assert.deepEqual(events, [{ type: 'storm-stopped', circuits: 11, ms: 0 }])
   })
 
   it('takes no stream when Tor does not isolate the first one, and tells so once', async (t) => {
