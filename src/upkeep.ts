@@ -1,14 +1,15 @@
+import type { WorkerName } from './domain/worker.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Pool } from './pool/pool.ts'
-import type { WorkerUnit } from './worker-unit.ts'
+
+/** What upkeep needs of a worker. */
+interface Kept {
+  readonly name: WorkerName
+  warmUp(signal: AbortSignal): Promise<void>
+}
 
 /** Builds circuits in every healthy worker now and then, so that one that nobody used for long is as quick as the others. */
-export async function keepWarm(
-  pool: Pool<WorkerUnit>,
-  everyMs: number,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<void> {
+export async function keepWarm(pool: Pool<Kept>, everyMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
   for (;;) {
     await clock.sleep(everyMs, signal).catch(() => {})
     if (signal.aborted) return
@@ -18,7 +19,7 @@ export async function keepWarm(
 
 /** Orders new circuits for each worker once in `everyMs`, one worker at a time, so that the pool as a whole stays warm. */
 export async function keepRotating(
-  pool: Pool<WorkerUnit>,
+  pool: Pool<Kept>,
   everyMs: number,
   newCircuits: (id: string) => { readonly acted: Promise<unknown> },
   clock: Clock,
@@ -34,6 +35,6 @@ export async function keepRotating(
   }
 }
 
-function healthy(pool: Pool<WorkerUnit>) {
+function healthy(pool: Pool<Kept>) {
   return pool.entries().filter(({ health, desired }) => health === 'healthy' && desired !== 'stopped')
 }
