@@ -1,5 +1,8 @@
-#!/usr/bin/env node
-/** The process's edge: arguments, signals and the exit code. */
+#!/usr/bin/env -S node --max-semi-space-size=8
+/**
+ * The process's edge: arguments, signals and the exit code. The flag above (and in package.json) bounds what V8 lets pile up
+ * before it collects: without it the service takes some 75 MiB more under load, for no speed.
+ */
 import { runCli } from './cli/cli.ts'
 import { systemClock } from './lib/clock.ts'
 import { createService } from './service.ts'
