@@ -6,12 +6,3 @@ export function parseDuration(text: string): number | undefined {
   const factor = UNITS[unit]
   return amount === undefined || factor === undefined ? undefined : Math.round(Number(amount) * factor)
 }
-
-/** The shortest exact form: 90000 → `'90s'`, 120000 → `'2m'`. */
-export function formatDuration(ms: number): string {
-  for (const unit of ['d', 'h', 'm', 's']) {
-    const factor = UNITS[unit] ?? 1
-    if (ms >= factor && ms % factor === 0) return `${ms / factor}${unit}`
-  }
-  return `${ms}ms`
-}

@@ -154,6 +154,7 @@ describe('mayHedge()', () => {
     assert.equal(hedgeAfterMs(undefined), 2_000)
     assert.equal(hedgeAfterMs(500), 2_000)
     assert.equal(hedgeAfterMs(3_500), 3_500)
+    assert.equal(hedgeAfterMs(60_000), 5_000, 'slow times do not switch hedging off')
   })
 })
 

@@ -110,6 +110,20 @@ describe('orders to workers', { timeout: 120_000 }, () => {
     await lab.service.ready(AbortSignal.timeout(60_000))
   })
 
+  it('drain a worker that hangs without waiting for its Tor', async () => {
+    const { tor03: pid } = lab.service.pids()
+    assert.ok(pid)
+    process.kill(pid, 'SIGSTOP')
+    const drained = await lab.api.drain('tor03')
+    assert.deepEqual([drained.desired, drained.process.pid], ['drained', pid], 'answered before Tor was restarted')
+    await eventually(async () => {
+      const { state, process: tor } = await lab.api.worker('tor03')
+      return state === 'healthy' && tor.pid !== pid
+    })
+    assert.equal((await lab.api.worker('tor03')).desired, 'drained', 'healing does not undo it')
+    await lab.api.enable('tor03')
+  })
+
   it('renew circuits for later requests, once Tor has acted', async () => {
     const first = await lab.api.fetch({ url: `${lab.network.urls.www}/ip`, worker: 'tor02', isolation: 'none' })
     const renewed = await lab.api.newCircuits('tor02')
