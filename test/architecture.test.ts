@@ -13,12 +13,15 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   pool: ['domain', 'lib'],
   fetch: ['domain', 'lib'],
   proxy: ['domain', 'lib'],
+  ssh: ['lib'],
+  boxes: ['ssh', 'domain', 'lib'],
+  tunnel: ['boxes', 'domain', 'lib'],
   testnet: ['tor', 'lib'],
-  workers: ['domain', 'tor', 'lib'],
+  workers: ['boxes', 'domain', 'ssh', 'tor', 'lib'],
   store: ['domain', 'lib'],
   api: ['domain', 'lib'],
-  config: ['api', 'domain', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
-  cli: ['api', 'config', 'domain', 'lib'],
+  config: ['api', 'boxes', 'domain', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
+  cli: ['api', 'boxes', 'config', 'domain', 'lib', 'ssh', 'tunnel'],
 }
 
 /** Static imports and re-exports, the only kinds this code base has. */
