@@ -47,7 +47,9 @@ export class WorkerChecks extends CheckEndpoints implements Disposable {
           const { name } = unit(workerId)
           return {
             worker: name,
-            connect: (target, identity, signal) => unit(workerId).connect(target, identity, signal),
+            // Its sticky key is for one circuit, not for one exit: it is to go the way that most requests go.
+            connect: (target, identity, signal) =>
+              unit(workerId).connect(target, { ...identity, keepsExit: false }, signal),
             report() {},
             [Symbol.dispose]() {},
           }

@@ -13,6 +13,8 @@ export interface Identity {
   readonly token: string
   /** True when nobody will ask for this identity again: nothing of it is worth keeping. */
   readonly isOneOff: boolean
+  /** True when its exit is to stay the same for as long as it is used: it has a sticky key. */
+  readonly keepsExit: boolean
 }
 
 export interface IdentityRequest {
@@ -40,7 +42,8 @@ export class Identities {
   for(request: IdentityRequest): Identity {
     if (request.stickyKey !== undefined) {
       const { generation = 0 } = request
-      return this.#lasting(generation === 0 ? 'sticky' : `sticky ${generation}`, request.stickyKey)
+      const kind = generation === 0 ? 'sticky' : `sticky ${generation}`
+      return { ...this.#lasting(kind, request.stickyKey), keepsExit: true }
     }
     switch (request.isolation) {
       case 'destination':
@@ -48,12 +51,12 @@ export class Identities {
       case 'none':
         return this.#lasting('shared', '')
       case 'request':
-        return { token: this.#hash('request', this.#nonce()), isOneOff: true }
+        return { token: this.#hash('request', this.#nonce()), isOneOff: true, keepsExit: false }
     }
   }
 
   #lasting(kind: string, name: string): Identity {
-    return { token: this.#hash(kind, Buffer.from(name)), isOneOff: false }
+    return { token: this.#hash(kind, Buffer.from(name)), isOneOff: false, keepsExit: false }
   }
 
   /** The kind is hashed apart from the name, so that no name of one kind can pose as another kind's. */

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
 import { Client } from 'undici'
+import type { CbtorError } from '../domain/errors.ts'
 import type { Exit, Route } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Exchange, type WireRequest } from './exchange.ts'
+import { exchangeFailure, unlessUnheardOf } from './failure.ts'
 import type { WorkerStream } from './worker-source.ts'
 
 /** Browsers take 256 KiB and more; this is room for every honest target. */
@@ -101,6 +103,11 @@ export class Connection implements Disposable {
       exchange,
     )
     return exchange
+  }
+
+  /** What to call the failure of an exchange. */
+  failure(error: unknown): CbtorError {
+    return unlessUnheardOf(this.#stream, exchangeFailure(error))
   }
 
   exit(waitMs: number): Promise<Exit | undefined> {

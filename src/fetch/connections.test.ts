@@ -9,8 +9,8 @@ import { TestServer, TestWorkers } from './test-lab.ts'
 import { createHandshake } from './tls.ts'
 
 const never = new AbortController().signal
-const ALICE: Identity = { token: 'alice', isOneOff: false }
-const BOB: Identity = { token: 'bob', isOneOff: false }
+const ALICE: Identity = { token: 'alice', isOneOff: false, keepsExit: false }
+const BOB: Identity = { token: 'bob', isOneOff: false, keepsExit: false }
 
 describe('Connections', { timeout: 20_000 }, () => {
   it('keeps a connection for the same worker, identity and origin, and for nothing else', async () => {
@@ -55,7 +55,7 @@ describe('Connections', { timeout: 20_000 }, () => {
 
   it('keeps nothing of an identity that will not come again', async () => {
     await using lab = await createLab()
-    const oneOff = { token: 'once', isOneOff: true }
+    const oneOff = { token: 'once', isOneOff: true, keepsExit: false }
     lab.connections.release(await lab.use('w1', to('a.test', oneOff)), oneOff)
     assert.equal(lab.connections.counts.idle, 0)
     await lab.server.allClosed()
@@ -64,12 +64,15 @@ describe('Connections', { timeout: 20_000 }, () => {
   it('keeps so many and no more, ending the one that has waited longest', async () => {
     await using lab = await createLab(3)
     for (const token of ['1', '2', '3', '4']) {
-      const identity = { token, isOneOff: false }
+      const identity = { token, isOneOff: false, keepsExit: false }
       lab.connections.release(await lab.use('w1', to('a.test', identity)), identity)
     }
     assert.equal(lab.connections.counts.idle, 3)
-    assert.equal(lab.connections.takeIdle('w1', to('a.test', { token: '1', isOneOff: false })), undefined)
-    assert.ok(lab.connections.takeIdle('w1', to('a.test', { token: '2', isOneOff: false })))
+    assert.equal(
+      lab.connections.takeIdle('w1', to('a.test', { token: '1', isOneOff: false, keepsExit: false })),
+      undefined,
+    )
+    assert.ok(lab.connections.takeIdle('w1', to('a.test', { token: '2', isOneOff: false, keepsExit: false })))
   })
 
   it("drops a worker's idle connections at once and those in use after their exchange", async () => {
@@ -99,7 +102,7 @@ describe('Connections', { timeout: 20_000 }, () => {
   it('holds no more after many identities than after few', async () => {
     await using lab = await createLab(8)
     for (let n = 0; n < 1500; n++) {
-      const identity = { token: `t${n}`, isOneOff: n % 2 === 0 }
+      const identity = { token: `t${n}`, isOneOff: n % 2 === 0, keepsExit: false }
       lab.connections.release(await lab.use('w1', to('a.test', identity)), identity)
     }
     assert.equal(lab.connections.counts.idle, 8)

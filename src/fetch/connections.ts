@@ -1,9 +1,12 @@
+import type { Socket } from 'node:net'
+import { CbtorError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import type { Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Connection, type ConnectionKey } from './connection.ts'
+import { unlessUnheardOf } from './failure.ts'
 import type { Handshake } from './tls.ts'
-import type { Lease } from './worker-source.ts'
+import type { Lease, WorkerStream } from './worker-source.ts'
 
 export interface ConnectionsOptions {
   readonly clock: Clock
@@ -63,7 +66,7 @@ export class Connections implements Disposable {
     onStream()
     const connectedAt = this.#clock.monotonic()
     const isSecure = to.url.protocol === 'https:'
-    const socket = isSecure ? await this.#handshake(stream.socket, to.target.host, signal) : stream.socket
+    const socket = isSecure ? await this.#secure(stream, to.target.host, signal) : stream.socket
     socket.on('error', () => {})
 
     const connection = new Connection({
@@ -124,6 +127,14 @@ export class Connections implements Disposable {
   [Symbol.dispose](): void {
     for (const connection of [...this.#idle.keys()]) this.#end(connection)
     for (const connection of this.#busy) this.discard(connection)
+  }
+
+  async #secure(stream: WorkerStream, host: string, signal: AbortSignal): Promise<Socket> {
+    try {
+      return await this.#handshake(stream.socket, host, signal)
+    } catch (error) {
+      throw error instanceof CbtorError ? unlessUnheardOf(stream, error) : error
+    }
   }
 
   #drop(isMeant: (key: ConnectionKey) => boolean): void {

@@ -1,6 +1,7 @@
 import { errors } from 'undici'
 import { CbtorError } from '../domain/errors.ts'
 import { PROBLEMS } from '../domain/problems.ts'
+import type { WorkerStream } from './worker-source.ts'
 
 /** Why a TLS handshake failed, in words, by the code of Node or OpenSSL (X509_verify_cert(3), `openssl errstr`). */
 const TLS_REASONS: Readonly<Record<string, string>> = {
@@ -53,6 +54,20 @@ export function exchangeFailure(cause: unknown): CbtorError {
 export function connectFailure(cause: unknown): CbtorError {
   if (cause instanceof CbtorError) return cause
   return new CbtorError('internal', 'Cannot connect to the target: the worker failed in a way it should not', { cause })
+}
+
+/**
+ * Whose fault it is when a stream ends without a byte of which nobody has said that the target answers: that cannot be told,
+ * so the target is not blamed.
+ */
+export function unlessUnheardOf(
+  { isUnconfirmed, socket }: Pick<WorkerStream, 'isUnconfirmed' | 'socket'>,
+  failure: CbtorError,
+): CbtorError {
+  const isAboutTarget = failure.code === 'connection_lost' || failure.code === 'tls_failure'
+  if (!isUnconfirmed || !isAboutTarget || socket.bytesRead > 0) return failure
+  const why = 'it ended without a byte, and this route does not tell whether the target refused it or Tor failed'
+  return new CbtorError('tor_failure', `Cannot connect to the target: ${why}`, { cause: failure })
 }
 
 /** What ended a try from outside. Reasons that are not ours are the caller's. */

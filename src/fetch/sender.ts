@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Connection } from './connection.ts'
 import type { Connections, Destination } from './connections.ts'
 import type { Exchange, ResponseHead } from './exchange.ts'
-import { abortFailure, connectFailure, exchangeFailure } from './failure.ts'
+import { abortFailure, connectFailure } from './failure.ts'
 import { endToEndHeaders, type HeaderList, withoutHeaders } from './headers.ts'
 import type { Latencies } from './latencies.ts'
 import { type Hop, isRedirect } from './redirect.ts'
@@ -121,7 +121,7 @@ export class Sender {
     } catch (error) {
       connections.discard(connection)
       const wasAnswered = exchange.progress === 'answered'
-      const failure = trial.signal.aborted ? abortFailure(trial.signal.reason) : exchangeFailure(error)
+      const failure = trial.signal.aborted ? abortFailure(trial.signal.reason) : connection.failure(error)
       return { type: 'failed', error: failure, wasSent: exchange.progress !== 'waiting', wasAnswered }
     }
   }

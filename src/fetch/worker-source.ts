@@ -35,6 +35,8 @@ export interface WorkerStream {
   /** Connected. Whoever asked for it destroys it. */
   readonly socket: Socket
   readonly route: Route
+  /** True when nobody has said that the target answers: an end without a byte may be its fault or Tor's. */
+  readonly isUnconfirmed?: true
   /** The exit of the stream's circuit; undefined when there is none or Tor does not tell within `waitMs`. Never rejects. */
   exit(waitMs: number): Promise<Exit | undefined>
 }

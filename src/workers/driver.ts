@@ -4,9 +4,14 @@ import type { Exit, Route, Target, WorkerKind } from '../domain/worker.ts'
 
 /** A byte stream to a target through a worker. */
 export interface WorkerConnection {
-  /** Connected: the worker has said that the far end answers. The caller owns it and destroys it. */
+  /** Connected: the worker has said that the far end answers, unless it is unconfirmed. The caller owns it and destroys it. */
   readonly socket: Socket
   readonly route: Route
+  /**
+   * True when nobody has said that the far end answers, because the route does not tell and the control port cannot be heard:
+   * then an end without a byte may be the target's fault or Tor's.
+   */
+  readonly isUnconfirmed?: true
   /**
    * The exit of this connection's circuit, asked of the worker's own Tor. Resolves to undefined for an onion service,
    * without a control port, and after `waitMs` at most when Tor does not tell. Never rejects.

@@ -2,12 +2,15 @@ import { parseUtcTime } from '../lib/iso-time.ts'
 import type { TorControl } from '../tor/control/client.ts'
 import type { Circuit } from '../tor/control/events/circuit.ts'
 import type { Guard } from '../tor/control/events/guard.ts'
-import { isTaken } from './circuits.ts'
 import type { InspectedCircuit, InspectedGuard, WorkerInspection } from './driver.ts'
 
-/** Asks Tor about itself, all at once. A question that it refuses or does not answer before `signal` aborts stays open. */
+/**
+ * Asks Tor about itself, all at once. A question that it refuses or does not answer before `signal` aborts stays open.
+ * `isTaken`: whether a circuit belongs to an identity.
+ */
 export async function inspectTor(
   control: TorControl,
+  isTaken: (circuit: Circuit) => boolean,
   signal: AbortSignal,
 ): Promise<Omit<WorkerInspection, 'clockSkew'>> {
   const [circuits, guards, traffic, version, consensus, socksListeners] = await Promise.all([
@@ -19,7 +22,7 @@ export async function inspectTor(
     told(control.listeners('socks', signal)),
   ])
   return {
-    circuits: circuits?.map(inspectedCircuit),
+    circuits: circuits?.map((circuit) => inspectedCircuit(circuit, isTaken(circuit))),
     guards: guards?.map(inspectedGuard),
     traffic: traffic && {
       readBytes: Number(traffic['traffic/read']),
@@ -35,9 +38,9 @@ function told<T>(answer: Promise<T>): Promise<T | undefined> {
   return answer.catch(() => undefined)
 }
 
-function inspectedCircuit(circuit: Circuit): InspectedCircuit {
+function inspectedCircuit(circuit: Circuit, isTaken: boolean): InspectedCircuit {
   const { id, status, purpose, timeCreated, path } = circuit
-  return { id, status, purpose, path, createdAt: parseUtcTime(timeCreated ?? ''), isTaken: isTaken(circuit) }
+  return { id, status, purpose, path, createdAt: parseUtcTime(timeCreated ?? ''), isTaken }
 }
 
 function inspectedGuard({ relay, status, since }: Guard): InspectedGuard {

@@ -89,7 +89,9 @@ export class StormFuse {
     return isClaimed ? this.#stormOfOne(user, now) : undefined
   }
 
-  #stream({ id, status, purpose, socksUsername: user }: Stream, now: number): void {
+  #stream(event: Stream, now: number): void {
+    const { id, status, purpose } = event
+    const user = userOf(event)
     const stream = this.#streams.get(id)
     switch (status) {
       case 'NEW':
@@ -166,6 +168,11 @@ export class StormFuse {
     this.#streams.delete(id)
     if (![...this.#streams.values()].some((stream) => stream.user === user)) this.#claims.delete(user)
   }
+}
+
+/** Over the TransPort the identity is the address that a stream comes from; its circuits do not tell it. */
+function userOf({ socksUsername, clientProtocol, sourceAddress }: Stream): string | undefined {
+  return socksUsername ?? (clientProtocol === 'TRANS' ? sourceAddress?.host : undefined)
 }
 
 function recent(instants: readonly number[], now: number, ms: number): number[] {

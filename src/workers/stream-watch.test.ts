@@ -29,7 +29,7 @@ const stream = (id: number, status: string, circuit: number, user: string, more 
 describe('StreamWatch', () => {
   it("names the last relay of the stream's circuit, with its address", async () => {
     const { watch, tell } = watchWith(built(7, EXIT))
-    using expected = watch.expect('alice', target)
+    using expected = watch.expect({ user: 'alice', target })
     tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'SENTCONNECT', 7, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice'))
     assert.deepEqual(await expected.exit(WAIT_MS), {
       nickname: 'exit1',
@@ -40,7 +40,7 @@ describe('StreamWatch', () => {
 
   it('waits for an event that comes after the SOCKS reply', async () => {
     const { watch, tell } = watchWith(built(7, EXIT))
-    using expected = watch.expect('alice', target)
+    using expected = watch.expect({ user: 'alice', target })
     const exit = expected.exit(WAIT_MS)
     tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice'))
     assert.equal((await exit)?.nickname, 'exit1')
@@ -48,8 +48,8 @@ describe('StreamWatch', () => {
 
   it('tells the streams of two users apart', async () => {
     const { watch, tell } = watchWith(built(7, EXIT), built(8, OTHER_EXIT))
-    using alice = watch.expect('alice', target)
-    using bob = watch.expect('bob', target)
+    using alice = watch.expect({ user: 'alice', target })
+    using bob = watch.expect({ user: 'bob', target })
     tell(stream(1, 'NEW', 0, 'alice'), stream(2, 'NEW', 0, 'bob'))
     tell(stream(2, 'SUCCEEDED', 8, 'bob'), stream(1, 'SUCCEEDED', 7, 'alice'))
     assert.equal((await alice.exit(WAIT_MS))?.nickname, 'exit1')
@@ -58,7 +58,7 @@ describe('StreamWatch', () => {
 
   it('knows the stream again when later events name the address instead of the name', async () => {
     const { watch, tell } = watchWith(built(7, EXIT))
-    using expected = watch.expect('alice', target)
+    using expected = watch.expect({ user: 'alice', target })
     tell(
       stream(1, 'NEW', 0, 'alice'),
       'STREAM 1 REMAP 7 198.51.100.80:80 SOURCE=EXIT',
@@ -69,30 +69,30 @@ describe('StreamWatch', () => {
 
   it('knows no exit of a circuit to an onion service', async () => {
     const { watch, tell } = watchWith(built(7, EXIT, 'PURPOSE=HS_CLIENT_REND'))
-    using expected = watch.expect('alice', target)
+    using expected = watch.expect({ user: 'alice', target })
     tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice'))
     assert.equal(await expected.exit(WAIT_MS), undefined)
   })
 
   it('tells why a stream failed', async () => {
     const { watch, tell } = watchWith(built(7, EXIT))
-    using expected = watch.expect('alice', target)
+    using expected = watch.expect({ user: 'alice', target })
     tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'FAILED', 7, 'alice', 'REASON=END REMOTE_REASON=CONNECTREFUSED'))
     assert.deepEqual(await expected.failure(WAIT_MS), { reason: 'END', remoteReason: 'CONNECTREFUSED' })
   })
 
   it('gives up all that one user wants of one target, and nothing else', async () => {
     const { watch, tell } = watchWith(built(7, EXIT))
-    using first = watch.expect('alice', target)
-    using second = watch.expect('alice', target)
-    using other = watch.expect('bob', target)
+    using first = watch.expect({ user: 'alice', target })
+    using second = watch.expect({ user: 'alice', target })
+    using other = watch.expect({ user: 'bob', target })
     tell(stream(1, 'NEW', 0, 'alice'), stream(2, 'NEW', 0, 'alice'), stream(3, 'NEW', 0, 'bob'))
     watch.stop('2', new Error('a storm'))
     assert.deepEqual(
       [first, second, other].map(({ stopped }) => stopped.reason?.message),
       ['a storm', 'a storm', undefined],
     )
-    using again = watch.expect('alice', target)
+    using again = watch.expect({ user: 'alice', target })
     tell(stream(1, 'FAILED', 7, 'alice'), stream(4, 'NEW', 0, 'alice'), stream(4, 'SUCCEEDED', 7, 'alice'))
     assert.equal(again.stopped.aborted, false)
     assert.equal((await again.exit(WAIT_MS))?.nickname, 'exit1')
@@ -100,7 +100,7 @@ describe('StreamWatch', () => {
 
   it('does not wait longer than it was told to', async () => {
     const { clock, watch } = watchWith()
-    using expected = watch.expect('alice', target)
+    using expected = watch.expect({ user: 'alice', target })
     const [exit, failure] = [expected.exit(WAIT_MS), expected.failure(WAIT_MS)]
     await clock.advance(WAIT_MS)
     assert.deepEqual([await exit, await failure], [undefined, undefined])
@@ -111,7 +111,7 @@ describe('StreamWatch', () => {
     const clock = new FakeClock()
     const watch = new StreamWatch(clock, () => new Promise(() => {}))
     for (const text of [built(7, EXIT)]) watch.handle(parseEvent([{ code: 650, text, data: undefined }]))
-    using expected = watch.expect('alice', target)
+    using expected = watch.expect({ user: 'alice', target })
     for (const text of [stream(1, 'NEW', 0, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice')])
       watch.handle(parseEvent([{ code: 650, text, data: undefined }]))
     const exit = expected.exit(WAIT_MS)

@@ -9,10 +9,25 @@ import type { StreamReason } from './tor-problems.ts'
 /** Circuit purposes that end at an onion service and so have no exit. */
 const ONION_PURPOSE = /^HS_/
 
-/** One stream that was asked for over SOCKS, waiting to be told what became of it. Dispose it when nobody asks any more. */
+/**
+ * By what events tell a stream of ours from others: over SOCKS by the user name and the target with which we asked for it,
+ * over the TransPort by the address and port that it comes from.
+ */
+export type StreamKey =
+  | { readonly user: string; readonly target: Target }
+  | { readonly from: { readonly host: string; readonly port: number } }
+
+/** What became of a stream: the circuit that it is on, or why there is none. */
+export type StreamOutcome = { readonly circuit: Circuit | undefined } | { readonly failure: StreamReason }
+
+/** One stream that was asked for, waiting to be told what became of it. Dispose it when nobody asks any more. */
 export interface ExpectedStream extends Disposable {
   /** Aborts, with the error to give to our caller, when the stream is not to be waited for any more. */
   readonly stopped: AbortSignal
+  /** Resolves when Tor has taken the stream. */
+  readonly taken: Promise<void>
+  /** Resolves when the stream has succeeded or failed. For a stream that is told from all others, by where it comes from. */
+  readonly settled: Promise<StreamOutcome>
   /** The relay where its circuit leaves Tor; undefined for an onion service, or when Tor does not tell within `waitMs`. */
   exit(waitMs: number): Promise<Exit | undefined>
   /** Why it failed; undefined when Tor does not tell within `waitMs`. */
@@ -20,14 +35,16 @@ export interface ExpectedStream extends Disposable {
 }
 
 /**
- * Learns from STREAM and CIRC events which circuit each of our streams is on and why streams fail. A stream is ours by the
- * SOCKS user name and the target with which we asked for it. When several of one identity are on their way to one target at
- * once, an outcome goes to any of those that had such an outcome: they share a circuit, so the answer is the same.
+ * Learns from STREAM and CIRC events which circuit each of our streams is on and why streams fail. When several of one
+ * identity are on their way to one target over SOCKS at once, an outcome goes to any of those that had such an outcome:
+ * they share a circuit, so the answer is the same.
  */
 export class StreamWatch {
   readonly #clock: Clock
   readonly #addressOf: (fingerprint: string) => Promise<string | undefined>
   readonly #circuits = new Map<string, Circuit>()
+  /** Those that have carried a stream of ours. */
+  readonly #carriers = new Set<string>()
   /** The key of each stream that we asked for and that is still on its way. */
   readonly #keys = new Map<string, string>()
   readonly #waiting = new Map<string, Outcomes>()
@@ -47,15 +64,17 @@ export class StreamWatch {
     this.#onNew = onNew
   }
 
-  /** Call it before dialling. `user` is the SOCKS user name. */
-  expect(user: string, target: Target): ExpectedStream {
-    const key = keyOf(user, target.host, target.port)
+  /** Call it before dialling. */
+  expect(stream: StreamKey): ExpectedStream {
+    const key = keyOf(stream)
     const outcomes = this.#waiting.get(key) ?? new Outcomes(this.#clock)
     this.#waiting.set(key, outcomes)
     outcomes.users++
     let isOpen = true
     return {
       stopped: outcomes.stopped.signal,
+      taken: outcomes.taken.promise,
+      settled: outcomes.settled.promise,
       exit: async (waitMs) => {
         const circuit = await outcomes.succeeded.take(waitMs)
         return circuit && (await this.exitOf(circuit, waitMs))
@@ -86,8 +105,15 @@ export class StreamWatch {
 
   /** A circuit's newest state, from an event or from a snapshot. */
   circuit(circuit: Circuit): void {
-    if (circuit.status === 'CLOSED' || circuit.status === 'FAILED') this.#circuits.delete(circuit.id)
-    else this.#circuits.set(circuit.id, circuit)
+    if (circuit.status === 'CLOSED' || circuit.status === 'FAILED') {
+      this.#circuits.delete(circuit.id)
+      this.#carriers.delete(circuit.id)
+    } else this.#circuits.set(circuit.id, circuit)
+  }
+
+  /** Whether the circuit has carried a stream of ours; one that was built for a SOCKS user name says so by itself. */
+  hasCarried({ id }: Pick<Circuit, 'id'>): boolean {
+    return this.#carriers.has(id)
   }
 
   /** Where a circuit leaves Tor, without its address when that is not known within `waitMs`. Never rejects. */
@@ -101,10 +127,12 @@ export class StreamWatch {
 
   #stream(stream: Stream): void {
     // The target of later events may be the address that the name stands for; NEW has what we asked for.
-    if (stream.status === 'NEW' && stream.socksUsername !== undefined) {
-      const key = keyOf(stream.socksUsername, stream.target.host, stream.target.port)
-      if (!this.#waiting.has(key)) return
+    if (stream.status === 'NEW') {
+      const key = keyOfStream(stream)
+      const outcomes = key && this.#waiting.get(key)
+      if (!outcomes) return
       this.#keys.set(stream.id, key)
+      outcomes.taken.resolve()
       this.#onNew(stream)
       return
     }
@@ -114,24 +142,37 @@ export class StreamWatch {
     if (stream.status === 'SUCCEEDED') {
       this.#keys.delete(stream.id)
       const circuit = this.#circuits.get(stream.circuitId ?? '')
-      if (circuit !== undefined) outcomes?.succeeded.put(circuit)
+      if (circuit !== undefined) this.#carriers.add(circuit.id)
+      outcomes?.succeed(circuit)
     } else if (stream.status === 'FAILED' || stream.status === 'CLOSED') {
       this.#keys.delete(stream.id)
-      outcomes?.failed.put({ reason: stream.reason, remoteReason: stream.remoteReason })
+      outcomes?.fail({ reason: stream.reason, remoteReason: stream.remoteReason })
     }
   }
 }
 
-/** What became of the streams of one user to one target. */
+/** What became of the streams of one key. */
 class Outcomes {
   users = 0
   readonly stopped = new AbortController()
+  readonly taken = Promise.withResolvers<void>()
+  readonly settled = Promise.withResolvers<StreamOutcome>()
   readonly succeeded: Mailbox<Circuit>
   readonly failed: Mailbox<StreamReason>
 
   constructor(clock: Clock) {
     this.succeeded = new Mailbox(clock)
     this.failed = new Mailbox(clock)
+  }
+
+  succeed(circuit: Circuit | undefined): void {
+    this.settled.resolve({ circuit })
+    if (circuit !== undefined) this.succeeded.put(circuit)
+  }
+
+  fail(failure: StreamReason): void {
+    this.settled.resolve({ failure })
+    this.failed.put(failure)
   }
 }
 
@@ -164,6 +205,12 @@ class Mailbox<T> {
   }
 }
 
-function keyOf(user: string, host: string, port: number): string {
-  return `${user} ${host.toLowerCase()} ${port}`
+function keyOf(stream: StreamKey): string {
+  if ('from' in stream) return `from ${stream.from.host} ${stream.from.port}`
+  return `user ${stream.user} ${stream.target.host.toLowerCase()} ${stream.target.port}`
+}
+
+function keyOfStream({ socksUsername: user, clientProtocol, sourceAddress: from, target }: Stream): string | undefined {
+  if (user !== undefined) return keyOf({ user, target })
+  return clientProtocol === 'TRANS' && from !== undefined ? keyOf({ from }) : undefined
 }

@@ -9,7 +9,7 @@ import { type DriverEvent, NOTHING_KNOWN } from './driver.ts'
 import { TorLink } from './tor-link.ts'
 
 const HOP = `$${'A'.repeat(40)}~relay1`
-const identity = { token: 'alice', isOneOff: false }
+const identity = { token: 'alice', isOneOff: false, keepsExit: false }
 const target = { host: 'a.io', port: 80 }
 const never = new AbortController().signal
 

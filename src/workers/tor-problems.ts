@@ -67,6 +67,12 @@ export function problemOfReply(reply: number, stream?: StreamReason): ProblemCod
   return BY_REPLY[reply] ?? 'tor_failure'
 }
 
+/** What a stream's own reason means to our caller, where there was no reply. */
+export function problemOfStream(stream: StreamReason): CbtorError {
+  const code = problemOfReply(0x01, stream)
+  return new CbtorError(code, `Cannot connect to the target: ${WORDS[code] ?? 'Tor refused the request'}`)
+}
+
 /** Foreign errors of the dial become ours here, and nowhere else. */
 export function problemOfDial(error: unknown, worker: string, stream?: StreamReason): unknown {
   if (error instanceof SocksReplyError) {

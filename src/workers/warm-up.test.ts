@@ -4,6 +4,7 @@ import { codeOf } from '../domain/errors.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
 import { TorControl } from '../tor/control/client.ts'
 import { FakeTor } from '../tor/control/fake-tor.ts'
+import { isTaken } from './circuits.ts'
 import { warmUp } from './warm-up.ts'
 
 const BUILT = 'BUILT PURPOSE=GENERAL'
@@ -27,7 +28,7 @@ async function torWith(t: TestContext, ...circuits: string[]) {
     tor,
     clock,
     launched: () => launches,
-    warm: () => warmUp(control, { worker: 'tor01', clock }, t.signal),
+    warm: () => warmUp(control, { worker: 'tor01', clock, isTaken }, t.signal),
     /** Every circuit under way becomes this. */
     become(status: string) {
       const changed = circuits.flatMap((circuit, n) => (circuit.includes('LAUNCHED') ? [n] : []))

@@ -2,7 +2,8 @@ import { CbtorError } from '../domain/errors.ts'
 import { abortable, deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { TorControl } from '../tor/control/client.ts'
-import { isTaken, leadsToExit } from './circuits.ts'
+import type { Circuit } from '../tor/control/events/circuit.ts'
+import { leadsToExit } from './circuits.ts'
 
 /** So many circuits are kept for identities to come; Tor itself builds about as many ahead, as long as it is being used. */
 const WARM_CIRCUITS = 2
@@ -10,10 +11,18 @@ const WARM_WITHIN_MS = 30_000
 /** A circuit may fail and be built again; more than this would be a storm of our own. */
 const MAX_LAUNCHES = 3 * WARM_CIRCUITS
 
+export interface WarmUpOptions {
+  /** The worker's id, for messages. */
+  readonly worker: string
+  readonly clock: Clock
+  /** Whether a circuit belongs to an identity. */
+  isTaken(circuit: Circuit): boolean
+}
+
 /** As `WorkerDriver.warmUp` promises, except that errors of the control connection come as they are. */
 export async function warmUp(
   control: TorControl,
-  { worker, clock }: { readonly worker: string; readonly clock: Clock },
+  { worker, clock, isTaken }: WarmUpOptions,
   signal: AbortSignal,
 ): Promise<void> {
   let built = 0

@@ -62,7 +62,7 @@ export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 export function identity(name: string): Identity {
-  return { token: `contract-${name}`, isOneOff: false }
+  return { token: `contract-${name}`, isOneOff: false, keepsExit: false }
 }
 
 export function hasCode(...codes: string[]): (error: unknown) => boolean {

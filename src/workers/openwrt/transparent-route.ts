@@ -1,0 +1,175 @@
+import type { Socket } from 'node:net'
+import { isIPv4 } from 'node:net'
+import { CbtorError } from '../../domain/errors.ts'
+import type { Identity } from '../../domain/identity.ts'
+import type { Target } from '../../domain/worker.ts'
+import { abortable, deadline, onAbort } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { within } from '../../lib/within.ts'
+import { dialTransparently, resolveTransparently } from '../../tor/transparent/dial.ts'
+import { TransparentResolveError, TransparentUnreachableError } from '../../tor/transparent/errors.ts'
+import type { ControlWatch } from '../control-watch.ts'
+import type { WorkerConnection } from '../driver.ts'
+import type { ExpectedStream, StreamOutcome } from '../stream-watch.ts'
+import { problemOfStream } from '../tor-problems.ts'
+import type { SourceAddresses, SourceLease } from './source-addresses.ts'
+
+/** Through a tunnel that is well, a first answer takes a round trip; c-ares asks twice, the second time for twice as long. */
+const RESOLVED_WITHIN_MS = 2_000
+/** How long Tor's word that it has taken a stream may be on its way from the box. */
+const TAKEN_WITHIN_MS = 500
+/** How often the control port is asked whether it still talks to us, while we wait for its word. */
+const STILL_HEARD_EVERY_MS = 3_000
+/** How long the reason may lag behind the end of a stream. */
+const REASON_KNOWN_WITHIN_MS = 250
+const EXIT_KNOWN_WITHIN_MS = 5_000
+
+export interface TransparentRouteOptions {
+  /** The worker's id, for messages. */
+  readonly worker: string
+  /** The tunnel's number N: the box is 10.201.N.1, our end 10.201.N.2. */
+  readonly tunnel: number
+  readonly addresses: SourceAddresses
+  readonly clock: Clock
+  /** What the control port tells; undefined while it is out of reach. */
+  watch(): ControlWatch | undefined
+}
+
+/**
+ * Clearnet streams by the box's TransPort: an identity is a source address in the tunnel, and a name goes to Tor by its DNSPort,
+ * which answers with a virtual address that stands for it, so that the exit resolves it when it connects.
+ *
+ * The TransPort itself says nothing: it takes every connection, and whatever goes wrong looks like an end without a byte. So the
+ * control port's STREAM events have the word, found by the port that a stream comes from. When they cannot be heard, the
+ * connection is handed out unconfirmed.
+ */
+export class TransparentRoute {
+  readonly #options: TransparentRouteOptions
+
+  constructor(options: TransparentRouteOptions) {
+    this.#options = options
+  }
+
+  /** As `WorkerDriver.connect` promises; resolves to undefined when no source address is free for the identity. */
+  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection | undefined> {
+    const { addresses, worker } = this.#options
+    const lease = addresses.lease(identity.token)
+    if (lease === undefined) return undefined
+    const watch = this.#options.watch()
+    const expected = watch?.expect({ from: lease })
+    try {
+      if (watch?.refusal) throw watch.refusal
+      const wanted = expected ? AbortSignal.any([signal, expected.stopped]) : signal
+      const socket = await this.#dial(target, lease, wanted)
+      socket.once('close', () => lease[Symbol.dispose]())
+      return await this.#confirmed(socket, watch, expected, wanted)
+    } catch (error) {
+      lease[Symbol.dispose]()
+      expected?.[Symbol.dispose]()
+      if (expected?.stopped.aborted) throw expected.stopped.reason
+      throw problemOfTransparent(error, worker)
+    }
+  }
+
+  async #dial(target: Target, from: SourceLease, signal: AbortSignal): Promise<Socket> {
+    const { tunnel } = this.#options
+    const server = { host: `10.201.${tunnel}.1`, port: 53 }
+    const query = { name: target.host, server, from: `10.201.${tunnel}.2`, timeoutMs: RESOLVED_WITHIN_MS }
+    const address = isIPv4(target.host) ? target.host : await resolveTransparently(query, signal)
+    return await dialTransparently({ address, port: target.port, from }, signal)
+  }
+
+  /** Waits for Tor's word on the stream. Destroys the socket when it rejects. */
+  async #confirmed(
+    socket: Socket,
+    watch: ControlWatch | undefined,
+    expected: ExpectedStream | undefined,
+    signal: AbortSignal,
+  ): Promise<WorkerConnection> {
+    try {
+      const outcome = watch && expected && (await this.#heard(socket, watch, expected, signal))
+      if (outcome === undefined) {
+        const exit = expected?.exit(EXIT_KNOWN_WITHIN_MS) ?? Promise.resolve(undefined)
+        void exit.finally(() => expected?.[Symbol.dispose]())
+        return {
+          socket,
+          route: 'transparent',
+          isUnconfirmed: true,
+          exit: (waitMs) => within(this.#options.clock, waitMs, exit),
+        }
+      }
+      expected?.[Symbol.dispose]()
+      if ('failure' in outcome) throw problemOfStream(outcome.failure)
+      const exit = Promise.resolve(outcome.circuit && watch?.exitOf(outcome.circuit))
+      return { socket, route: 'transparent', exit: (waitMs) => within(this.#options.clock, waitMs, exit) }
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
+  }
+
+  /** Undefined when Tor's word cannot be heard. Rejects with the signal's reason. */
+  async #heard(
+    socket: Socket,
+    watch: ControlWatch,
+    expected: ExpectedStream,
+    signal: AbortSignal,
+  ): Promise<StreamOutcome | undefined> {
+    const { clock } = this.#options
+    const unheard = Promise.withResolvers<undefined>()
+    const ended = Promise.withResolvers<StreamOutcome | undefined>()
+    using _closed = watch.onClose(() => unheard.resolve(undefined))
+    using _aborted = onAbort(signal, (reason) => ended.reject(reason))
+    const onEnd = () => {
+      const unknown: StreamOutcome = { failure: { reason: undefined, remoteReason: undefined } }
+      void within(clock, REASON_KNOWN_WITHIN_MS, expected.settled).then((told) => ended.resolve(told ?? unknown))
+    }
+    socket.once('close', onEnd)
+    // Paused until somebody reads, a socket does not notice that the other side has closed.
+    const settled = Promise.race([expected.settled, ended.promise, unheard.promise])
+    settled.catch(() => {})
+    try {
+      const first = Promise.race([settled, expected.taken.then(() => 'taken' as const)])
+      const early = await within(clock, TAKEN_WITHIN_MS, first)
+      if (early !== 'taken') return early
+      for (;;) {
+        const outcome = await within(
+          clock,
+          STILL_HEARD_EVERY_MS,
+          settled.then((value) => ({ value })),
+        )
+        if (outcome !== undefined) return outcome.value
+        if (!(await this.#stillTalks(watch, signal))) return undefined
+      }
+    } finally {
+      socket.off('close', onEnd)
+    }
+  }
+
+  async #stillTalks(watch: ControlWatch, signal: AbortSignal): Promise<boolean> {
+    using limit = deadline(this.#options.clock, STILL_HEARD_EVERY_MS, signal, () => new Error('no answer'))
+    return await abortable(watch.ask(limit.signal), limit.signal).then(
+      () => true,
+      () => {
+        signal.throwIfAborted()
+        return false
+      },
+    )
+  }
+}
+
+/** Foreign errors of the way into the TransPort become ours here, and nowhere else. */
+function problemOfTransparent(error: unknown, worker: string): unknown {
+  if (error instanceof TransparentUnreachableError) {
+    const message = `Cannot connect through worker ${worker}: its TransPort is out of reach`
+    return new CbtorError('worker_unreachable', message, { cause: error })
+  }
+  if (!(error instanceof TransparentResolveError)) return error
+  return error.code === 'ENOTFOUND' || error.code === 'ENODATA'
+    ? new CbtorError('resolve_failed', "Cannot connect to the target: Tor's DNSPort knows no address for its name", {
+        cause: error,
+      })
+    : new CbtorError('worker_unreachable', `Cannot connect through worker ${worker}: its DNSPort does not answer`, {
+        cause: error,
+      })
+}
