@@ -136,6 +136,11 @@ export class TorNetwork implements AsyncDisposable {
     return this.#facts.privateOnionAuth
   }
 
+  /** A process in the network's namespaces, where there are any: what they are entered by. */
+  get namespacePid(): number {
+    return this.#inside.pid
+  }
+
   /** The program and first arguments by which a tor is started as a client of this network. */
   clientCommand(): string[] {
     return this.isolation === 'namespace' ? inNetworkOf(this.#inside.pid, ['tor']) : ['tor']
