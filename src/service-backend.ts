@@ -86,6 +86,10 @@ export function createBackend(parts: BackendParts): Backend {
       await unit(id).restart(signal)
       told.events.record({ type: 'tor_restarted', worker: id, by: 'operator' })
     },
+    async rebootHost(id, signal) {
+      fetcher.abandonWorker(id, 'the operator reboots its box')
+      await unit(id).reboot(signal)
+    },
     async drain(id, options) {
       pool.drain(id, options)
       told.keep(() => store.setDesiredState(id, 'drained'))
@@ -101,7 +105,10 @@ export function createBackend(parts: BackendParts): Backend {
       unit(id).forceHealthy()
     },
 
-    inspect: (id, signal) => unit(id).inspect(signal),
+    async inspect(id, signal) {
+      const [tor, host] = await Promise.all([unit(id).inspect(signal), unit(id).inspectHost(signal)])
+      return { ...tor, host }
+    },
     newCircuits(id) {
       const { desired } = pool.get(id)
       if (desired === 'stopped')

@@ -61,7 +61,13 @@ export class ServiceEvents implements Disposable {
     if (event.type === 'desired-changed') {
       this.events.record({ type: 'desired_changed', worker: event.worker, from: event.from, to: event.to })
       if (event.to === 'stopped') {
-        for (const code of ['worker_dead', 'worker_flapping', 'worker_quarantined', 'isolation_missing'] as const) {
+        for (const code of [
+          'worker_dead',
+          'worker_flapping',
+          'worker_quarantined',
+          'isolation_missing',
+          'worker_untrusted',
+        ] as const) {
           this.problems.close(code, event.worker)
         }
       }
@@ -124,6 +130,16 @@ export class ServiceEvents implements Disposable {
         problems.open('isolation_missing', { worker, severity: 'error', text })
         return
       }
+      case 'untrusted':
+        problems.open('worker_untrusted', {
+          worker,
+          severity: 'error',
+          text: `${worker} is not trusted: ${event.reason}`,
+        })
+        return
+      case 'trusted':
+        problems.close('worker_untrusted', worker)
+        return
       case 'progressed':
         // Another Tor comes up.
         problems.close('isolation_missing', worker)
@@ -167,6 +183,10 @@ function workerEvent(worker: string, event: MonitorEvent | DriverEvent): Service
       return { type: 'worker_quarantined', worker, reason: event.reason }
     case 'quarantine-ended':
       return { type: 'worker_released', worker, reason: 'its time is up, or it came back' }
+    case 'untrusted':
+      return { type: 'worker_untrusted', worker, reason: event.reason }
+    case 'trusted':
+      return { type: 'worker_trusted', worker }
     case 'storm-stopped':
       return { type: 'storm_stopped', worker, circuits: event.circuits }
     default:

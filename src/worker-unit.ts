@@ -3,13 +3,21 @@ import { CbtorError } from './domain/errors.ts'
 import type { Identity } from './domain/identity.ts'
 import { PROBLEMS, type ProblemCode } from './domain/problems.ts'
 import type { DesiredState, Target, WorkerName } from './domain/worker.ts'
+import { boxLadder } from './health/ladder/box-ladder.ts'
 import type { LadderWorker } from './health/ladder/ladder-worker.ts'
 import { localLadder } from './health/ladder/local-ladder.ts'
 import { Monitor, type MonitorOptions } from './health/monitor.ts'
 import type { MonitorEvent, ProbeResult } from './health/monitored.ts'
 import type { RecoveryAttempt, RecoveryResult } from './health/recovery.ts'
 import { abortable, deadline } from './lib/abort.ts'
-import type { DriverEvent, NewCircuits, WorkerConnection, WorkerDriver, WorkerInspection } from './workers/driver.ts'
+import type {
+  DriverEvent,
+  HostInspection,
+  NewCircuits,
+  WorkerConnection,
+  WorkerDriver,
+  WorkerInspection,
+} from './workers/driver.ts'
 
 const WARM_UP_LIMIT_MS = 10_000
 
@@ -50,6 +58,7 @@ export class WorkerUnit implements AsyncDisposable {
       pulse: (signal: AbortSignal) => driver.pulse(signal),
       isGone: () => ['stopped', 'exited'].includes(driver.observe().process),
       recover: (attempt: RecoveryAttempt, signal: AbortSignal) => this.#recover(attempt, signal),
+      ...(driver.host && { reboot: driver.host.reboot.bind(driver.host) }),
     }
     this.#monitor = new Monitor(monitored, { ...options, onEvent: (event) => this.#monitorTold(event) })
     driver.onEvent((event) => this.#driverTold(event))
@@ -101,6 +110,26 @@ export class WorkerUnit implements AsyncDisposable {
     }, signal)
   }
 
+  /**
+   * Reboots the worker's box, and resolves once it shows that it did and Tor is up again as wished. Rejects with `conflict`
+   * for a worker that has no box. The order outlasts `signal`.
+   */
+  async reboot(signal: AbortSignal): Promise<void> {
+    const { host } = this.#driver
+    if (host === undefined) {
+      const { id } = this.name
+      throw new CbtorError(
+        'conflict',
+        `Cannot reboot worker ${id}: it is of kind ${this.#driver.kind}, which has no box`,
+      )
+    }
+    await this.#order(async () => {
+      this.#monitor.reset('its box is rebooted by the operator')
+      await host.reboot(this.#life.signal)
+      await this.#bringWhereItBelongs()
+    }, signal)
+  }
+
   /** The operator says that it is well. A Tor that does not run is started all the same. */
   forceHealthy(): void {
     this.#monitor.forceHealthy('enabled by the operator')
@@ -122,6 +151,11 @@ export class WorkerUnit implements AsyncDisposable {
 
   inspect(signal: AbortSignal): Promise<WorkerInspection> {
     return this.#driver.inspect(signal)
+  }
+
+  /** Undefined for a worker that has no box. */
+  async inspectHost(signal: AbortSignal): Promise<HostInspection | undefined> {
+    return await this.#driver.host?.inspect(signal)
   }
 
   pid(): number | undefined {
@@ -208,24 +242,50 @@ export class WorkerUnit implements AsyncDisposable {
 
   #recover(attempt: RecoveryAttempt, signal: AbortSignal): Promise<RecoveryResult> {
     const driver = this.#driver
-    const worker: LadderWorker = {
-      async reachHost() {
-        const { process } = driver.observe()
-        if (process !== 'running') throw new Error(`its process is ${process}`)
-      },
-      greetSocks: (limit) => driver.pulse(limit),
-      async restartTor(limit) {
-        // A Tor that hangs would not hear a polite request to end; its guards are on disk already.
-        await driver.stop(attempt.isHung ? AbortSignal.abort() : limit)
-        await driver.start(limit)
-        await driver.warmUp(limit).catch(() => {})
-      },
-      verifyCircuit: async (limit) => {
+    const common = {
+      verifyCircuit: async (limit: AbortSignal) => {
         const result = await this.#probe(limit)
         if (result.verdict === 'failed') throw new Error(result.reason)
       },
     }
-    return attempt.climb(localLadder(worker, attempt), signal)
+    const { host } = driver
+    if (host === undefined) {
+      const worker: LadderWorker = {
+        ...common,
+        restartTor: async (limit) => {
+          // A Tor that hangs would not hear a polite request to end; its guards are on disk already.
+          await driver.stop(attempt.isHung ? AbortSignal.abort() : limit)
+          await this.#comeUp(limit)
+        },
+        async reachHost() {
+          const { process } = driver.observe()
+          if (process !== 'running') throw new Error(`its process is ${process}`)
+        },
+        greetSocks: (limit) => driver.pulse(limit),
+      }
+      return attempt.climb(localLadder(worker, attempt), signal)
+    }
+
+    let isMending = false
+    const worker: LadderWorker = {
+      ...common,
+      reachHost: (limit) => host.reach(limit),
+      async readNode(limit) {
+        isMending = (await host.nodeStatus(limit))?.isMending ?? false
+      },
+      greetSocks: (limit) => host.greetSocks(limit),
+      restartTor: (limit) => (isMending ? host.awaitTor(limit) : host.restartTor({ isForced: attempt.isHung }, limit)),
+      reconnectTunnel: async (limit) => {
+        await host.reconnectTunnel({ isForced: attempt.number > 1 }, limit)
+        await this.#comeUp(limit)
+      },
+    }
+    return attempt.climb(boxLadder(worker, attempt), signal)
+  }
+
+  async #comeUp(limit: AbortSignal): Promise<void> {
+    await this.#driver.start(limit)
+    await this.#driver.warmUp(limit).catch(() => {})
   }
 
   #monitorTold(event: MonitorEvent): void {
@@ -240,6 +300,7 @@ export class WorkerUnit implements AsyncDisposable {
   #driverTold(event: DriverEvent): void {
     if (event.type === 'progressed') this.#monitor.progressed()
     if (event.type === 'lost') this.#monitor.lost(event.reason)
+    if (event.type === 'untrusted') this.#monitor.lost(event.reason)
     if (event.type === 'isolation-missing') this.#monitor.lost('its Tor does not keep identities apart')
     this.#options.onEvent(event)
   }

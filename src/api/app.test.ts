@@ -225,6 +225,7 @@ describe('the routes about workers', () => {
     assert.equal((await post('/api/v1/tor/workers/1/tor/stop')).desired, 'stopped')
     assert.equal((await post('/api/v1/tor/workers/tor01/tor/start', {})).desired, 'enabled')
     await post('/api/v1/tor/workers/1/tor/restart')
+    await post('/api/v1/tor/workers/1/reboot')
     assert.equal((await post('/api/v1/workers/drain', { worker: 'tor02' })).desired, 'drained')
     await post('/api/v1/workers/drain', { worker: 3, force: true })
     assert.equal((await post('/api/v1/workers/enable', { worker: '3' })).receives_traffic, true)
@@ -234,6 +235,7 @@ describe('the routes about workers', () => {
       'stopTor tor01',
       'startTor tor01',
       'restartTor tor01',
+      'rebootHost tor01',
       'drain tor02',
       'drain --force tor03',
       'enable tor03',

@@ -44,6 +44,9 @@ export interface Backend {
   stopTor(id: string, signal: AbortSignal): Promise<void>
   restartTor(id: string, signal: AbortSignal): Promise<void>
 
+  /** Reboots the worker's box, as the orders above. Rejects with `conflict` for a worker that has none. */
+  rebootHost(id: string, signal: AbortSignal): Promise<void>
+
   /**
    * Takes a worker out of the pool and resolves at once; its running requests finish. Safe on a drained worker. Rejects
    * with `conflict` when no other worker receives traffic, unless `force`.

@@ -35,6 +35,7 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     assert.equal((await client.stopTor(1)).desired, 'stopped')
     assert.equal((await client.startTor('tor01')).desired, 'enabled')
     assert.equal((await client.restartTor(1)).desired, 'enabled')
+    await client.rebootBox(1)
     assert.equal((await client.drain(4, { force: true })).desired, 'drained')
     assert.equal((await client.enable('tor04')).desired, 'enabled')
     assert.equal((await client.status()).service.version, '1.2.3')
@@ -57,6 +58,7 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
       'stopTor tor01',
       'startTor tor01',
       'restartTor tor01',
+      'rebootHost tor01',
       'drain --force tor04',
       'enable tor04',
       'newCircuits tor02',

@@ -58,6 +58,7 @@ export interface ApiClient {
   startTor(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
   stopTor(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
   restartTor(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
+  rebootBox(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
   status(signal?: AbortSignal): Promise<StatusBody>
   drain(ref: WorkerRef, options?: { readonly force?: boolean }, signal?: AbortSignal): Promise<WorkerBody>
   enable(ref: WorkerRef, signal?: AbortSignal): Promise<WorkerBody>
@@ -164,6 +165,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     startTor: (ref, signal) => call('POST', `${path(ref)}/tor/start`, signal),
     stopTor: (ref, signal) => call('POST', `${path(ref)}/tor/stop`, signal),
     restartTor: (ref, signal) => call('POST', `${path(ref)}/tor/restart`, signal),
+    rebootBox: (ref, signal) => call('POST', `${path(ref)}/reboot`, signal),
     status: (signal) => call('GET', '/api/v1/tor/status', signal),
     drain: (ref, options, signal) => call('POST', '/api/v1/workers/drain', signal, { worker: ref, ...options }),
     enable: (ref, signal) => call('POST', '/api/v1/workers/enable', signal, { worker: ref }),

@@ -94,6 +94,10 @@ export class FakeBackend implements Backend {
     this.#obey('restartTor', id, { desired: 'enabled' })
   }
 
+  async rebootHost(id: string): Promise<void> {
+    this.#obey('rebootHost', id, {})
+  }
+
   async drain(id: string, { force }: { readonly force: boolean }): Promise<void> {
     this.#obey(force ? 'drain --force' : 'drain', id, { desired: 'drained', receivesTraffic: false })
   }
@@ -185,6 +189,11 @@ export const fakeInspection: InspectionView = {
   traffic: { readBytes: 10, writtenBytes: 20 },
   consensus: { validAfter: 0, validUntil: 10_000 },
   clockSkew: { seconds: -3 },
+  host: {
+    ssh: 'connected',
+    tunnel: { handshakeAgeMs: 12_345, problems: [] },
+    node: { state: 'HEALTHY', reason: undefined, ageMs: 30_000 },
+  },
 }
 
 export const fakeRenewal: CircuitsRenewed = circuitsRenewed([exit], [{ ...exit, fingerprint: 'C'.repeat(40) }], 12.345)

@@ -67,6 +67,16 @@ export interface InspectionView {
   readonly consensus: { readonly validAfter: number; readonly validUntil: number } | undefined
   /** Positive when Tor's clock is ahead; undefined also when Tor noticed nothing. */
   readonly clockSkew: { readonly seconds: number } | undefined
+  /** Of a worker on a box: the way to it, and what it says of itself. */
+  readonly host?: HostView | undefined
+}
+
+/** Undefined is what nobody could tell in time. */
+export interface HostView {
+  /** `connected`, or why there is no connection. */
+  readonly ssh: string
+  readonly tunnel: { readonly handshakeAgeMs: number | undefined; readonly problems: readonly string[] } | undefined
+  readonly node: { readonly state: string; readonly reason: string | undefined; readonly ageMs: number } | undefined
 }
 
 /** Words are Tor's own. */

@@ -43,6 +43,48 @@ const localWorker = z.strictObject({
   torrc: z.array(z.string()).default([]),
 })
 
+/** What `cbtor worker install` has written down of the box is not said again here. */
+const openwrtWorker = z.strictObject({
+  kind: z.literal('openwrt'),
+  id: workerId,
+  /** How clearnet goes into its Tor; onion services and sticky keys always go by SOCKS. */
+  clearnet: z.enum(['transparent', 'socks']).default('transparent'),
+})
+
+/** `unix:PATH`, or an IP address and a port. A name would be resolved outside Tor. */
+const torPort = z.string().transform((text, context) => {
+  const [, path] = /^unix:(\/.+)$/.exec(text) ?? []
+  if (path !== undefined) return { path }
+  const [, v6, v4 = '', digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = v6 ?? v4
+  const port = Number(digits)
+  if (isIP(host) !== 0 && port >= 1 && port <= 65_535) return { host, port }
+  context.addIssue({
+    code: 'custom',
+    message: 'expected an IP address and a port, such as 127.0.0.1:9050, or unix: and an absolute path',
+  })
+  return z.NEVER
+})
+
+const externalWorker = z
+  .strictObject({
+    kind: z.literal('external'),
+    id: workerId,
+    socks: torPort,
+    /** Without it nothing is known of exits, circuits and isolation. */
+    control: torPort.optional(),
+    /** How we prove to it who we are: the file of its cookie, or a file that holds its password. */
+    cookie_file: z.string().startsWith('/', 'expected an absolute path').optional(),
+    password_file: z.string().startsWith('/', 'expected an absolute path').optional(),
+  })
+  .refine(
+    ({ control, cookie_file: cookie, password_file: password }) =>
+      control === undefined
+        ? cookie === undefined && password === undefined
+        : (cookie === undefined) !== (password === undefined),
+    'expected either no control port, or a control port with a cookie_file or a password_file, one of the two',
+  )
+
 /** Four local workers named as the original names them. */
 const FOUR_LOCAL_WORKERS = ['tor01', 'tor02', 'tor03', 'tor04'].map((id) => ({ kind: 'local' as const, id, torrc: [] }))
 
@@ -54,7 +96,11 @@ export const configSchema = z.strictObject({
   log: z.enum(['error', 'warn', 'info', 'debug', 'silent']).default('info'),
   /** The balancing mode of a new installation; one that was set by the API wins. */
   mode: z.enum(MODES).default('round_robin'),
-  workers: z.array(localWorker).min(1).max(1_000).default(FOUR_LOCAL_WORKERS),
+  workers: z
+    .array(z.discriminatedUnion('kind', [localWorker, openwrtWorker, externalWorker]))
+    .min(1)
+    .max(1_000)
+    .default(FOUR_LOCAL_WORKERS),
   tor: z
     .strictObject({
       /** The command that runs tor, and what stands before it. */
@@ -63,6 +109,12 @@ export const configSchema = z.strictObject({
       torrc: z.array(z.string()).default([]),
       /** False only for a private Tor network that is on private addresses itself. */
       reject_internal_addresses: z.boolean().default(true),
+    })
+    .prefault({}),
+  tunnels: z
+    .strictObject({
+      /** The socket of a tunnel helper that runs already; when left out, the service starts one, if it may. */
+      helper: z.string().startsWith('/', 'expected an absolute path').optional(),
     })
     .prefault({}),
   targets: z

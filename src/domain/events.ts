@@ -11,6 +11,7 @@ export const SERVICE_PROBLEMS = [
   'worker_quarantined',
   'worker_flapping',
   'isolation_missing',
+  'worker_untrusted',
   'uplink_suspect',
   'no_worker',
   'store_unwritable',
@@ -50,6 +51,9 @@ export type ServiceEvent =
   | OfWorker<'tor_restarted', { readonly by: 'operator' | 'recovery' }>
   | OfWorker<'reboot_ordered'>
   | OfWorker<'reboot_refused', { readonly reason: string }>
+  /** Its box shows another host key than the one that is pinned, or shows the pinned one again. */
+  | OfWorker<'worker_untrusted', { readonly reason: string }>
+  | OfWorker<'worker_trusted'>
   | OfWorker<'worker_quarantined', { readonly reason: string }>
   | OfWorker<'worker_released', { readonly reason: string }>
   /** Most of the pool failed at once, so the fault is likely none of the workers'. */
@@ -131,6 +135,8 @@ const SEVERITY: { readonly [T in EventType]: SeverityOf<Extract<ServiceEvent, { 
   tor_restarted: 'info',
   reboot_ordered: 'warn',
   reboot_refused: 'warn',
+  worker_untrusted: 'error',
+  worker_trusted: 'info',
   worker_quarantined: 'error',
   worker_released: 'info',
   uplink_suspected: 'error',

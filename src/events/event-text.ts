@@ -26,9 +26,13 @@ export function eventText(event: ServiceEvent): string {
     case 'tor_restarted':
       return `The Tor of ${event.worker} was restarted by ${event.by === 'operator' ? 'the operator' : 'recovery'}`
     case 'reboot_ordered':
-      return `The host of ${event.worker} was told to reboot`
+      return `The box of ${event.worker} was rebooted`
     case 'reboot_refused':
-      return `The host of ${event.worker} was not rebooted: ${event.reason}`
+      return `The box of ${event.worker} was not rebooted: ${event.reason}`
+    case 'worker_untrusted':
+      return `Nothing is sent to the box of ${event.worker} any more: ${event.reason}`
+    case 'worker_trusted':
+      return `The box of ${event.worker} shows its pinned host key again`
     case 'worker_quarantined':
       return `${event.worker} is in quarantine: ${event.reason}`
     case 'worker_released':

@@ -30,6 +30,8 @@ const EVENTS: readonly ServiceEvent[] = [
   { type: 'tor_restarted', worker, by: 'operator' },
   { type: 'reboot_ordered', worker },
   { type: 'reboot_refused', worker, reason: 'one reboot an hour is enough' },
+  { type: 'worker_untrusted', worker, reason: 'its host key is another one' },
+  { type: 'worker_trusted', worker },
   { type: 'worker_quarantined', worker, reason: 'three reboots in a day' },
   { type: 'worker_released', worker, reason: 'enabled by the operator' },
   { type: 'uplink_suspected', reason: '3 of 4 workers failed within 15 s' },

@@ -41,6 +41,10 @@ export type DriverEvent =
   | { readonly type: 'storm-stopped'; readonly circuits: number; readonly ms: number }
   /** Tor does not keep identities apart. `missing` are the fields (of Tor's ISO_FIELDS) that it should isolate by. */
   | { readonly type: 'isolation-missing'; readonly missing: readonly string[] }
+  /** Another machine answers in the place of its box, or one that poses as it: nothing is sent to it. */
+  | { readonly type: 'untrusted'; readonly reason: string }
+  /** It is the box again that it was. */
+  | { readonly type: 'trusted' }
 
 /** What came of an order for new circuits. */
 export interface NewCircuits {
@@ -106,12 +110,55 @@ export const NOTHING_KNOWN: WorkerInspection = {
   socksListeners: undefined,
 }
 
+/** What a box says of itself when asked, and what is known of the way to it. */
+export interface HostInspection {
+  /** Of our SSH connection: `connected`, or why not. */
+  readonly ssh: string
+  /** Undefined when nobody could tell. `handshakeAgeMs` is undefined when there never was one. */
+  readonly tunnel: { readonly handshakeAgeMs: number | undefined; readonly problems: readonly string[] } | undefined
+  /** What its own health script wrote last, and how long ago. */
+  readonly node: NodeView | undefined
+}
+
+export interface NodeView {
+  /** As the script says it: `HEALTHY`, `DEGRADED`, `RESTARTING`, `OFFLINE`, ... */
+  readonly state: string
+  readonly reason: string | undefined
+  readonly ageMs: number
+  /** Whether it is restarting Tor just now. */
+  readonly isMending: boolean
+}
+
+/** The machine of a worker, where it is not ours: what recovery can do there. All reject with the reason when it cannot be done. */
+export interface WorkerHost {
+  /** Its SSH answers, and it is the machine that it was. */
+  reach(signal: AbortSignal): Promise<void>
+  /** What its own health script wrote last; undefined when there is none. */
+  nodeStatus(signal: AbortSignal): Promise<NodeView | undefined>
+  /** SOCKS answers on the machine itself, whatever the tunnel does. */
+  greetSocks(signal: AbortSignal): Promise<void>
+  /** Restarts Tor, by force when it hangs, and resolves once it is bootstrapped, as it tells on the machine itself. */
+  restartTor(options: { readonly isForced: boolean }, signal: AbortSignal): Promise<void>
+  /** Resolves once Tor runs and is bootstrapped, without doing anything for it. */
+  awaitTor(signal: AbortSignal): Promise<void>
+  /**
+   * Makes the tunnel anew, at both ends, and sees a byte come back through it. One through which bytes come back is left alone,
+   * unless it is forced.
+   */
+  reconnectTunnel(options: { readonly isForced: boolean }, signal: AbortSignal): Promise<void>
+  /** Reboots it, and resolves once it shows that it did. */
+  reboot(signal: AbortSignal): Promise<void>
+  inspect(signal: AbortSignal): Promise<HostInspection>
+}
+
 /**
  * The code that manages one kind of worker. `test/contracts/driver-contract.ts` checks every sentence that is here.
  */
 export interface WorkerDriver extends AsyncDisposable {
   readonly id: string
   readonly kind: WorkerKind
+  /** Only of a worker on a box. */
+  readonly host?: WorkerHost
 
   observe(): WorkerObservation
 

@@ -14,21 +14,34 @@ import { toWorkerBody, workerBody, workerParams, workersBody } from '../schemas/
 import type { InspectionView } from '../views.ts'
 import { INSPECTED_WORKER, WORKER } from './worker-example.ts'
 
-/** Orders to a worker's Tor. Each answers once the order is carried out. */
+/** Orders to a worker, each with the last words of its path. Each answers once the order is carried out. */
 const ORDERS = {
   start: {
+    path: 'tor/start',
+    operationId: 'startTor',
     summary: 'Start Tor service',
     description:
       "Starts the worker's Tor and answers once it is bootstrapped. Nothing happens to one that is up. The order stands if the client goes before.",
   },
   stop: {
+    path: 'tor/stop',
+    operationId: 'stopTor',
     summary: 'Stop Tor service',
     description:
       "Stops the worker's Tor and answers once it is gone. Requests through it fail over to others. It stays stopped until it is started, restarted or enabled.",
   },
   restart: {
+    path: 'tor/restart',
+    operationId: 'restartTor',
     summary: 'Restart Tor service',
     description: "Stops the worker's Tor, starts it again with the same guards and answers once it is bootstrapped.",
+  },
+  reboot: {
+    path: 'reboot',
+    operationId: 'rebootBox',
+    summary: 'Reboot the box of a worker',
+    description:
+      'Reboots the box on which the Tor of an `openwrt` worker runs, and answers once it has shown another boot id and its Tor is bootstrapped. A worker that has no box answers `conflict`.',
   },
 } as const
 
@@ -41,6 +54,7 @@ export function torRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
     start: backend.startTor.bind(backend),
     stop: backend.stopTor.bind(backend),
     restart: backend.restartTor.bind(backend),
+    reboot: backend.rebootHost.bind(backend),
   }
 
   app.get(
@@ -79,14 +93,14 @@ export function torRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
     },
   )
 
-  for (const order of ['start', 'stop', 'restart'] as const) {
+  for (const order of ['start', 'stop', 'restart', 'reboot'] as const) {
+    const { path, ...words } = ORDERS[order]
     app.post(
-      `/api/v1/tor/workers/:n/tor/${order}`,
+      `/api/v1/tor/workers/:n/${path}`,
       {
         schema: {
           tags: ['Workers'],
-          operationId: `${order}Tor`,
-          ...ORDERS[order],
+          ...words,
           params: workerParams,
           response: { 200: workerBody },
           ...documented({

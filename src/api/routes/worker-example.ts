@@ -25,6 +25,7 @@ export const WORKER: WorkerBody = {
 
 export const INSPECTED_WORKER: InspectedWorkerBody = {
   ...WORKER,
+  kind: 'openwrt',
   circuits: [
     {
       id: '17',
@@ -42,5 +43,10 @@ export const INSPECTED_WORKER: InspectedWorkerBody = {
   traffic: { read_bytes: 8_412_332, written_bytes: 1_204_118 },
   clock_skew_s: null,
   consensus: { valid_until: '2026-01-31T15:00:00.000Z', age_s: 252 },
+  box: {
+    ssh: 'connected',
+    tunnel: { handshake_age_s: 73, problems: [] },
+    node: { state: 'HEALTHY', reason: null, age_s: 31 },
+  },
   not_told: null,
 }

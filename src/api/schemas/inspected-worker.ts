@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isoTime } from '../../lib/iso-time.ts'
-import type { CircuitView, InspectionView, WorkerView } from '../views.ts'
+import type { CircuitView, HostView, InspectionView, WorkerView } from '../views.ts'
 import { count, instant } from './common.ts'
 import { toWorkerBody, workerBody } from './worker.ts'
 
@@ -33,6 +33,24 @@ export const inspectedWorkerBody = workerBody
       .object({ valid_until: instant, age_s: seconds })
       .nullable()
       .describe('What Tor knows of the network. Past `valid_until` it is of no use.'),
+    box: z
+      .object({
+        ssh: z.string().describe('`connected`, or why there is no connection.'),
+        tunnel: z
+          .object({
+            handshake_age_s: seconds
+              .nullable()
+              .describe('Since the latest handshake of WireGuard; null before the first.'),
+            problems: z.array(z.string()),
+          })
+          .nullable(),
+        node: z
+          .object({ state: z.string(), reason: z.string().nullable(), age_s: seconds })
+          .nullable()
+          .describe("What the box's own health script wrote last, and how long ago: a statement about the past."),
+      })
+      .nullable()
+      .describe('The way to the box and what it says of itself. Null for a worker that has none.'),
     not_told: z
       .string()
       .nullable()
@@ -49,7 +67,7 @@ export function toInspectedWorkerBody(
   now: number,
 ): InspectedWorkerBody {
   const told: Partial<InspectionView> = typeof inspection === 'string' ? {} : inspection
-  const { circuits, guards, traffic, clockSkew, consensus } = told
+  const { circuits, guards, traffic, clockSkew, consensus, host } = told
   const missing = Object.entries({ circuits, guards, traffic, consensus }).flatMap(([name, value]) =>
     value === undefined ? [name] : [],
   )
@@ -70,6 +88,21 @@ export function toInspectedWorkerBody(
     traffic: traffic ? { read_bytes: traffic.readBytes, written_bytes: traffic.writtenBytes } : null,
     clock_skew_s: clockSkew?.seconds ?? null,
     consensus: consensus ? { valid_until: isoTime(consensus.validUntil), age_s: ageS(consensus.validAfter) } : null,
+    box: host ? toBoxBody(host) : null,
     not_told: typeof inspection === 'string' ? inspection : notTold,
+  }
+}
+
+function toBoxBody({ ssh, tunnel, node }: HostView): InspectedWorkerBody['box'] {
+  const seconds = (ms: number) => Math.round(ms / 1_000)
+  return {
+    ssh,
+    tunnel: tunnel
+      ? {
+          handshake_age_s: tunnel.handshakeAgeMs === undefined ? null : seconds(tunnel.handshakeAgeMs),
+          problems: [...tunnel.problems],
+        }
+      : null,
+    node: node ? { state: node.state, reason: node.reason ?? null, age_s: seconds(node.ageMs) } : null,
   }
 }

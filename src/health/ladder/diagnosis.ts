@@ -13,8 +13,9 @@ export function diagnosis(step: RecoveryStep): Diagnosis {
     isDiagnosis: true,
     hasPassed: () => passed,
     async run(signal) {
-      await step.run(signal)
+      const outcome = await step.run(signal)
       passed = true
+      return outcome
     },
   }
 }

@@ -62,6 +62,7 @@ describe('boxLadder()', { timeout: 10_000 }, () => {
     const box = worker({ greetSocks: refuse, reconnectTunnel: async () => void reconnected.push('wg0') })
     assert.deepEqual(await climbed(boxLadder, box, FIRST), [
       'host-reachable',
+      'node-status skipped',
       'socks-answers failed',
       'restart-tor',
       'reconnect-tunnel',
@@ -69,6 +70,12 @@ describe('boxLadder()', { timeout: 10_000 }, () => {
       'ok',
     ])
     assert.deepEqual(reconnected, ['wg0'])
+  })
+
+  it('goes on when what the box says of itself cannot be read', async () => {
+    const steps = await climbed(boxLadder, worker({ readNode: refuse }), FIRST)
+    assert.deepEqual(steps.slice(0, 2), ['host-reachable', 'node-status failed'])
+    assert.equal(steps.at(-1), 'ok')
   })
 
   it('ends where the box cannot be reached', async () => {

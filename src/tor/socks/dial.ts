@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { onAbort } from '../../lib/abort.ts'
 import { SocksProtocolError, SocksUnreachableError } from './errors.ts'
 import { ask, negotiate, type SocksCommand, type SocksHandshake } from './handshake.ts'
@@ -47,6 +48,17 @@ export async function greetSocks(proxy: SocksProxy, auth: SocksAuth | undefined,
   socket.destroy()
 }
 
+/** The same over a stream that leads to the proxy already. It is destroyed in any case. */
+export async function greetSocksOver(stream: Duplex, auth: SocksAuth | undefined, signal: AbortSignal): Promise<void> {
+  stream.on('error', () => {})
+  try {
+    signal.throwIfAborted()
+    await perform(negotiate(auth), stream, signal)
+  } finally {
+    stream.destroy()
+  }
+}
+
 export interface SocksResolve {
   readonly proxy: SocksProxy
   readonly auth?: SocksAuth
@@ -84,7 +96,7 @@ function open(proxy: SocksProxy): Socket {
 }
 
 /** Does what the handshake asks for, one step at a time. Destroys the socket when it fails. */
-async function perform<T>(handshake: SocksHandshake<T>, socket: Socket, signal: AbortSignal): Promise<T> {
+async function perform<T>(handshake: SocksHandshake<T>, socket: Duplex, signal: AbortSignal): Promise<T> {
   using _ = onAbort(signal, () => socket.destroy())
   try {
     let next = handshake.next()
@@ -110,7 +122,7 @@ async function perform<T>(handshake: SocksHandshake<T>, socket: Socket, signal: 
 }
 
 /** Takes `count` bytes and leaves the rest in the socket's own buffer, where its next reader finds them. */
-async function readExactly(socket: Socket, count: number): Promise<Buffer> {
+async function readExactly(socket: Duplex, count: number): Promise<Buffer> {
   for (;;) {
     const bytes: Buffer | null = socket.read(count)
     if (bytes?.length === count) return bytes
@@ -120,7 +132,7 @@ async function readExactly(socket: Socket, count: number): Promise<Buffer> {
 }
 
 /** Resolves when there may be more to read, or when there will never be. */
-function readable(socket: Socket): Promise<void> {
+function readable(socket: Duplex): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const events = ['readable', 'end', 'close'] as const
   for (const event of events) socket.on(event, resolve)
@@ -129,10 +141,10 @@ function readable(socket: Socket): Promise<void> {
   })
 }
 
-function closedEarly(socket: Socket): Error {
+function closedEarly(socket: Duplex & { readonly bytesRead?: number }): Error {
   const options = socket.errored ? { cause: socket.errored } : {}
   const why = socket.errored ? `: ${socket.errored.message}` : ''
-  return socket.bytesRead === 0
+  return (socket.bytesRead ?? 0) === 0
     ? new SocksUnreachableError(`Cannot reach the SOCKS proxy${why || ': it closed the connection unasked'}`, options)
     : new SocksProtocolError(`The SOCKS proxy closed the connection before its answer was complete${why}`, options)
 }
