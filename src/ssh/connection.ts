@@ -6,16 +6,18 @@ import { abortable, deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { printable } from '../lib/printable.ts'
 import { within } from '../lib/within.ts'
+import { closeChannel } from './channels.ts'
 import type { SshCommand } from './command.ts'
 import { showDestination } from './destination.ts'
 import { type Dialled, dialSsh, type SshDial } from './dial.ts'
 import { type Reason, sshError } from './errors.ts'
-import { type CommandResult, type ExecuteOptions, execute } from './exec.ts'
+import { type CommandResult, type ExecuteOptions, type Execution, execute } from './exec.ts'
 import { ForwardStream } from './forward-stream.ts'
 import { Turns } from './turns.ts'
 
-/** How long a channel may take to close, and a connection to say goodbye. */
-const CLOSE_WITHIN_MS = 2_000
+/** How long a command may take to end by SIGTERM, and then by SIGKILL, with the way there and back. */
+const TERM_WITHIN_MS = 1_000
+const KILL_WITHIN_MS = 2_000
 /** Opening a forward is one connect on the box itself. */
 const FORWARD_WITHIN_MS = 10_000
 
@@ -109,7 +111,7 @@ export class SshConnection {
       this.#client.forwardOut('127.0.0.1', 0, '127.0.0.1', port, (error, channel) => {
         if (error) opened.reject(sshError(attempt, this.#endedBy ?? reasonOfNoForward(error)))
         // Too late: nobody waits for it any more.
-        else if (limit.signal.aborted) channel.close()
+        else if (limit.signal.aborted) closeChannel(channel)
         else opened.resolve(channel)
       })
     } catch (cause) {
@@ -141,15 +143,14 @@ export class SshConnection {
     await closed
   }
 
-  /** The next command has to wait for the channel of this one to close; if it does not, the connection is good for nothing. */
-  async #handOver(
-    turn: Disposable,
-    { outcome, isGone }: { outcome: Promise<unknown>; isGone: Promise<void> },
-  ): Promise<void> {
+  /** The next command has to wait until this one is off the connection, which is good for nothing if that does not come. */
+  async #handOver(turn: Disposable, { outcome, isGone, kill }: Execution): Promise<void> {
     await outcome.catch(() => {})
     const gone = isGone.then(() => true)
-    if (await within(this.#clock, CLOSE_WITHIN_MS, gone)) return turn[Symbol.dispose]()
-    this.end({ fault: 'ended', why: `a command that was to end did not within ${CLOSE_WITHIN_MS} ms` })
+    if (await within(this.#clock, TERM_WITHIN_MS, gone)) return turn[Symbol.dispose]()
+    kill()
+    if (await within(this.#clock, KILL_WITHIN_MS, gone)) return turn[Symbol.dispose]()
+    this.end({ fault: 'ended', why: 'a command that was told to end did not' })
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Client, ClientChannel } from 'ssh2'
 import { onAbort } from '../lib/abort.ts'
+import { signalCommand } from './channels.ts'
 import type { SshCommand } from './command.ts'
 import type { Reason } from './errors.ts'
 
@@ -18,6 +19,8 @@ export interface Execution {
   readonly outcome: Promise<Outcome>
   /** Resolves when nothing of it is left on the connection. Never rejects. */
   readonly isGone: Promise<void>
+  /** Ends the command the hard way. It has been asked by SIGTERM when it was aborted, or wrote too much. */
+  kill(): void
 }
 
 export interface ExecuteOptions {
@@ -26,7 +29,7 @@ export interface ExecuteOptions {
   readonly maxOutputBytes: number
 }
 
-/** Runs `command` on a channel of its own. When aborted, it sends the command SIGTERM and closes the channel. */
+/** Runs `command` on a channel of its own. When aborted, it sends the command SIGTERM. */
 export function execute(
   client: Client,
   command: SshCommand,
@@ -37,7 +40,9 @@ export function execute(
   const gone = Promise.withResolvers<void>()
   const fail = (why: string, cause?: unknown) => outcome.resolve({ failure: { fault: 'ended', why, cause } })
 
+  let kill = () => {}
   const follow = (channel: ClientChannel) => {
+    kill = () => signalCommand(client, channel, 'KILL')
     let room = maxOutputBytes
     let code: number | null | undefined
     let killedBy: string | undefined
@@ -49,7 +54,7 @@ export function execute(
         if (room >= 0) chunks.push(chunk)
         if (!isFirstTooMuch) return
         fail(`it wrote more than ${maxOutputBytes} bytes`)
-        end(client, channel)
+        signalCommand(client, channel, 'TERM')
       })
       return chunks
     })
@@ -58,7 +63,7 @@ export function execute(
       code = exitCode
       killedBy = exitSignal
     })
-    const link = onAbort(signal, () => end(client, channel))
+    const link = onAbort(signal, () => signalCommand(client, channel, 'TERM'))
     const closed = [channel, channel.stderr].map((stream) => new Promise((resolve) => stream.once('close', resolve)))
     void Promise.all(closed).then(() => {
       link[Symbol.dispose]()
@@ -83,20 +88,7 @@ export function execute(
     fail('the connection has ended', error)
     gone.resolve()
   }
-  return { outcome: outcome.promise.finally(() => link[Symbol.dispose]()), isGone: gone.promise }
-}
-
-/**
- * A command whose channel is closed lives on until it writes, for ever if it hangs, so it is told to end first. The channel's own
- * `signal` does nothing once stdin has ended, as it always has here, though the protocol allows it; so this asks ssh2's inner
- * object, which is no public thing and might be missing in another version: then the command is left alone.
- */
-function end(client: Client, channel: ClientChannel): void {
-  const { _protocol: protocol } = client as unknown as { _protocol?: { signal?: (id: number, name: string) => void } }
-  const { outgoing } = channel as unknown as { outgoing?: { id: number; state: string } }
-  const isOpen = outgoing?.state === 'open' || outgoing?.state === 'eof'
-  if (outgoing !== undefined && isOpen) protocol?.signal?.(outgoing.id, 'TERM')
-  channel.close()
+  return { outcome: outcome.promise.finally(() => link[Symbol.dispose]()), isGone: gone.promise, kill: () => kill() }
 }
 
 function text(chunks: readonly Buffer[] = []): string {

@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
+import { closeChannel } from './channels.ts'
 
 /**
  * A channel as a stream that keeps Node's rules, which ssh2's own does not: once destroyed it is closed at once, however dead the
@@ -40,9 +41,7 @@ export class ForwardStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#channel.close()
-    // What still arrives is for nobody, and must not fill the channel's window.
-    this.#channel.resume()
+    closeChannel(this.#channel)
     done(error)
   }
 }

@@ -11,6 +11,8 @@ import { type Reason, SshError, sshError } from './errors.ts'
 import type { CommandResult } from './exec.ts'
 import { checkFingerprint, checkPrivateKey } from './keys.ts'
 
+export type { CommandResult }
+
 export interface SshTarget extends SshDestination {
   /** The pinned ed25519 host key: `SHA256:…`, as `readHostKey` gives it. */
   readonly hostKey: string
