@@ -48,7 +48,7 @@ describe('A pool that watches over itself', { timeout: 60_000 }, () => {
     assert.deepEqual(pool.story, [])
   })
 
-  it('brings a worker back whose relays were unreachable, and restarts it only when nothing else helped', async () => {
+  it('restarts a worker whose relays are unreachable only when nothing else helps, and sees soon that they are back', async () => {
     await using pool = poolOf({ size: 4 })
     await pool.clock.advance(61_000)
     pool.startStory()
@@ -73,11 +73,7 @@ describe('A pool that watches over itself', { timeout: 60_000 }, () => {
       '67.27s tor2 restart-tor passed',
       '75.32s tor2 verify-circuit failed',
       // Its relays can be reached again since 78 s; the wait of 4 s is not over before here.
-      '79.32s tor2 host-reachable passed',
-      '79.32s tor2 socks-answers passed',
-      '81.32s tor2 restart-tor passed',
-      '81.37s tor2 verify-circuit passed',
-      '81.37s tor2 recovery > healthy',
+      '78.37s tor2 recovery > healthy',
     ])
   })
 

@@ -139,6 +139,11 @@ export function isUp(health: Health): boolean {
   return health.status === 'healthy' || health.status === 'suspect'
 }
 
+/** Whether it was given up and recovery waits: what it needs may come back without us. */
+export function isDown(health: Health): boolean {
+  return health.status === 'dead' || (health.status === 'recovery' && health.phase === 'waiting')
+}
+
 /** Whether a failed probe says that something broke; a worker that is just starting, or down, fails as expected. */
 export function isNews(health: Health, now: number, policy: HealthPolicy): boolean {
   // Half of the time after which it is dead: were the cause common, all show it before the first is restarted.

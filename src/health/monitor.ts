@@ -12,6 +12,7 @@ import {
   type Health,
   type HealthAction,
   type HealthEvent,
+  isDown,
   isFaultless,
   isNews,
   isProbed,
@@ -243,7 +244,9 @@ export class Monitor {
     if (isFaultless(this.#health) && this.#pace.putOff(startedAt)) return
     this.#pace.begin(startedAt)
 
-    const limitMs = Math.min(this.#policy.probeTimeoutMs, mostMs)
+    const { probeTimeoutMs, downCheckEveryMs } = this.#policy
+    const downMs = isDown(this.#health) ? (downCheckEveryMs ?? probeTimeoutMs) : probeTimeoutMs
+    const limitMs = Math.min(probeTimeoutMs, downMs, mostMs)
     const probe = await this.#task.run(limitMs, (limit) => this.#worker.probe(limit), signal)
     if (probe === undefined) return
     const found: ProbeResult = 'error' in probe ? { verdict: 'failed', reason: probe.error } : probe.value
@@ -252,7 +255,8 @@ export class Monitor {
     if (result.verdict === 'passed') this.#feed('probe-passed', 'a probe passed')
     if (result.verdict !== 'failed') return
     this.#feed('probe-failed', result.reason)
-    if (this.#health.status === 'healthy') this.#pace.hasten()
+    if (this.#health.status === 'healthy') this.#pace.hasten('confirm')
+    if (isDown(this.#health)) this.#pace.hasten('down')
   }
 
   async #watchPulse(signal: AbortSignal): Promise<void> {
@@ -282,7 +286,10 @@ export class Monitor {
   async #recover(attempt: number, signal: AbortSignal): Promise<void> {
     const result = await this.#healer.recover(attempt, signal)
     if (result?.ok) this.#feed('recovery-passed', `recovery attempt ${attempt} passed`)
-    if (result?.ok === false) this.#feed('recovery-failed', `recovery attempt ${attempt} failed`)
+    if (result?.ok === false) {
+      this.#feed('recovery-failed', `recovery attempt ${attempt} failed`)
+      this.#pace.hasten('down')
+    }
   }
 
   #planHealing(): Healing | undefined {

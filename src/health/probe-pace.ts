@@ -30,10 +30,11 @@ export class ProbePace {
     this.#nextAt = now + this.#interval()
   }
 
-  /** The probe that began last has failed: it is to be confirmed. */
-  hasten(): void {
-    const { recheckEveryMs } = this.#policy
-    if (recheckEveryMs !== null) this.#nextAt = Math.min(this.#nextAt, this.#probedAt + recheckEveryMs)
+  /** The probe that began last has failed: it is to be confirmed, or the worker is down and may be back any moment. */
+  hasten(why: 'confirm' | 'down'): void {
+    const { recheckEveryMs, downCheckEveryMs } = this.#policy
+    const everyMs = why === 'confirm' ? recheckEveryMs : downCheckEveryMs
+    if (everyMs !== null) this.#nextAt = Math.min(this.#nextAt, this.#probedAt + everyMs)
   }
 
   now(now: number): void {

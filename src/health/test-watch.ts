@@ -11,7 +11,12 @@ export const FAILED: ProbeResult = { verdict: 'failed', reason: 'no circuit' }
 export const RECOVERED: RecoveryResult = { ok: true, steps: [] }
 
 /** The original's: nothing is confirmed faster than at the regular interval. */
-export const ORIGINAL_PACE: HealthPolicy = { ...DEFAULT_POLICY, checkJitter: 0, recheckEveryMs: null }
+export const ORIGINAL_PACE: HealthPolicy = {
+  ...DEFAULT_POLICY,
+  checkJitter: 0,
+  recheckEveryMs: null,
+  downCheckEveryMs: null,
+}
 
 /**
  * A monitor that watches over a worker which passes everything but for what `first` says, and until told otherwise.
