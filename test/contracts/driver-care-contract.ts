@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { text } from 'node:stream/consumers'
 import { it } from 'node:test'
 import { NOTHING_KNOWN } from '../../src/workers/driver.ts'
-import { type DriverSubject, eventsOf, hasCode, identity, isSettled, never, started } from './driver-subject.ts'
+import {
+  assertLeft,
+  type DriverSubject,
+  eventsOf,
+  hasCode,
+  identity,
+  isSettled,
+  never,
+  started,
+} from './driver-subject.ts'
 
 /** The part of the promise that is about the worker's own health: pulse, inspection, circuits, and what it does under faults. */
 export function driverCareContract(create: () => Promise<DriverSubject>): void {
@@ -12,7 +21,7 @@ export function driverCareContract(create: () => Promise<DriverSubject>): void {
     await assert.rejects(driver.pulse(never), hasCode('worker_unreachable'))
     await driver.start(never)
     await driver.pulse(never)
-    subject.freeze()
+    await subject.freeze()
     const patience = new AbortController()
     const pulse = driver.pulse(patience.signal)
     assert.equal(await isSettled(pulse), false)
@@ -21,7 +30,7 @@ export function driverCareContract(create: () => Promise<DriverSubject>): void {
       assert.match(error.message, /control port and its SOCKS port are silent/)
       return hasCode('worker_unreachable')(error)
     })
-    subject.thaw()
+    await subject.thaw()
     await driver.pulse(never)
     await assert.rejects(driver.pulse(AbortSignal.abort(new Error('too late'))), /too late/)
   })
@@ -30,7 +39,7 @@ export function driverCareContract(create: () => Promise<DriverSubject>): void {
     await using subject = await started(create)
     const { driver, target } = subject
     const connection = await driver.connect(target, identity('a'), never)
-    subject.freeze()
+    await subject.freeze()
     const patience = new AbortController()
     const waiting = [
       driver.connect(target, identity('a'), patience.signal),
@@ -43,17 +52,17 @@ export function driverCareContract(create: () => Promise<DriverSubject>): void {
     connection.socket.write(`GET /ip HTTP/1.0\r\nHost: ${target.host}\r\n\r\n`)
     const answer = text(connection.socket)
     assert.equal(await isSettled(answer), false)
-    subject.thaw()
+    await subject.thaw()
     assert.match(await answer, /^HTTP\/1\.[01] 200 /)
     ;(await driver.connect(target, identity('b'), never)).socket.destroy()
   })
 
   it('can be stopped while it hangs', async () => {
     await using subject = await started(create)
-    subject.freeze()
+    await subject.freeze()
     await subject.driver.stop(AbortSignal.abort(new Error('no patience')))
     assert.equal(subject.driver.observe().process, 'stopped')
-    assert.equal(subject.isAlive(), false)
+    await assertLeft(subject, 'stopped')
     await assert.rejects(subject.driver.pulse(never), hasCode('worker_unreachable'))
   })
 
@@ -69,13 +78,13 @@ export function driverCareContract(create: () => Promise<DriverSubject>): void {
     assert.ok(torVersion)
     const taken = circuits?.filter(({ isTaken, status }) => isTaken && status === 'BUILT') ?? []
     assert.ok(taken.some(({ path }) => path.at(-1)?.fingerprint === exit?.fingerprint))
-    subject.freeze()
+    await subject.freeze()
     const patience = new AbortController()
     const inspecting = driver.inspect(patience.signal)
     patience.abort(new Error('enough'))
     assert.equal((await inspecting).circuits, undefined)
     assert.equal((await driver.inspect(never)).circuits, undefined)
-    subject.thaw()
+    await subject.thaw()
     assert.ok((await driver.inspect(never)).circuits)
   })
 
@@ -152,6 +161,7 @@ export function driverCareContract(create: () => Promise<DriverSubject>): void {
       })
     assert.deepEqual(events, [{ type: 'isolation-missing', missing: ['SOCKS_USERNAME', 'SOCKS_PASSWORD'] }])
     await driver.stop(never)
+    await subject.revive?.()
     await driver.start(never)
     ;(await driver.connect(target, identity('a'), never)).socket.destroy()
   })

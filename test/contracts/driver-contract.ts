@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { driverCareContract } from './driver-care-contract.ts'
-import { type DriverSubject, hasCode, identity, never, started } from './driver-subject.ts'
+import { assertLeft, type DriverSubject, hasCode, identity, never, started } from './driver-subject.ts'
 
 const LIMIT_MS = 90_000
 
@@ -40,7 +40,7 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
       )
       if (outcome === 'started') await subject.driver.stop(never)
       else assert.equal(outcome, 'changed my mind')
-      assert.equal(subject.isAlive(), false)
+      await assertLeft(subject, 'stopped')
     })
 
     it('connects to the target and back, and names the exit', async () => {
@@ -103,7 +103,7 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
       await driver.stop(never)
       await closed
       assert.equal(driver.observe().process, 'stopped')
-      assert.equal(subject.isAlive(), false)
+      await assertLeft(subject, 'stopped')
       await assert.rejects(driver.connect(target, identity('a'), never), hasCode('worker_unreachable'))
       await driver.stop(never)
       await driver.start(never)
@@ -122,11 +122,12 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
           resolve()
         })
       })
-      subject.crash()
+      await subject.crash()
       await lost
       assert.equal(driver.observe().process, 'exited')
       assert.ok(driver.observe().problem)
       await assert.rejects(driver.connect(target, identity('a'), never), hasCode('worker_unreachable'))
+      await subject.revive?.()
       await driver.start(never)
       ;(await driver.connect(target, identity('a'), never)).socket.destroy()
       assert.equal(losses.length, 1)
@@ -137,7 +138,7 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
     it('leaves nothing behind when disposed', async () => {
       const subject = await started(create)
       await subject.driver[Symbol.asyncDispose]()
-      assert.equal(subject.isAlive(), false)
+      await assertLeft(subject, 'disposed of')
       await subject[Symbol.asyncDispose]()
     })
   })

@@ -8,6 +8,9 @@ import type { DriverEvent, WorkerDriver } from '../../src/workers/driver.ts'
 /** What has not come by then is taken for hanging. */
 const HANGS_AFTER_MS = 200
 
+/** What has been closed at one end is closed at the other by then. */
+const TOLD_WITHIN_MS = 5_000
+
 export const never = new AbortController().signal
 
 /** A driver that is not started yet, and what the suite needs to know of the world around it. */
@@ -21,17 +24,26 @@ export interface DriverSubject extends AsyncDisposable {
   /** No exit takes it. */
   readonly exitless: Target
   readonly exitNicknames: readonly string[]
+  /**
+   * Whose the Tor is. `ours`, unless told: it is there while the driver wants it. `tended`: the driver starts and stops it, and
+   * leaves it as it is when disposed of. `foreign`: the driver uses it, and lets go of it.
+   */
+  readonly tenure?: 'ours' | 'tended' | 'foreign'
   /** Ends the worker from outside, as a crash would. */
-  crash(): void
+  crash(): void | Promise<void>
   /** Has the worker hang, as SIGSTOP does; and go on. */
-  freeze(): void
-  thaw(): void
+  freeze(): void | Promise<void>
+  thaw(): void | Promise<void>
+  /** Does what whoever runs a foreign Tor has to do, so that it is up and as it should be. Resolves when it can be turned to. */
+  revive?(): Promise<void>
   /** Makes all relays unreachable for the worker, without a word; and reachable again. Undefined where that cannot be. */
   readonly blackhole?: (on: boolean) => Promise<void>
   /** Has Tor stop keeping identities apart. */
   loseIsolation(): Promise<void>
   /** Whether anything of the worker still runs. */
-  isAlive(): boolean
+  isAlive(): boolean | Promise<boolean>
+  /** How many connections the driver has to Tor. Undefined where nobody can count them. */
+  connections?(): number
 }
 
 export async function started(create: () => Promise<DriverSubject>): Promise<DriverSubject> {
@@ -43,6 +55,16 @@ export async function started(create: () => Promise<DriverSubject>): Promise<Dri
     throw error
   }
   return subject
+}
+
+/** Asserts that the driver has left nothing of its own behind, and has left alone what is not its own. */
+export async function assertLeft(subject: DriverSubject, how: 'stopped' | 'disposed of'): Promise<void> {
+  const { tenure = 'ours' } = subject
+  const goesOn = tenure === 'foreign' || (tenure === 'tended' && how === 'disposed of')
+  assert.equal(await subject.isAlive(), goesOn, `a Tor that is ${tenure} ${goesOn ? 'goes on' : 'is gone'}`)
+  const end = systemClock.monotonic() + TOLD_WITHIN_MS
+  while (subject.connections?.() && systemClock.monotonic() < end) await systemClock.sleep(5)
+  assert.equal(subject.connections?.() ?? 0, 0)
 }
 
 /** What it tells from now on, but for the progress of its bootstrap. */

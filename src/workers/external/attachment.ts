@@ -1,0 +1,270 @@
+import type { Socket } from 'node:net'
+import { CbtorError } from '../../domain/errors.ts'
+import type { Identity } from '../../domain/identity.ts'
+import type { Target } from '../../domain/worker.ts'
+import { abortable, deadline, onAbort } from '../../lib/abort.ts'
+import { backoffMs } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Random } from '../../lib/random.ts'
+import type { TorControl } from '../../tor/control/client.ts'
+import { type ControlError, ControlReplyError } from '../../tor/control/errors.ts'
+import { type Bootstrap, NOT_BOOTSTRAPPED } from '../../tor/process/tor-log.ts'
+import { greetSocks } from '../../tor/socks/dial.ts'
+import type { DriverEvent, WorkerConnection } from '../driver.ts'
+import { SOCKS_PASSWORD, SocksLink, type WorkerLink } from '../socks-link.ts'
+import { TorLink } from '../tor-link.ts'
+import { type ControlEndpoint, openControl } from './control-endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
+import { proveIsolation } from './prove-isolation.ts'
+
+export interface ExternalLimits {
+  /** For a control connection, from dialling to a Tor that is proven to be the right one. */
+  readonly attachWithinMs: number
+  /** For an answer of the SOCKS port, where only a refusal or silence can follow. */
+  readonly greetWithinMs: number
+  /** Of the wait before each try to get a lost control connection back. */
+  readonly retryBaseMs: number
+  readonly retryCapMs: number
+}
+
+export interface AttachmentOptions {
+  readonly worker: string
+  readonly socks: Endpoint
+  readonly control?: ControlEndpoint
+  readonly limits: ExternalLimits
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly onEvent: (event: DriverEvent) => void
+  /** Called once, when the Tor is gone although nobody has let go of it. */
+  readonly onLost: (reason: string) => void
+}
+
+const GREETING = { username: 'pulse', password: SOCKS_PASSWORD }
+
+/** So far as anybody can know without a control port. */
+const BOOTSTRAP_UNKNOWN: Bootstrap = { progress: 100, tag: 'unknown', summary: 'Not known without a control port' }
+
+/**
+ * The use of somebody else's Tor, from when we turn to it until we let go of it or it is gone. A control connection that ends while
+ * the SOCKS port answers is not the end: streams go on by SOCKS alone, and the connection is made again.
+ */
+export class Attachment implements AsyncDisposable {
+  readonly #options: AttachmentOptions
+  /** Aborts with the error that those who still want something are given. */
+  readonly #life = new AbortController()
+  readonly #sockets = new Set<Socket>()
+  #control: TorControl | undefined
+  #link: WorkerLink | undefined
+  #bootstrap = NOT_BOOTSTRAPPED
+  #torVersion: string | undefined
+  #problem: string | undefined
+  #isIsolating = true
+  #regaining: Promise<void> | undefined
+
+  constructor(options: AttachmentOptions) {
+    this.#options = options
+  }
+
+  /** Undefined until the Tor has answered. */
+  get link(): WorkerLink | undefined {
+    return this.#link
+  }
+
+  get bootstrap(): Bootstrap {
+    return this.#bootstrap
+  }
+
+  get torVersion(): string | undefined {
+    return this.#torVersion
+  }
+
+  /** What is wrong although it is of use. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  /** Resolves once the Tor is proven and bootstrapped. To be called once. Rejects as what failed, or with the signal's reason. */
+  async open(signal: AbortSignal): Promise<void> {
+    const { control, socks, worker, clock } = this.#options
+    if (control === undefined) {
+      await this.#inTime((limit) => greetSocks(socks, GREETING, limit), signal)
+      this.#link = new SocksLink({ worker, socks, clock, control: 'none' })
+      this.#progressed(BOOTSTRAP_UNKNOWN)
+      return
+    }
+    const attached = await this.#attach(control, signal)
+    await bootstrapped(attached, signal)
+    attached.onClose((reason) => this.#controlLost(control, reason))
+  }
+
+  /** As `WorkerDriver.connect` promises. Letting go of the Tor ends it, too. */
+  async connect(link: WorkerLink, target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+    const life = this.#life.signal
+    life.throwIfAborted()
+    const wanted = new AbortController()
+    using _caller = onAbort(signal, (reason) => wanted.abort(reason))
+    using _life = onAbort(life, (reason) => wanted.abort(reason))
+    const connection = await link.connect(target, identity, wanted.signal)
+    const { socket } = connection
+    if (life.aborted) {
+      socket.destroy()
+      throw life.reason
+    }
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    return connection
+  }
+
+  /** Lets go of the Tor: ends the connections through it and to it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end('it is being stopped')
+    await this.#regaining
+    await this.#control?.[Symbol.asyncDispose]()
+  }
+
+  /** Takes control, sees that it is of the Tor whose SOCKS port we use, and that this keeps identities apart. */
+  async #attach(endpoint: ControlEndpoint, signal: AbortSignal): Promise<TorControl> {
+    return await this.#inTime(async (limit) => {
+      const { worker, socks, clock, random, logger } = this.#options
+      const control = await openControl(endpoint, logger, limit)
+      try {
+        onBootstrap(control, (bootstrap) => this.#progressed(bootstrap))
+        const onEvent = (event: DriverEvent) => this.#told(event)
+        const link = await TorLink.create(control, { worker, socks, clock, onEvent }, limit)
+        this.#progressed(await control.bootstrap(limit))
+        this.#requireIsolation(await proveIsolation(control, { socks, clock, random }, limit))
+        await this.#adviseOnConflux(control, limit)
+        this.#control = control
+        this.#torVersion = control.torVersion
+        this.#link = link
+        return control
+      } catch (error) {
+        await control[Symbol.asyncDispose]()
+        throw error
+      }
+    }, signal)
+  }
+
+  #requireIsolation(missing: readonly string[]): void {
+    if (missing.length === 0) return
+    this.#told({ type: 'isolation-missing', missing })
+    throw new CbtorError(
+      'worker_unreachable',
+      `its SOCKS port does not isolate streams by ${missing.join(' and ')}, so identities could share circuits. Take NoIsolateSOCKSAuth off its SocksPort`,
+    )
+  }
+
+  async #adviseOnConflux(control: TorControl, signal: AbortSignal): Promise<void> {
+    try {
+      const [value] = (await control.getConf(['ConfluxEnabled'], signal)).get('ConfluxEnabled') ?? []
+      if (value !== '0')
+        this.#options.logger.warn({}, 'Its Tor may move sessions to other exits: set ConfluxEnabled 0 in the torrc')
+    } catch (error) {
+      // Tor before 0.4.8 has no such option.
+      if (!(error instanceof ControlReplyError)) throw error
+    }
+  }
+
+  #controlLost(endpoint: ControlEndpoint, reason: ControlError): void {
+    if (this.#life.signal.aborted) return
+    if (!this.#isIsolating) {
+      this.#lose(`${reason.message}, and it did not keep identities apart`)
+      return
+    }
+    const { worker, socks, clock, logger } = this.#options
+    this.#link = new SocksLink({ worker, socks, clock, control: 'lost' })
+    this.#problem = `Its control port is lost (${reason.message}); it goes on by its SOCKS port alone`
+    logger.warn({ reason: reason.message }, 'The control port is lost')
+    this.#regaining = this.#regain(endpoint, reason).catch((err: unknown) => {
+      if (!this.#life.signal.aborted) logger.error({ err }, 'Cannot get the control port back')
+    })
+  }
+
+  /** Until there is control again, or the Tor is gone, or we have let go of it. */
+  async #regain(endpoint: ControlEndpoint, reason: ControlError): Promise<void> {
+    const { clock, random, limits, logger } = this.#options
+    const life = this.#life.signal
+    for (let attempt = 0; ; attempt++) {
+      const silence = await this.#silence()
+      if (life.aborted) return
+      if (silence !== undefined) return this.#lose(`${reason.message}, and its SOCKS port does not answer: ${silence}`)
+      await clock.sleep(backoffMs(attempt, limits.retryBaseMs, limits.retryCapMs, random), life)
+      try {
+        const attached = await this.#attach(endpoint, life)
+        logger.info({}, 'The control port is back')
+        this.#problem = undefined
+        attached.onClose((why) => this.#controlLost(endpoint, why))
+        return
+      } catch (error) {
+        if (life.aborted) return
+        if (!this.#isIsolating) return this.#lose(messageOf(error))
+        logger.debug({ err: error }, 'The control port is still lost')
+      }
+    }
+  }
+
+  /** Why its SOCKS port does not answer; undefined when it does. */
+  async #silence(): Promise<string | undefined> {
+    const { socks, clock, limits } = this.#options
+    const late = () => new Error(`there was no answer in ${limits.greetWithinMs} ms`)
+    using limit = deadline(clock, limits.greetWithinMs, this.#life.signal, late)
+    try {
+      await greetSocks(socks, GREETING, limit.signal)
+      return undefined
+    } catch (error) {
+      return messageOf(error)
+    }
+  }
+
+  #lose(reason: string): void {
+    this.#end(reason)
+    this.#options.onLost(reason)
+  }
+
+  #end(reason: string): void {
+    const { worker } = this.#options
+    this.#link = undefined
+    this.#life.abort(new CbtorError('worker_unreachable', `Cannot use worker ${worker}: ${reason}`))
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #told(event: DriverEvent): void {
+    if (event.type === 'isolation-missing') this.#isIsolating = false
+    this.#options.onEvent(event)
+  }
+
+  #progressed({ progress, tag, summary }: Bootstrap): void {
+    const isNews = progress !== this.#bootstrap.progress
+    this.#bootstrap = { progress, tag, summary }
+    if (isNews) this.#options.onEvent({ type: 'progressed', progress })
+  }
+
+  async #inTime<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { clock, limits } = this.#options
+    const late = () => new CbtorError('worker_unreachable', `it did not answer within ${limits.attachWithinMs} ms`)
+    using limit = deadline(clock, limits.attachWithinMs, signal, late)
+    return await work(limit.signal)
+  }
+}
+
+/** Resolves at 100 %. Rejects with why the connection ended, or with the signal's reason. */
+async function bootstrapped(control: TorControl, signal: AbortSignal): Promise<void> {
+  const done = Promise.withResolvers<void>()
+  using _status = onBootstrap(control, ({ progress }) => progress === 100 && done.resolve())
+  using _close = control.onClose(done.reject)
+  // After listening: what was missed is in here.
+  if ((await control.bootstrap(signal)).progress === 100) done.resolve()
+  await abortable(done.promise, signal)
+}
+
+function onBootstrap(control: TorControl, listener: (bootstrap: Bootstrap) => void): Disposable {
+  return control.onEvent((event) => {
+    if (event.type === 'STATUS_CLIENT' && event.bootstrap) listener(event.bootstrap)
+  })
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
