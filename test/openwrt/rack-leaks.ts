@@ -157,7 +157,7 @@ async function listening(tcpdump: ChildProcess): Promise<void> {
 }
 
 async function nft(rules: string): Promise<void> {
-  const nft = promisify(execFile)('nft', ['-f', '-'])
-  nft.child.stdin?.end(rules)
-  await nft
+  const done = promisify(execFile)('nft', ['-f', '-'])
+  done.child.stdin?.on('error', () => {}).end(rules)
+  await done
 }

@@ -233,7 +233,8 @@ export class TestBox {
 
   async restorePeer(): Promise<void> {
     if (this.#wireguard === undefined) throw new Error(`Cannot restore the peer of ${this.name}: it was not removed`)
-    await this.read('wg setconf wg0 /dev/stdin', this.#wireguard)
+    // wg opens its input by name, which takes a real pipe.
+    await this.read('cat | wg setconf wg0 /proc/self/fd/0', this.#wireguard)
   }
 
   /** The interface of the tunnel is gone. */

@@ -19,7 +19,7 @@ export interface RackShape {
   /** The addresses that `blockRelays` blocks. */
   readonly relays: readonly string[]
   /** Makes a tor use the private network. */
-  readonly torrcDefaults: readonly string[]
+  readonly clientTorrc: readonly string[]
   /** Where the private network's GeoIP file lies; boxes get a copy. */
   readonly geoipFile: string
   readonly boxes: readonly BoxShape[]

@@ -92,7 +92,7 @@ export class BoxRack implements AsyncDisposable {
       directory,
       networkPid: network.namespacePid,
       relays: network.processes().flatMap(({ role, address }) => (role === 'onion-service' ? [] : [address])),
-      torrcDefaults: boxTorrc(network),
+      clientTorrc: boxTorrc(network),
       geoipFile: network.geoipFile,
       boxes: numbers.map((n) => ({
         n,

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { onAbort } from '../../../lib/abort.ts'
 import type { Clock } from '../../../lib/clock.ts'
+import { messageOf } from '../../inside/daemon.ts'
 import { run } from '../../inside/run.ts'
 import { boxName } from '../plan.ts'
 import type { ExecResult, PowerNews, SnapshotEntry } from '../protocol.ts'
@@ -98,10 +99,10 @@ export class Machine implements AsyncDisposable {
     if (this.#power) return
     const cut = new AbortController()
     const started = Promise.withResolvers<void>()
-    const ended = this.#run(cut.signal, started.resolve).then(
-      () => started.reject(new Error(`Cannot start ${this.#name}: its power was cut. ${this.#lastLines()}`)),
-      started.reject,
-    )
+    const ended = this.#run(cut.signal, started.resolve)
+      .catch((error) => this.#onLine(messageOf(error)))
+      // Of no consequence when it had started before.
+      .then(() => started.reject(new Error(`Cannot start ${this.#name}. ${this.#lastLines()}`)))
     const power = { cut, ended: ended.finally(() => this.#forget(power)) }
     this.#power = power
     await started.promise

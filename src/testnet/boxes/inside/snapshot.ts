@@ -14,8 +14,10 @@ export async function snapshot(root: string): Promise<SnapshotEntry[]> {
     for (const name of (await readdir(join(root, directory))).sort()) {
       const path = join(directory, name)
       if (NOT_FLASH.has(path)) continue
-      const stats = await lstat(join(root, path))
-      entries.push([path, `${owned(stats)} ${await content(join(root, path), stats)}`])
+      const stats = await lstat(join(root, path)).catch(unlessGone)
+      const what = stats && (await content(join(root, path), stats).catch(unlessGone))
+      if (!stats || what === undefined) continue
+      entries.push([path, `${owned(stats)} ${what}`])
       if (stats.isDirectory()) await visit(path)
     }
   }
@@ -34,4 +36,9 @@ async function content(path: string, stats: Stats): Promise<string> {
   return `sha256:${createHash('sha256')
     .update(await readFile(path))
     .digest('hex')}`
+}
+
+/** The box runs: a file may go while we look. */
+function unlessGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }

@@ -144,7 +144,7 @@ function routerRules(relays: readonly string[]): string {
   const box = 'type ipv4_addr'
   return `
 table ${TABLE} {
-	set relays { ${box}; elements = { ${relays.join(', ')} }; }
+	set relays { ${box}; ${relays.length > 0 ? `elements = { ${relays.join(', ')} };` : ''} }
 	set dark { ${box}; }
 	set without_relays { ${box}; }
 	set reset_by_relays { ${box}; }
