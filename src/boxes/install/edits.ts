@@ -32,7 +32,7 @@ export function uciEdit(config: 'network' | 'firewall' | 'tor', payload: Payload
     reload: config,
     edit: (current = '') =>
       listed.reduce(
-        (text, { section, key, value }) => addToList(text, section, key, value),
+        (text, { section, key, value }) => addToList(withSection(text, config, section), section, key, value),
         sections.reduce(placeSection, current),
       ),
     show: (current = '') => [
@@ -55,6 +55,11 @@ export function linesEdit(path: string, lines: readonly string[], mode: number, 
     show: (current) =>
       missingLines(current ?? '', lines).map((line) => `+ ${path}${current === undefined ? ' (new)' : ''}: ${line}`),
   }
+}
+
+/** The section whose list we add to is of a package; should it be gone, the package has defaults for the rest of it. */
+function withSection(text: string, type: string, name: string): string {
+  return findSection(text, name) ? text : placeSection(text, { type, name, options: new Map() })
 }
 
 function missingItems({ listed }: UciPart, current: string) {

@@ -66,8 +66,9 @@ const journalSchema = z.strictObject({
   /** What was there before the run that is under way, if anything. */
   previous: identity.optional(),
   original: ledger,
-  /** Of the run that is under way, when it changes an installation that was complete. */
+  /** Of the run that is under way, when it changes an installation that was complete; `saved` is `original` as it was then. */
   run: ledger.optional(),
+  saved: ledger.optional(),
   /** Services that have not taken up a change yet. */
   pending: z.array(services),
 })
@@ -101,27 +102,28 @@ export async function readJournal(box: BoxShell): Promise<{ journal: Journal; fi
 export class JournalKeeper {
   readonly #box: BoxShell
   #file: RemoteFile | undefined
-  journal: Journal
+  #journal: Journal
 
+  /** `file`: the journal as it is on the box, if it is there. */
   constructor(box: BoxShell, journal: Journal, file: RemoteFile | undefined) {
     this.#box = box
-    this.journal = journal
+    this.#journal = journal
     this.#file = file
   }
 
-  /** Writes the journal if `change` changed it. */
+  get journal(): Journal {
+    return this.#journal
+  }
+
+  /** Writes the journal if `change` changed it, or if it is not on the box yet. */
   async note(change: (journal: Journal) => void): Promise<void> {
-    const next = structuredClone(this.journal)
+    const next = structuredClone(this.#journal)
     change(next)
     const text = `${JSON.stringify(next, null, 1)}\n`
     if (text !== this.#file?.text) {
       this.#file = await this.#box.write({ path: JOURNAL_FILE, text, mode: 0o600, from: this.#file, copies: [] })
     }
-    this.journal = next
-  }
-
-  under(box: BoxShell): JournalKeeper {
-    return new JournalKeeper(box, this.journal, this.#file)
+    this.#journal = next
   }
 }
 

@@ -11,11 +11,12 @@ import {
   RESTART_TOR,
   STOP_AND_DISABLE_TOR,
   TUNNEL_DOWN,
+  TUNNEL_UP,
 } from '../remote/system-commands.ts'
 import { removeLines } from '../text-lines.ts'
 import { removeFromList, removeSection } from '../uci-text.ts'
 import { copyOf } from './file-edit.ts'
-import type { BEFORE_RUN, FileEntry, FilePart, Ledger, ORIGINALS } from './journal.ts'
+import { BEFORE_RUN, type FileEntry, type FilePart, type Ledger, type ORIGINALS } from './journal.ts'
 
 const PACKAGES_LIMIT_MS = 180_000
 
@@ -46,7 +47,10 @@ export async function undo({ box, ledger, copies, packageManager }: Undoing): Pr
   for (const entry of ledger.files.toReversed()) {
     if (entry.part.kind !== 'none') await undoFile(box, entry, copies, remarks)
   }
-  if (touches('/etc/config/network')) await box.run('reload the network', RELOAD_NETWORK)
+  if (touches('/etc/config/network')) {
+    if (copies === BEFORE_RUN) await box.run('bring the tunnel up', TUNNEL_UP)
+    else await box.run('reload the network', RELOAD_NETWORK)
+  }
   if (touches('/etc/config/firewall')) await box.run('reload the firewall', RELOAD_FIREWALL)
   if (ledger.enabled.includes('cron')) await box.run('disable cron', DISABLE_CRON)
   else if (touches('/etc/crontabs/root')) await box.run('restart cron', RESTART_CRON)
@@ -120,4 +124,17 @@ function withoutPart(text: string, part: FilePart): string {
     case 'none':
       return text
   }
+}
+
+/** What `undo` would do, a readable line each. */
+export function showUndo(ledger: Ledger): readonly string[] {
+  return [
+    ...ledger.files
+      .filter(({ part }) => part.kind !== 'none')
+      .toReversed()
+      .map(({ path, original }) => (original === null ? `- ${path}` : `~ ${path} (as it was before)`)),
+    ...ledger.enabled.map((service) => `/etc/init.d/${service} disable`),
+    ...(ledger.packages?.added ?? []).map((name) => `- package ${name}`),
+    ...ledger.directories.toReversed().map((path) => `- ${path}/ (if empty)`),
+  ]
 }

@@ -71,6 +71,18 @@ rm -rf /var/lib/tor /var/run/tor /var/log/tor /var/log/tor-health.log /var/log/t
 
 export const TUNNEL_DOWN = command`[ ! -d /sys/class/net/wg0 ] || ifdown wg0`
 export const TUNNEL_UP = command`/etc/init.d/network reload && ifup wg0`
+/**
+ * netifd knows the protocols that it found when it started, so that of a package that came later needs a restart. It may cut this
+ * very connection: hence in the background, with stdin, stdout and stderr let go.
+ */
+export const RESTART_NETWORK = command`(sleep 1; /etc/init.d/network restart) </dev/null >/dev/null 2>&1 &`
+/** Prints `up`, `unknown` when netifd does not know the protocol, or `down`. */
+export const TUNNEL_STATE = command`
+if [ -d /sys/class/net/wg0 ]; then echo up; exit 0; fi
+case $(ubus call network.interface.wg0 status 2>/dev/null) in
+  *INVALID_PROTO*|*NO_PROTO*) echo unknown ;;
+  *) echo down ;;
+esac`
 export const RELOAD_NETWORK = command`/etc/init.d/network reload`
 export const RELOAD_FIREWALL = command`/etc/init.d/firewall reload`
 
