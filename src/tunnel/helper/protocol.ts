@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { z } from 'zod'
 import { TUNNEL_FAULTS, TunnelError } from '../errors.ts'
 import { MAX_TUNNEL } from '../spec.ts'
@@ -15,6 +16,7 @@ export interface TunnelRequest {
   readonly n: number
 }
 
+/** Where `cbtor tunnel serve` serves, unless told otherwise. */
 export const DEFAULT_SOCKET = '/run/cbtor/tunnel.sock'
 /** Of a line, in bytes. */
 export const MAX_REQUEST = 256
@@ -41,6 +43,11 @@ const answerSchema = z.union([
   z.object({ ok: z.literal(true), status: statusSchema.optional() }),
   z.object({ ok: z.literal(false), fault: z.enum(TUNNEL_FAULTS), message: z.string() }),
 ])
+
+/** Where the helper serves that a service with this state directory has started for itself. */
+export function socketOfService(stateDirectory: string): string {
+  return join(stateDirectory, 'tunnel.sock')
+}
 
 /** Throws a `TunnelError` that says what is wrong with the line. */
 export function parseRequest(line: string): TunnelRequest {

@@ -1,0 +1,231 @@
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { readBoxes } from '../../boxes/box-file.ts'
+import { readConfig } from '../../config/read-config.ts'
+import { createLogger } from '../../lib/log.ts'
+import { requireNetAdmin } from '../../tunnel/capability.ts'
+import { HAND_OVER_TOOLS, type HandOverTool, handOver } from '../../tunnel/hand-over.ts'
+import { isListening, TunnelHelperClient } from '../../tunnel/helper/client.ts'
+import { DEFAULT_SOCKET, socketOfService } from '../../tunnel/helper/protocol.ts'
+import { TunnelServer } from '../../tunnel/helper/serve.ts'
+import { HostTunnels } from '../../tunnel/host-tunnels.ts'
+import { type TunnelSpec, tunnelSpec } from '../../tunnel/spec.ts'
+import { SystemHost } from '../../tunnel/system-host.ts'
+import type { TunnelStatus, Tunnels } from '../../tunnel/tunnels.ts'
+import type { CliParts } from '../parts.ts'
+import { formatTable } from '../table.ts'
+import { untilAborted } from '../until-aborted.ts'
+
+interface TunnelFlags {
+  readonly config?: string
+  readonly state?: string
+  readonly socket?: string
+  readonly json?: true
+}
+
+interface ServeFlags extends TunnelFlags {
+  readonly group?: number
+  readonly keep?: true
+}
+
+type Change = 'up' | 'down' | 'reconnect'
+
+const CHANGES: Record<Change, { readonly about: string; readonly done: string }> = {
+  up: { about: 'bring tunnels up, or mend what is missing of them', done: 'is up' },
+  down: { about: 'take tunnels down and leave nothing of them', done: 'is down' },
+  reconnect: { about: 'resolve the names of boxes again, and shake hands anew', done: 'is connected' },
+}
+
+export function tunnelCommand(parts: CliParts): Command {
+  return new Command('tunnel')
+    .description('the WireGuard tunnels to boxes, on this machine')
+    .addCommand(changeCommand('up', parts))
+    .addCommand(changeCommand('down', parts))
+    .addCommand(changeCommand('reconnect', parts))
+    .addCommand(
+      forBoxes(new Command('status').description('what there is of the tunnels, and what is wrong with them'))
+        .option('--json', 'as JSON')
+        .action((ids: string[], flags: TunnelFlags) => showStatus(ids, flags, parts)),
+    )
+    .addCommand(serveCommand(parts))
+    .addCommand(configCommand(parts))
+}
+
+function changeCommand(change: Change, parts: CliParts): Command {
+  return forBoxes(new Command(change).description(CHANGES[change].about)).action((ids: string[], flags: TunnelFlags) =>
+    changeTunnels(change, ids, flags, parts),
+  )
+}
+
+function serveCommand(parts: CliParts): Command {
+  return withState(new Command('serve'))
+    .description('change the network for a service that may not: run this as root, and the service as anybody')
+    .option('--socket <path>', 'where the service asks', DEFAULT_SOCKET)
+    .option('--group <name>', 'group that may ask as well as the owner', parseGroup)
+    .option('--keep', 'leave the tunnels up at the end')
+    .addHelpText('after', '\nExample:\n  sudo cbtor tunnel serve --state /var/lib/cbtor --group cbtor')
+    .action((flags: ServeFlags) => serve(flags, parts))
+}
+
+function configCommand(parts: CliParts): Command {
+  return withState(new Command('config'))
+    .description("a tunnel's configuration for another tool that is to make its interface")
+    .argument('<id>', 'the box')
+    .addOption(new Option('--for <tool>', 'the tool').choices(HAND_OVER_TOOLS).makeOptionMandatory())
+    .option('--with-keys', 'with the private key of this machine')
+    .addHelpText(
+      'after',
+      '\nExample:\n  cbtor tunnel config tor01 --for wg-quick --with-keys >/etc/wireguard/wg-tor01.conf',
+    )
+    .action((id: string, flags: TunnelFlags & { readonly for: HandOverTool; readonly withKeys?: true }) => {
+      const [spec] = specsOf([id], stateOf(flags, parts))
+      if (spec) parts.out.write(handOver(spec, flags.for, { withKeys: flags.withKeys ?? false }))
+    })
+}
+
+function forBoxes(command: Command): Command {
+  return withState(command)
+    .argument('[id...]', 'the boxes; all by default')
+    .option('--socket <path>', 'where the tunnel helper serves; where there is none, this is done at once and as root')
+}
+
+function withState(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'YAML file, for its field "state"')
+    .option('--state <directory>', 'the directory that has the box files in "boxes"')
+}
+
+async function changeTunnels(
+  change: Change,
+  ids: readonly string[],
+  flags: TunnelFlags,
+  parts: CliParts,
+): Promise<void> {
+  const state = stateOf(flags, parts)
+  const specs = specsOf(ids, state)
+  const tunnels = await tunnelsFor(state, flags, parts)
+  let failed = 0
+  for (const { id, n } of specs) {
+    try {
+      await tunnels[change](n, parts.signal)
+      parts.out.write(`The tunnel to ${id} ${CHANGES[change].done}\n`)
+    } catch (error) {
+      if (parts.signal.aborted) throw error
+      failed++
+      parts.err.write(`${id}: ${error instanceof Error ? error.message : error}\n`)
+    }
+  }
+  if (failed > 0) throw new Error(`${failed} of ${specs.length} could not be done`)
+}
+
+async function showStatus(ids: readonly string[], flags: TunnelFlags, parts: CliParts): Promise<void> {
+  const state = stateOf(flags, parts)
+  const specs = specsOf(ids, state)
+  const tunnels = await tunnelsFor(state, flags, parts)
+  const found: { spec: TunnelSpec; status: TunnelStatus }[] = []
+  for (const spec of specs) found.push({ spec, status: await tunnels.status(spec.n, parts.signal) })
+  parts.out.write(
+    flags.json
+      ? `${JSON.stringify(
+          found.map(({ spec, status }) => document(spec, status)),
+          null,
+          2,
+        )}\n`
+      : `${table(found)}\n`,
+  )
+  const wrong = found.filter(({ status }) => status.problems.length > 0)
+  if (!flags.json) {
+    for (const { spec, status } of wrong)
+      for (const problem of status.problems) parts.out.write(`${spec.id}: ${problem}\n`)
+  }
+  if (wrong.length > 0) throw new Error(`Something is wrong with ${wrong.length} of ${found.length} tunnels`)
+}
+
+async function serve(flags: ServeFlags, parts: CliParts): Promise<void> {
+  requireNetAdmin()
+  const { clock, signal } = parts
+  const logger = createLogger('info', parts.err)
+  const { socket: socketPath = DEFAULT_SOCKET, group: groupId, keep = false } = flags
+  const state = stateOf(flags, parts)
+  const host = new SystemHost({ clock, onProblem: (message) => logger.warn({}, message) })
+  const options = { socketPath, state, keep, host, clock, logger, ...(groupId !== undefined && { groupId }) }
+  await using _server = await TunnelServer.start(options, signal)
+  logger.info({ socket: socketPath, state }, 'Serving tunnels')
+  await untilAborted(signal)
+}
+
+/** By the helper that watches over the tunnels, which would undo what is done behind its back; or, where there is none, at once. */
+async function tunnelsFor(state: string, { socket }: TunnelFlags, { clock, signal }: CliParts): Promise<Tunnels> {
+  for (const socketPath of socket === undefined ? [DEFAULT_SOCKET, socketOfService(state)] : [socket]) {
+    if (await isListening(socketPath, clock, signal)) return new TunnelHelperClient({ socketPath, clock })
+  }
+  requireNetAdmin()
+  return new HostTunnels({ host: new SystemHost({ clock }), clock, state })
+}
+
+function stateOf({ config, state }: TunnelFlags, { env }: CliParts): string {
+  const flags = { ...(config !== undefined && { config }), ...(state !== undefined && { state: resolve(state) }) }
+  return readConfig(flags, env).state
+}
+
+/** Throws when a box is not there. */
+function specsOf(ids: readonly string[], state: string): readonly TunnelSpec[] {
+  const specs = readBoxes(state).map(tunnelSpec)
+  const known = specs.map(({ id }) => id).join(', ')
+  for (const id of ids) {
+    if (specs.some((spec) => spec.id === id)) continue
+    throw new Error(
+      `There is no box ${JSON.stringify(id.slice(0, 64))} in ${join(state, 'boxes')}; ${known === '' ? 'there is none at all' : `there are ${known}`}`,
+    )
+  }
+  if (specs.length === 0)
+    throw new Error(`There is no box in ${join(state, 'boxes')}; make one a worker with: cbtor worker install`)
+  return ids.length === 0 ? specs : specs.filter(({ id }) => ids.includes(id))
+}
+
+function document({ id, n, interfaceName }: TunnelSpec, status: TunnelStatus): Record<string, unknown> {
+  return {
+    box: id,
+    tunnel: n,
+    interface: interfaceName,
+    is_up: status.isUp,
+    handshake_age_ms: status.handshakeAgeMs ?? null,
+    rx_bytes: status.rxBytes,
+    tx_bytes: status.txBytes,
+    kill_switch: status.killSwitch,
+    default_route: status.defaultRoute,
+    rule: status.rule,
+    lock: status.lock,
+    problems: status.problems,
+  }
+}
+
+function table(found: readonly { readonly spec: TunnelSpec; readonly status: TunnelStatus }[]): string {
+  const is = (value: boolean) => (value ? 'yes' : 'NO')
+  const header = ['box', 'interface', 'up', 'handshake', 'received', 'sent', 'route', 'kill switch', 'rule', 'lock']
+  const rows = found.map(({ spec, status }) => [
+    spec.id,
+    spec.interfaceName,
+    is(status.isUp),
+    status.handshakeAgeMs === undefined ? 'never' : `${Math.round(status.handshakeAgeMs / 1000)} s ago`,
+    `${status.rxBytes} B`,
+    `${status.txBytes} B`,
+    is(status.defaultRoute),
+    is(status.killSwitch),
+    is(status.rule),
+    is(status.lock),
+  ])
+  return formatTable(header, rows)
+}
+
+/** By name or number. */
+function parseGroup(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${text}:`))
+  const id = line?.split(':')[2]
+  if (id === undefined || !/^[a-z_][a-z0-9_-]*$/i.test(text)) throw new InvalidArgumentError('There is no such group.')
+  return Number(id)
+}
