@@ -190,7 +190,7 @@ ask() {
 			)
 			printf '\n\n' # in place of lines that did not come
 		}
-	} 3>&1 2>/dev/null 9>&- | {
+	} 3>&1 2>/dev/null | {
 		read -r first
 		read -r second
 		count=0
@@ -233,7 +233,7 @@ test_tor() {
 		esac
 	else
 		# SOCKS4a: version 4, connect, port 80, address 0.0.0.1 for "a name follows", no user. It grants with Z, refuses with [.
-		answer=$(ask 9050 "$TEST_TIMEOUT" 1 \
+		answer=$(exec 9>&- && ask 9050 "$TEST_TIMEOUT" 1 \
 			"\0004\0001\0000\0120\0000\0000\0000\0001\0000$site\0000HEAD / HTTP/1.0\r\nHost: $site\r\n\r\n")
 		case $answer in
 		ZHTTP/*) why= ;;
@@ -253,7 +253,7 @@ test_tor() {
 
 new_circuits() {
 	cookie=$(hexdump -v -e '1/1 "%02x"' "$COOKIE" 2>/dev/null)
-	answer=$(ask 9051 "$CONTROL_TIMEOUT" 2 "AUTHENTICATE $cookie\r\nSIGNAL NEWNYM\r\nQUIT\r\n" | tr -d '\r' | tr '\n' ' ')
+	answer=$(exec 9>&- && ask 9051 "$CONTROL_TIMEOUT" 2 "AUTHENTICATE $cookie\r\nSIGNAL NEWNYM\r\nQUIT\r\n" | tr -d '\r' | tr '\n' ' ')
 	case $answer in
 	'250 OK 250 OK '*) log "New circuits (NEWNYM)" ;;
 	*)
@@ -328,9 +328,12 @@ check_offline() {
 		wait_for_tor ''
 		ours=$pid
 		test_until_grown "$started" && healthy
-		tell OFFLINE "Tor is stopped: $why"
-		# Another process by now is another one's.
-		[ "$(tor_pid)" != "$ours" ] || within "$INIT_TIMEOUT" "$TOR" stop
+		if [ "$(tor_pid)" = "$ours" ]; then
+			tell OFFLINE "Tor is stopped: $why"
+			within "$INIT_TIMEOUT" "$TOR" stop
+		else
+			tell OFFLINE "$why (Tor was restarted by somebody else, and is left running)"
+		fi
 	else
 		tell OFFLINE "$reason"
 	fi
@@ -368,6 +371,7 @@ if [ -z "$pid" ]; then
 		exit
 	fi
 	# procd starts a Tor that has ended after five seconds, and gives up after six times.
+	tell DEGRADED "Tor has ended"
 	pause "$NEWNYM_WAIT"
 	pid=$(tor_pid)
 	[ -n "$pid" ] || restart_or_offline "Tor has ended, and procd does not start it"
