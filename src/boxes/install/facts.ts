@@ -18,6 +18,7 @@ export interface BoxFacts {
   /** The two ends of the SSH connection as the box sees them, or undefined if it does not tell. */
   readonly connection: { readonly hostAddress: string; readonly boxAddress: string } | undefined
   readonly hasTunnelInterface: boolean
+  /** Something is in /etc/cbtor. */
   readonly hasOurDirectory: boolean
   readonly enabled: ReadonlySet<string>
   readonly running: ReadonlySet<string>

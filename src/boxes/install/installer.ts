@@ -58,18 +58,17 @@ export async function install(run: InstallRun): Promise<readonly StepChanges[]> 
   const { earlier, boxFile } = plan
   const identity = { payload: boxFile.payload, id: boxFile.id, n: boxFile.tunnel.n, host_key: plan.hostPublicKey }
   const isComplete = earlier?.journal.state === 'installed' && earlier.journal.now.payload === identity.payload
-  if (changes.length > 0 || !isComplete) {
-    const keeper = await beginJournal(box, plan, identity)
-    await runSteps(run, keeper)
-    await keeper.note((journal) => {
-      journal.state = 'installed'
-      delete journal.previous
-      delete journal.run
-      delete journal.saved
-    })
-    await box.run('remove the copies of this run', REMOVE_COPIES_OF_RUN)
+  if (changes.length === 0 && isComplete) {
+    keepBoxFile(request.stateDirectory, boxFile)
+    return changes
   }
-  keepBoxFile(request.stateDirectory, boxFile)
+  const keeper = await beginJournal(box, plan, identity).catch(async (error: unknown) => {
+    if (!isLost(error) && !earlier) await box.removeEmptyDirectories([JOURNAL_DIRECTORY]).catch(() => {})
+    throw error
+  })
+  await runSteps(run, keeper)
+  // Should it fail, the copies are in nobody's way until the next run.
+  await box.run('remove the copies of this run', REMOVE_COPIES_OF_RUN).catch(() => {})
   return changes
 }
 
@@ -101,19 +100,41 @@ async function beginJournal(
 
 async function runSteps(run: InstallRun, keeper: JournalKeeper): Promise<void> {
   const { box, plan, request, signal, onStep } = run
-  const { facts, packageManager } = plan
-  for (const step of plan.steps) {
-    onStep?.(step.name)
-    try {
-      await step.apply({ box, keeper, facts, packageManager, clock: request.clock, signal })
-    } catch (error) {
-      throw await takeBack(run, step.name, error)
+  const { facts, packageManager, steps } = plan
+  const before = readBoxes(request.stateDirectory)
+  let current = ''
+  try {
+    for (const { name, apply } of steps) {
+      current = name
+      onStep?.(name)
+      await apply({ box, keeper, facts, packageManager, clock: request.clock, signal })
     }
+    current = 'box file'
+    // Before the box says that it is complete: without the keys in this file it would be nobody's.
+    keepBoxFile(request.stateDirectory, plan.boxFile)
+    await keeper.note((journal) => {
+      journal.state = 'installed'
+      delete journal.previous
+      delete journal.run
+      delete journal.saved
+    })
+  } catch (error) {
+    throw await takeBack(run, { step: current, boxes: before }, error)
   }
 }
 
+interface Failed {
+  readonly step: string
+  /** The box files as they were before. */
+  readonly boxes: readonly BoxFile[]
+}
+
 /** Takes back what the run did, if the box can still be reached, and says what came of it. */
-async function takeBack({ box, plan, request }: InstallRun, step: string, error: unknown): Promise<InstallError> {
+async function takeBack(
+  { box, plan, request }: InstallRun,
+  { step, boxes }: Failed,
+  error: unknown,
+): Promise<InstallError> {
   const reason = messageOf(error)
   const destination = showDestination(request.destination)
   const failed = `Cannot install ${destination}: the step "${step}" failed. ${reason}`
@@ -123,6 +144,8 @@ async function takeBack({ box, plan, request }: InstallRun, step: string, error:
   if (isLost(error)) return new InstallError(`${failed}. ${stays}`, { cause: error })
   try {
     const remarks = await rollBack(box, plan, request.clock)
+    removeBoxFile(request.stateDirectory, plan.boxFile.id)
+    for (const file of boxes) keepBoxFile(request.stateDirectory, file)
     const more = remarks.length > 0 ? ` But: ${remarks.join('; ')}` : ''
     return new InstallError(`${failed}. Everything that this run had changed was taken back${more}`, { cause: error })
   } catch (second) {
@@ -142,6 +165,8 @@ async function rollBack(box: BoxShell, { packageManager }: InstallPlan, clock: C
   const found = await readJournal(bounded)
   if (!found) return []
   const { journal, file } = found
+  // The very last note was made, and only its answer was missing.
+  if (journal.state === 'installed') return ['it was complete already, and stays']
   const { run: ledger, previous, saved } = journal
   if (!ledger || !previous || !saved) return await undoAll(bounded, journal, packageManager)
   const remarks = await undo({ box: bounded, ledger, copies: BEFORE_RUN, packageManager })

@@ -22,8 +22,8 @@ const part = z.discriminatedUnion('kind', [
     sections: z.array(z.string()),
     listed: z.array(z.strictObject({ section: z.string(), key: z.string(), value: z.string() })),
   }),
-  /** The file is of the packages: nothing of it is ours. */
-  z.strictObject({ kind: z.literal('none') }),
+  /** Users or groups: the package of Tor adds one, and does not take it away. */
+  z.strictObject({ kind: z.literal('user'), name: z.string() }),
 ])
 
 const fileEntry = z.strictObject({
@@ -117,8 +117,10 @@ export class JournalKeeper {
 
   /** Writes the journal if `change` changed it, or if it is not on the box yet. */
   async note(change: (journal: Journal) => void): Promise<void> {
-    const next = structuredClone(this.#journal)
-    change(next)
+    const changed = structuredClone(this.#journal)
+    change(changed)
+    // As it will be read, in the order of the schema.
+    const next = journalSchema.parse(changed)
     const text = `${JSON.stringify(next, null, 1)}\n`
     if (text !== this.#file?.text) {
       this.#file = await this.#box.write({ path: JOURNAL_FILE, text, mode: 0o600, from: this.#file, copies: [] })

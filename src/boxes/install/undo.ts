@@ -1,5 +1,5 @@
 import type { PackageManager } from '../box-file.ts'
-import type { BoxShell } from '../remote/box-shell.ts'
+import { type BoxShell, sha256Of } from '../remote/box-shell.ts'
 import {
   DISABLE_CRON,
   LIST_PACKAGES,
@@ -43,10 +43,10 @@ export async function undo({ box, ledger, copies, packageManager }: Undoing): Pr
 
   if (touches('/etc/config/network')) await box.run('take the tunnel down', TUNNEL_DOWN)
   if (!hadTor) await box.run('stop Tor', STOP_AND_DISABLE_TOR)
-  const ofPackages = ledger.files.filter(({ part }) => part.kind === 'none')
   for (const entry of ledger.files.toReversed()) {
-    if (entry.part.kind !== 'none') await undoFile(box, entry, copies, remarks)
+    if (entry.part.kind !== 'user') await undoFile(box, entry, copies, remarks)
   }
+  await box.removeEmptyDirectories(ledger.directories)
   if (touches('/etc/config/network')) {
     if (copies === BEFORE_RUN) await box.run('bring the tunnel up', TUNNEL_UP)
     else await box.run('reload the network', RELOAD_NETWORK)
@@ -64,7 +64,9 @@ export async function undo({ box, ledger, copies, packageManager }: Undoing): Pr
     const stuck = added.filter((name) => left.has(name))
     if (stuck.length > 0) remarks.push(`Left in place, as other packages need them: ${stuck.join(', ')}`)
   }
-  for (const entry of ofPackages) await undoFile(box, entry, copies, remarks)
+  for (const entry of ledger.files) {
+    if (entry.part.kind === 'user') await undoFile(box, entry, copies, remarks)
+  }
   await box.removeEmptyDirectories(ledger.directories)
   return remarks
 }
@@ -99,14 +101,17 @@ async function undoFile(box: BoxShell, entry: FileEntry, copies: Undoing['copies
     return
   }
   if (!current) return
-  if (part.kind === 'none') {
-    remarks.push(`${path} was changed since the packages were installed, and stays as it is`)
-    return
-  }
+  if (part.kind === 'user' && hasUser((await box.read(copyOf(copies, path)))?.text, part.name)) return
   const text = withoutPart(current.text, part)
+  if (text === current.text) return
   if (original === null && text.trim() === '') await box.remove([path])
-  else if (text !== current.text) await box.write({ path, text, mode: current.mode, from: current, copies: [] })
-  remarks.push(`${path} was changed by others since: only our part was taken out`)
+  else await box.write({ path, text, mode: current.mode, from: current, copies: [] })
+  const isAsBefore = sha256Of(Buffer.from(text, 'latin1')) === original
+  if (!isAsBefore) remarks.push(`${path} was changed by others since: only our part was taken out`)
+}
+
+function hasUser(text: string | undefined, name: string): boolean {
+  return text?.split('\n').some((line) => line.startsWith(`${name}:`)) ?? false
 }
 
 function withoutPart(text: string, part: FilePart): string {
@@ -120,8 +125,9 @@ function withoutPart(text: string, part: FilePart): string {
       )
       return part.sections.reduce(removeSection, unlisted)
     }
+    case 'user':
+      return text.replace(new RegExp(`^${part.name}:.*\n`, 'm'), '')
     case 'file':
-    case 'none':
       return text
   }
 }
@@ -130,7 +136,7 @@ function withoutPart(text: string, part: FilePart): string {
 export function showUndo(ledger: Ledger): readonly string[] {
   return [
     ...ledger.files
-      .filter(({ part }) => part.kind !== 'none')
+      .filter(({ part }) => part.kind !== 'user')
       .toReversed()
       .map(({ path, original }) => (original === null ? `- ${path}` : `~ ${path} (as it was before)`)),
     ...ledger.enabled.map((service) => `/etc/init.d/${service} disable`),

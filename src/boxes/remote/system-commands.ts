@@ -19,7 +19,7 @@ echo "free_kb $1"
 echo "clock $(date +%s)"
 echo "connection $SSH_CONNECTION"
 [ ! -d /sys/class/net/wg0 ] || echo 'wg0 present'
-[ ! -d /etc/cbtor ] || echo 'directory present'
+[ -z "$(ls -A /etc/cbtor 2>/dev/null)" ] || echo 'directory present'
 for service in tor cron; do
   [ -x "/etc/init.d/$service" ] || continue
   echo "service $service"

@@ -13,6 +13,8 @@ const INSTALL_LIMIT_MS = 300_000
 
 /** The package of Tor makes a user, and removing the package does not take it away. */
 const TOUCHED_BY_PACKAGES = ['/etc/passwd', '/etc/group', '/etc/shadow']
+/** A package leaves its directories when something of ours is in them. */
+const DIRECTORIES_OF_PACKAGES = ['/etc/tor', '/etc/tor/torrc.d']
 
 export function packagesStep(facts: BoxFacts): Step {
   const manager = facts.packageManager ?? 'opkg'
@@ -33,13 +35,15 @@ export function missingPackages(present: ReadonlySet<string>): readonly string[]
 
 async function installPackages({ box, keeper, facts, packageManager }: StepRun, missing: readonly string[]) {
   const files = await box.readAll(TOUCHED_BY_PACKAGES)
+  const directories = await box.missingDirectories(DIRECTORIES_OF_PACKAGES)
   await keeper.note(({ original, run }) => {
     for (const ledger of run ? [original, run] : [original]) {
       ledger.packages ??= { added: [] }
       ledger.packages.before ??= [...facts.packages]
+      ledger.directories.push(...directories.filter((path) => !ledger.directories.includes(path)))
       for (const [path, { sha256 }] of files) {
         if (!entryOf(ledger, path))
-          ledger.files.push({ path, original: sha256, left: null, mixed: false, part: { kind: 'none' } })
+          ledger.files.push({ path, original: sha256, left: null, mixed: false, part: { kind: 'user', name: 'tor' } })
       }
     }
   })
