@@ -38,7 +38,7 @@ proto_wireguard_setup() { # INTERFACE
 	# The kernel's own where it has it, as on every box; else the same in a process.
 	if ! ip link add dev "$1" type wireguard 2>/dev/null; then
 		rm -f "/var/run/wireguard/$1.sock"
-		WG_PROCESS_FOREGROUND='' /usr/sbin/wireguard-go "$1" 3>&- || return
+		/usr/sbin/wireguard-go "$1" 3>&- || return
 	fi
 	_wireguard_file=/dev/.stand-in/netifd/$1.conf
 	(
