@@ -92,6 +92,7 @@ export class FakeHost implements Host {
     const [object, verb, ...rest] = words
     const after = (name: string) => rest[rest.indexOf(name) + 1] ?? ''
     switch (`${object} ${verb}`) {
+      case 'link show':
       case 'addr show':
         return this.#showLink(after('dev'))
       case 'addr replace':
@@ -117,7 +118,7 @@ export class FakeHost implements Host {
           : json(routes)
       }
       case 'route get':
-        return json([{ dev: this.#routes.find(({ dst, dev }) => dst === 'default' && dev !== undefined)?.dev }])
+        return json([{ dev: this.#wayFrom(after('from')) }])
       case 'route add':
       case 'route replace':
         return this.#addRoute(rest)
@@ -223,6 +224,12 @@ export class FakeHost implements Host {
     }
     this.#routes = [...this.#routes.filter((other) => !isSameRoute(other, route)), route]
     return ok()
+  }
+
+  #wayFrom(address: string): string | undefined {
+    const rule = this.#rules.find(({ src, srclen }) => srclen === 24 && address.startsWith(src.replace(/0$/, '')))
+    return this.#routes.find(({ dst, dev, table }) => table === rule?.table && dst === 'default' && dev !== undefined)
+      ?.dev
   }
 
   #remove(words: readonly string[]): CommandOutput {

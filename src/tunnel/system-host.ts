@@ -18,7 +18,7 @@ export interface SystemHostOptions {
 /** Each of them is done in a few milliseconds; only the resolution of a name takes its time. */
 const COMMAND_LIMIT_MS = 10_000
 /** Of a look at WireGuard: one that does not answer at once hangs. */
-const SHOW_LIMIT_MS = 2_000
+const SHOW_LIMIT_MS = 3_000
 const MONITOR_AGAIN_MS = 5_000
 const KEPT_OUTPUT = 1_000_000
 

@@ -12,6 +12,8 @@ export interface TunnelLab extends AsyncDisposable {
   readonly host: Host
   readonly clock: Clock
   readonly spec: TunnelSpec
+  /** Every how many steps it is killed half-way: 1 where a step costs nothing. */
+  readonly stride: number
 }
 
 const NOTHING = {
@@ -103,11 +105,11 @@ export function tunnelSuite(name: string, createLab: () => Promise<TunnelLab>): 
       }
     })
 
-    it('is mended after it was left half-way, up or down, at any step', async (t) => {
+    it('is mended after it was left half-way, up or down', async (t) => {
       await using lab = await createLab()
       const ways = [bringUp, takeDown]
       for (const [index, way] of ways.entries()) {
-        for (let steps = 0; ; steps++) {
+        for (let steps = 0; ; steps += lab.stride) {
           await (index === 0 ? takeDown : bringUp)(lab.spec, lab, t.signal)
           const half = { ...lab, host: dyingAfter(steps, lab.host) }
           const isDone = await way(lab.spec, half, t.signal).then(

@@ -5,6 +5,7 @@ import { FakeHost } from './fake-host.ts'
 import { testSpec } from './test-spec.ts'
 import { bringUp, lookUp, reconnect } from './tunnel.ts'
 import { type TunnelLab, tunnelSuite } from './tunnel-suite.ts'
+import { wireguardConfig } from './wireguard-config.ts'
 
 interface FakeLab extends TunnelLab {
   readonly host: FakeHost
@@ -20,7 +21,7 @@ tunnelSuite('a made-up machine without WireGuard in its kernel', async () => {
 
 async function createLab(): Promise<FakeLab> {
   const clock = new FakeClock(1_800_000_000_000)
-  return { host: new FakeHost(clock), clock, spec: testSpec(), async [Symbol.asyncDispose]() {} }
+  return { host: new FakeHost(clock), clock, spec: testSpec(), stride: 1, async [Symbol.asyncDispose]() {} }
 }
 
 describe('a tunnel', () => {
@@ -54,6 +55,24 @@ describe('a tunnel', () => {
     })
     await clock.advance(13_000)
     await failure
+  })
+
+  it('is known by the name that netifd can give it, too', async (t) => {
+    const { host, clock, spec } = await createLab()
+    const netifd: readonly (readonly ['ip' | 'wg', string])[] = [
+      ['ip', 'link add dev wg_tor01 type wireguard'],
+      ['wg', 'setconf wg_tor01 /dev/stdin'],
+      ['ip', 'addr replace 10.201.1.2/24 dev wg_tor01'],
+      ['ip', 'link set dev wg_tor01 up'],
+    ]
+    for (const [program, words] of netifd) {
+      await host.run({ program, args: words.split(' '), stdin: wireguardConfig(spec) }, t.signal)
+    }
+    const deeds = await bringUp(spec, { host, clock }, t.signal)
+    assert.equal(deeds.at(-1), 'ip -4 route replace default dev wg_tor01 table 20101')
+    assert.deepEqual([...host.links.keys()], ['wg_tor01'])
+    const { isUp, problems } = await lookUp(spec, { host, clock }, t.signal)
+    assert.deepEqual([isUp, problems], [true, []])
   })
 
   it('says what the program said when a step fails, and by which command', async (t) => {

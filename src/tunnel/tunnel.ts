@@ -107,6 +107,8 @@ async function lookAt<T extends TunnelNames>(
   const observed = await observe(spec, host, signal)
   if (observed.link !== undefined) return { spec, observed }
   const other: T = { ...spec, interfaceName: spec.interfaceName.replaceAll('-', '_') }
+  const args = ['-j', 'link', 'show', 'dev', other.interfaceName]
+  if ((await host.run({ program: 'ip', args }, signal)).code !== 0) return { spec, observed }
   const otherwise = await observe(other, host, signal)
   return ownershipOf(other, otherwise) === 'handed-over' ? { spec: other, observed: otherwise } : { spec, observed }
 }

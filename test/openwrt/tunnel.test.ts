@@ -124,18 +124,21 @@ before(async () => {
 })
 
 after(async () => {
+  const left = await wireguardProcesses()
+  for (const pid of left) process.kill(pid, 'SIGKILL')
   await sh('ip link del wan')
   await things[Symbol.asyncDispose]()
   assert.deepEqual(
     Object.keys(networkInterfaces()).filter((name) => name !== 'lo'),
     [],
   )
-  assert.deepEqual(await wireguardProcesses(), [], 'no wireguard-go is left')
+  assert.deepEqual(left, [], 'wireguard-go was left')
 })
 
 tunnelSuite('this machine', async () => ({
   host,
   clock: systemClock,
+  stride: 4,
   get spec() {
     return spec
   },
@@ -290,6 +293,37 @@ describe('the tunnel helper', { timeout: 60_000 }, () => {
     assert.equal(await isListening(options.socketPath, systemClock, t.signal), false)
     assert.deepEqual(await wireguardProcesses(), [])
     assert.equal((await lookUp(spec, { host, clock: systemClock }, t.signal)).killSwitch, false)
+  })
+
+  it('of a service ends with it, and takes the tunnels down', async (t) => {
+    const socketPath = join(state, 'own.sock')
+    const script = `
+      const { SpawnedTunnels } = await import(${JSON.stringify(new URL('../../src/tunnel/helper/spawn.ts', import.meta.url))})
+      const { systemClock } = await import(${JSON.stringify(new URL('../../src/lib/clock.ts', import.meta.url))})
+      const options = ${JSON.stringify({ socketPath, state, prefix })}
+      const { signal } = new AbortController()
+      const tunnels = await SpawnedTunnels.start({ ...options, clock: systemClock }, signal)
+      await tunnels.up(1, signal)
+      console.log(tunnels.pid)`
+    const service = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const [pid] = await once(service.stdout, 'data')
+    assert.ok((await lookUp(spec, { host, clock: systemClock }, t.signal)).isUp)
+    await end(service)
+    await until('the helper has ended', () => !existsSync(`/proc/${Number(pid)}/stat`))
+    const status = await lookUp(spec, { host, clock: systemClock }, t.signal)
+    assert.deepEqual(
+      [status.killSwitch, status.rule, status.lock, existsSync(socketPath)],
+      [false, false, false, false],
+    )
+    assert.deepEqual(await wireguardProcesses(), [])
+  })
+
+  it('does not begin without the right to change the network', async (t) => {
+    const options = { socketPath: join(state, 'own.sock'), state, clock: systemClock, logger: silentLogger }
+    const without = { ...options, prefix: ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin'] }
+    await assert.rejects(SpawnedTunnels.start(without, t.signal), { fault: 'not-permitted', message: /CAP_NET_ADMIN/ })
   })
 
   it('replaces a WireGuard that hangs', async (t) => {

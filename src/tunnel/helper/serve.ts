@@ -113,10 +113,19 @@ export class TunnelServer implements AsyncDisposable {
     // That it is read on is how its end is noticed.
     socket.resume()
     const signal = AbortSignal.any([gone.signal, this.#ended.signal])
+    const answer = await this.#answer(socket, signal)
+    // Who does not hang up does not hold a connection for ever.
+    const linger = this.#options.clock.timer(REQUEST_WITHIN_MS, () => socket.destroy())
+    socket.once('close', () => linger[Symbol.dispose]())
+    if (socket.destroyed) linger[Symbol.dispose]()
+    else socket.end(answer)
+  }
+
+  async #answer(socket: Socket, signal: AbortSignal): Promise<string> {
     try {
-      socket.end(formatAnswer(await this.#carryOut(await this.#read(socket, signal), signal)))
+      return formatAnswer(await this.#carryOut(await this.#read(socket, signal), signal))
     } catch (error) {
-      socket.end(formatFailure(error))
+      return formatFailure(error)
     }
   }
 
