@@ -60,7 +60,7 @@ function invalid(attempt: string, why: string): SshError {
 function requirePlain(text: string, wrong: Wrong): void {
   if (text === '') throw wrong('it is empty')
   if (/[^\x20-\x7e]/.test(text))
-    throw wrong('it holds characters that are no printable ASCII (an international name is written as xn--…)')
+    throw wrong('it holds characters that are no printable ASCII (an international name is written in its xn-- form)')
   if (/\s/.test(text)) throw wrong('it holds a blank')
 }
 

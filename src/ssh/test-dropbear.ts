@@ -22,6 +22,8 @@ export class TestDropbear implements AsyncDisposable {
   readonly privateKey: string
   /** `SHA256:…` of its ed25519 host key, by dropbearkey's own account. */
   readonly hostKey: string
+  /** $HOME of the commands that it runs. */
+  readonly home = join(this.directory, 'home')
   port = 0
   /** What it has logged, a line each. */
   readonly log: string[] = []
@@ -41,10 +43,10 @@ export class TestDropbear implements AsyncDisposable {
   private constructor() {
     const { privateKey, authorizedKey } = generateKeyPair()
     this.privateKey = privateKey
-    mkdirSync(this.#path('home/.ssh'), { recursive: true, mode: 0o700 })
-    writeFileSync(this.#path('home/.ssh/authorized_keys'), `${authorizedKey}\n`, { mode: 0o600 })
+    mkdirSync(join(this.home, '.ssh'), { recursive: true, mode: 0o700 })
+    writeFileSync(join(this.home, '.ssh/authorized_keys'), `${authorizedKey}\n`, { mode: 0o600 })
     const { username, uid, gid } = userInfo()
-    writeFileSync(this.#path('passwd'), `${username}:x:${uid}:${gid}::${this.#path('home')}:/bin/sh\n`)
+    writeFileSync(this.#path('passwd'), `${username}:x:${uid}:${gid}::${this.home}:/bin/sh\n`)
     this.hostKey = this.makeHostKey()
   }
 
@@ -88,6 +90,21 @@ export class TestDropbear implements AsyncDisposable {
   /** After `kill`: on the same port. */
   async boot(): Promise<void> {
     await this.#boot()
+  }
+
+  /** Resolves when as many lines of its log match. */
+  async logged(pattern: RegExp, count = 1): Promise<void> {
+    const giveUpAt = systemClock.monotonic() + UP_WITHIN_MS
+    while (this.count(pattern) < count) {
+      if (systemClock.monotonic() > giveUpAt)
+        throw new Error(`dropbear did not log ${count} times ${pattern}: ${this.log.join(' / ')}`)
+      await systemClock.sleep(POLL_MS)
+    }
+  }
+
+  /** How many lines of its log match so far. */
+  count(pattern: RegExp): number {
+    return this.log.filter((line) => pattern.test(line)).length
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

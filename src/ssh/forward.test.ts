@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { after, before, describe, it } from 'node:test'
+import { systemClock as clock } from '../lib/clock.ts'
+import { command } from './command.ts'
+import { SshError } from './errors.ts'
+import { SshSession } from './session.ts'
+import { TestDropbear } from './test-dropbear.ts'
+
+const never = new AbortController().signal
+const limitMs = 5_000
+
+describe('SshSession.forward, with a real dropbear', () => {
+  let dropbear: TestDropbear
+  before(async () => {
+    dropbear = await TestDropbear.start()
+  })
+  after(async () => await dropbear[Symbol.asyncDispose]())
+
+  const open = () => new SshSession({ target: dropbear.target, clock })
+
+  it('reaches a port of the box, both ways, with a half-close', async () => {
+    await using server = await listen((socket) => socket.pipe(socket))
+    await using session = open()
+    const stream = await session.forward(server.port, never)
+    const sent = Buffer.alloc(1_000_000, 'abc')
+    stream.end(sent)
+    assert.ok((await buffer(stream)).equals(sent))
+    if (!stream.closed) await once(stream, 'close')
+    assert.equal(session.state, 'connected')
+  })
+
+  it('runs beside commands, many at once', async () => {
+    await using server = await listen((socket) => socket.pipe(socket))
+    await using session = open()
+    const echo = async (text: string) => {
+      const stream = await session.forward(server.port, never)
+      stream.end(text)
+      assert.equal((await buffer(stream)).toString(), text)
+    }
+    const run = async () => assert.equal((await session.run(command`echo on`, { limitMs }, never)).stdout, 'on\n')
+    await Promise.all(Array.from({ length: 20 }, (_, n) => Promise.all([echo(`stream ${n}`), run()])))
+    assert.equal(session.state, 'connected')
+  })
+
+  it('says that nothing listens, and goes on', async () => {
+    await using session = open()
+    await assert.rejects(session.forward(1, never), {
+      fault: 'unreachable',
+      message: /Cannot reach 127\.0\.0\.1:1 of .*nothing listens there/,
+    })
+    for (const port of [0, 65_536, 1.5, Number.NaN])
+      await assert.rejects(session.forward(port, never), { fault: 'invalid' })
+    assert.equal(session.state, 'connected')
+  })
+
+  it('a stream that is destroyed in full flow is closed at once, and leaves the connection alone', async () => {
+    const block = Buffer.alloc(65_536)
+    await using server = await listen((socket) => {
+      const flood = () => {
+        while (socket.writable && socket.write(block));
+      }
+      socket.on('drain', flood)
+      flood()
+    })
+    await using session = open()
+    const ends: SshError[] = []
+    session.onEnd((reason) => ends.push(reason))
+    for (let round = 0; round < 8; round++) {
+      const stream = await session.forward(server.port, never)
+      // More than half of a channel's window, so that more of it has been asked for.
+      for (let bytes = 0; bytes < 1_500_000; ) bytes += ((await once(stream, 'data'))[0] as Buffer).length
+      stream.destroy()
+      await once(stream, 'close')
+      assert.equal((await session.run(command`true`, { limitMs }, never)).code, 0)
+    }
+    assert.deepEqual(ends, [])
+  })
+
+  it('a stream fails when the connection is lost, rather than to end', async () => {
+    await using server = await listen((socket) => socket.write('hello'))
+    await using session = open()
+    const stream = await session.forward(server.port, never)
+    await once(stream, 'data')
+    const failed = once(stream, 'error')
+    const hasEnded = once(stream, 'end').then(
+      () => true,
+      () => false,
+    )
+    await assert.rejects(session.run(command`kill -9 $PPID`, { limitMs }, never), { fault: 'ended' })
+    const [error] = await failed
+    assert.ok(error instanceof SshError)
+    assert.equal(error.fault, 'ended')
+    assert.equal(await hasEnded, false)
+    assert.ok(stream.closed)
+  })
+
+  it('gives up with the signal', async () => {
+    await using session = open()
+    await session.run(command`true`, { limitMs }, never)
+    const controller = new AbortController()
+    const opening = session.forward(1, controller.signal)
+    controller.abort(new Error('no more'))
+    await assert.rejects(opening, /no more/)
+    assert.equal((await session.run(command`true`, { limitMs }, never)).code, 0)
+  })
+})
+
+async function listen(onSocket: (socket: Socket) => void): Promise<AsyncDisposable & { readonly port: number }> {
+  const sockets = new Set<Socket>()
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    onSocket(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
