@@ -9,8 +9,9 @@
 # A Tor that has had less than BOOTSTRAP_WAIT is not judged: a restart would throw its progress away.
 #
 # OFFLINE is left as soon as a test passes. Tor being stopped then, it is started for a test each OFFLINE_CHECK, and stopped
-# again when it fails. A Tor that somebody else has started meanwhile (the gateway, the operator) is tested each minute and
-# never stopped, so that the two do not fight.
+# again when it fails. A Tor that somebody else has started meanwhile (the gateway, the operator) is tested each minute, and
+# left running until RECOVERY_WAIT is over, so that the two do not fight; nor is one restarted or stopped that somebody else has
+# restarted during the run.
 #
 # A Tor that somebody else has stopped stays so: STOPPED. While OFFLINE the two are told apart by `/etc/init.d/tor enabled`,
 # or by the status file: who removes it after a stop gets STOPPED.
@@ -294,6 +295,13 @@ wait_for_tor() {
 	return 1
 }
 
+# Somebody else who has restarted or stopped Tor while we were testing knows why; the next run sees what came of it.
+leave_to_others() {
+	[ "$(tor_pid)" != "$pid" ] || return 0
+	tell STARTING "$why; Tor was restarted or stopped by somebody else meanwhile"
+	exit
+}
+
 # restart_or_offline REASON: the last two steps. Does not return.
 restart_or_offline() {
 	tell RESTARTING "$1" || exit 1
@@ -301,22 +309,35 @@ restart_or_offline() {
 	started=$(seconds_up)
 	within "$INIT_TIMEOUT" "$TOR" restart || log "$TOR restart failed with code $?"
 	wait_for_tor "$old"
+	ours=$pid
 	pause "$RESTART_WAIT"
 	test_until_grown "$started" && healthy
 	tried=$(date +%s)
-	tell OFFLINE "Tor is stopped: $why" || exit 1
-	within "$INIT_TIMEOUT" "$TOR" stop || log "$TOR stop failed with code $?"
+	offline
+}
+
+# Does not return.
+offline() {
+	if [ "$(tor_pid)" = "$ours" ]; then
+		tell OFFLINE "Tor is stopped: $why" || exit 1
+		within "$INIT_TIMEOUT" "$TOR" stop || log "$TOR stop failed with code $?"
+	else
+		tell OFFLINE "$why (Tor was restarted by somebody else, and is left running)"
+	fi
 	exit
 }
 
 check_offline() {
 	now=$(date +%s)
+	pid=$(tor_pid)
+	if [ -n "$pid" ]; then
+		test_tor && healthy
+	fi
 	# A clock that was set back must not make this last for years.
 	if [ $((now - since)) -ge "$RECOVERY_WAIT" ] || [ "$now" -lt "$since" ]; then
 		restart_or_offline "Trying anew after $((now - since)) s offline"
 	fi
-	if [ -n "$(tor_pid)" ]; then
-		test_tor && healthy
+	if [ -n "$pid" ]; then
 		tell OFFLINE "$why (Tor was started by somebody else, and is left running)"
 	elif ! within "$INIT_TIMEOUT" "$TOR" enabled; then
 		tell STOPPED "Tor is disabled, so it is not started"
@@ -328,12 +349,7 @@ check_offline() {
 		wait_for_tor ''
 		ours=$pid
 		test_until_grown "$started" && healthy
-		if [ "$(tor_pid)" = "$ours" ]; then
-			tell OFFLINE "Tor is stopped: $why"
-			within "$INIT_TIMEOUT" "$TOR" stop
-		else
-			tell OFFLINE "$why (Tor was restarted by somebody else, and is left running)"
-		fi
+		offline
 	else
 		tell OFFLINE "$reason"
 	fi
@@ -379,8 +395,9 @@ fi
 
 age=$(age_of "$pid")
 test_tor && healthy
-if [ "$age" -lt "$BOOTSTRAP_WAIT" ] || [ "$(tor_pid)" != "$pid" ]; then
-	tell STARTING "$why; Tor has been up for $(age_of "$(tor_pid)") s"
+leave_to_others
+if [ "$age" -lt "$BOOTSTRAP_WAIT" ]; then
+	tell STARTING "$why; Tor has been up for $(age_of "$pid") s"
 	exit
 fi
 
@@ -389,4 +406,5 @@ if new_circuits; then
 	pause "$NEWNYM_WAIT"
 	test_tor && healthy
 fi
+leave_to_others
 restart_or_offline "$why"

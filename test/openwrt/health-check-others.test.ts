@@ -1,10 +1,50 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { conf, HealthBox, QUICK } from './health-check/box.ts'
-import { assertRun, grownBox, run } from './health-check/runs.ts'
+import { assertRun, grownBox, offlineBox, run } from './health-check/runs.ts'
 
 // Boxes spend their time waiting, and each has namespaces of its own.
-describe('the health check of a box in trouble', { concurrency: 6 }, () => {
+describe('the health check of a box among others', { concurrency: 6 }, () => {
+  it('leaves a Tor alone that somebody else restarts or stops meanwhile', async () => {
+    await using box = await grownBox({ plan: { tests: ['silent'] } })
+    for (const last of ['start', 'stop'] as const) {
+      const first = run(box)
+      await box.sh('sleep 1')
+      await box.tor('stop')
+      if (last === 'start') await box.tor('start')
+      assert.match((await first).join('\n'), /^.*: test silent\nSTARTING: end$/)
+    }
+    await assertRun(box, 'STOPPED: end')
+  })
+
+  it('leaves a Tor that somebody else has stopped as it is', async () => {
+    await using box = await grownBox()
+    await box.tor('stop')
+    await assertRun(
+      box,
+      `
+      STOPPED: end`,
+    )
+    await box.tor('start')
+    await assertRun(
+      box,
+      `
+      STOPPED: test answers
+      HEALTHY: end`,
+    )
+  })
+
+  it('does not start a Tor that is disabled, even while OFFLINE', async () => {
+    await using box = await offlineBox()
+    await box.backdate('tried', 180)
+    await box.plan({ enabled: false })
+    await assertRun(
+      box,
+      `
+      STOPPED: end`,
+    )
+  })
+
   it('runs once at a time', async () => {
     await using box = await grownBox({ plan: { tests: ['silent', 'answers'] } })
     const order: string[] = []
