@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import type { Clock } from '../../lib/clock.ts'
 import { boxAddress, boxName } from './plan.ts'
 import type { BlockStyle, ExecResult, PowerNews } from './protocol.ts'
@@ -11,6 +12,7 @@ const PROCD_EXITS = 6
 /** procd's own waiting times, and a busy machine. */
 const SETTLED_WITHIN_MS = 20_000
 const POLL_MS = 100
+const GREETING_WITHIN_MS = 2_000
 
 /** Of dropbear's processes the one that listens: the others, one a connection, are its children. */
 const DROPBEAR_LISTENER = `
@@ -115,6 +117,11 @@ export class TestBox {
   /** Resolves when all start scripts have run, of a boot other than `after`, if told. Gives the boot id. */
   async waitUp({ after, limitMs = UP_WITHIN_MS }: { after?: string; limitMs?: number } = {}): Promise<string> {
     return (await this.#inside.call('waitUp', { n: this.n, limitMs, after: after ?? null })).bootId
+  }
+
+  /** Resolves when its SSH server answers us, over the wire. A box that has just booted may still be reloading its firewall. */
+  async waitSsh(): Promise<void> {
+    await this.#until('SSH answers', async () => (await greeting(this.address, 22)).startsWith('SSH-'))
   }
 
   /** Tells the box to reboot, as its operator would. Resolves with the new boot id when it is up again. */
@@ -274,4 +281,17 @@ export class TestBox {
       await this.#clock.sleep(POLL_MS)
     }
   }
+}
+
+/** The first bytes of a server; empty when there are none. */
+async function greeting(host: string, port: number): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const socket = connect({ host, port, timeout: GREETING_WITHIN_MS })
+  socket.on('data', (bytes) => resolve(bytes.toString('latin1')))
+  socket.on('timeout', () => resolve(''))
+  socket.on('error', () => resolve(''))
+  socket.on('end', () => resolve(''))
+  const met = await promise
+  socket.destroy()
+  return met
 }

@@ -14,6 +14,8 @@ export interface BoxShape {
 export interface RackShape {
   /** Where the rack may make a directory of its own. */
   readonly directory: string
+  /** Where the read-only parts of the boxes' file systems are kept, from one rack to the next. */
+  readonly layers: string
   /** A process in the network namespace of the private Tor network. */
   readonly networkPid: number
   /** The addresses that `blockRelays` blocks. */

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { abortable } from '../../lib/abort.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import type { Isolation } from '../plan.ts'
@@ -34,6 +36,8 @@ export interface BoxRackOptions {
   readonly apk?: readonly number[]
   /** Where the rack may make a directory, which goes when the rack goes. */
   readonly directory: string
+  /** Where the read-only parts of the boxes are kept from one rack to the next; in the user's cache unless told. */
+  readonly layers?: string
   /** From the end of a reboot's shutdown to the next boot. */
   readonly bootDelayMs?: number
   /** Of a box's `/tmp`, in megabytes. */
@@ -73,7 +77,7 @@ export class BoxRack implements AsyncDisposable {
 
   /**
    * The caller must be real root in a network namespace of its own (`unshare --net`) with nothing but a loopback interface
-   * in it, which becomes the host. Resolves when every box is up and runs its services; tor may be bootstrapping still.
+   * in it, which becomes the host. Resolves when every box is up and answers SSH; tor may be bootstrapping still.
    */
   static async create(network: RackNetwork, options: BoxRackOptions, signal?: AbortSignal): Promise<BoxRack> {
     const { boxes: count = BOXES, bare = [], apk = [], directory, clock = systemClock, onProgress = () => {} } = options
@@ -90,6 +94,7 @@ export class BoxRack implements AsyncDisposable {
     )
     const created = inside.call('create', {
       directory,
+      layers: options.layers ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cbtor', 'boxes'),
       networkPid: network.namespacePid,
       relays: network.processes().flatMap(({ role, address }) => (role === 'onion-service' ? [] : [address])),
       clientTorrc: boxTorrc(network),
@@ -105,7 +110,7 @@ export class BoxRack implements AsyncDisposable {
     })
     const facts = await (signal ? abortable(created, signal) : created)
     for (const n of numbers) boxes.push(new TestBox(inside, clock, n, facts.hostKeys[n - 1] ?? ''))
-    const up = Promise.all(boxes.map((box) => box.waitUp()))
+    const up = Promise.all(boxes.map((box) => box.waitUp().then(() => box.waitSsh())))
     await (signal ? abortable(up, signal) : up)
     const rack = new BoxRack(inside, network, facts, boxes)
     parts.move()

@@ -114,16 +114,13 @@ export class Machine implements AsyncDisposable {
     await this.#power?.ended
   }
 
-  /** Resolves with the boot id when all start scripts of a boot other than `after` have run. */
+  /** Resolves with the boot id when, in a boot other than `after`, all start scripts have run and SSH is to be had. */
   async waitUp(after: string | null, signal: AbortSignal): Promise<string> {
     for (;;) {
       if (!this.#power) throw new Error(`${this.#name} is off. ${this.#lastLines()}`)
       const running = this.#running
       if (running && running.bootId !== after) {
-        const isBooted = await access(`/proc/${running.init}/root${BOOTED}`).then(
-          () => true,
-          () => false,
-        )
+        const isBooted = (await exists(`/proc/${running.init}/root${BOOTED}`)) && (await listensForSsh(running.init))
         if (isBooted && running === this.#running) return running.bootId
       }
       await this.#options.clock.sleep(POLL_MS, signal).catch((reason) => {
@@ -183,9 +180,11 @@ export class Machine implements AsyncDisposable {
       this.#onLine(`(ended: ${typeof how === 'number' ? `exit code ${how}` : how})`)
       return how
     } finally {
-      if (this.#running) this.#options.onPower({ n, isOn: false, boots: this.#boots })
+      const wasOn = this.#running !== undefined
       this.#running = undefined
       await wires.disconnect(n, network, never)
+      // Only now, so that whoever hears of it can switch it on again.
+      if (wasOn) this.#options.onPower({ n, isOn: false, boots: this.#boots })
     }
   }
 
@@ -215,6 +214,21 @@ export class Machine implements AsyncDisposable {
   #lastLines(): string {
     return `The last lines of its console:\n${this.#lines.slice(-SHOWN_LINES).join('\n')}`
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Whether the network namespace of a process has a listener on port 22 (hex 16). */
+async function listensForSsh(pid: number): Promise<boolean> {
+  const tables = await Promise.all(
+    ['tcp', 'tcp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => '')),
+  )
+  return tables.some((table) => /:0016 \S+ 0A /.test(table))
 }
 
 function kill(pid: number | undefined): void {

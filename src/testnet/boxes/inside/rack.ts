@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Clock } from '../../../lib/clock.ts'
 import { run } from '../../inside/run.ts'
 import { boxName, FEED_PORT, ROUTER_ADDRESS } from '../plan.ts'
 import type { BoxShape, PowerNews, RackFacts, RackShape } from '../protocol.ts'
 import { boxFiles, buildRootfs, type Rootfs } from '../rootfs.ts'
 import { createClientKey, createKey, type DropbearKey } from './keys.ts'
+import { dropOldLayers, touchLayers } from './layers.ts'
 import { type FlashFile, Machine } from './machine.ts'
 import { inNamespace, Wires } from './wires.ts'
 
@@ -38,7 +39,7 @@ export class Rack implements AsyncDisposable {
 
   /** Resolves when every box has been switched on and its system has taken over. */
   static async create(options: RackOptions, signal: AbortSignal): Promise<Rack> {
-    const { shape, directory, onProgress } = options
+    const { shape, directory, clock, onProgress } = options
     await using parts = new AsyncDisposableStack()
 
     // What lies here is memory, is seen by us alone, and is gone with the last of us.
@@ -53,7 +54,9 @@ export class Rack implements AsyncDisposable {
     await run(['mount', '-t', 'proc', 'proc', '/proc'], '', signal)
     onProgress('the host is connected')
 
-    const rootfs = await buildRootfs({ directory: join(inner, 'rootfs') }, signal)
+    await dropOldLayers(shape.layers, clock.now())
+    const rootfs = await buildRootfs({ directory: shape.layers }, signal)
+    await touchLayers(dirname(rootfs.feed), clock.now())
     onProgress('the system is built')
     parts.use(serveFeed(wires.router, rootfs.feed))
 
