@@ -45,22 +45,20 @@ export class HealthBox implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #root: string
   readonly #ended: Promise<unknown>
+  readonly #ready = Promise.withResolvers<unknown>()
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
   #commands = 0
   #errors = ''
 
   static async create(options: BoxOptions = {}): Promise<HealthBox> {
+    await using parts = new AsyncDisposableStack()
     const root = await mkdtemp(join(tmpdir(), 'cbtor-health-'))
-    try {
-      const spec = await furnish(root, options)
-      const box = new HealthBox(spec, options.network)
-      await box.#ready.promise
-      if (options.plan) await box.plan(options.plan)
-      return box
-    } catch (error) {
-      await rm(root, { recursive: true, force: true })
-      throw error
-    }
+    parts.defer(() => rm(root, { recursive: true, force: true }))
+    const box = parts.use(new HealthBox(await furnish(root, options), options.network))
+    await box.#ready.promise
+    if (options.plan) await box.plan(options.plan)
+    parts.move()
+    return box
   }
 
   private constructor(spec: BoxSpec, network: TorNetwork | undefined) {
@@ -85,8 +83,6 @@ export class HealthBox implements AsyncDisposable {
       for (const { reject } of this.#waiting.values()) reject(new Error(`The box has ended: ${this.#errors}`))
     })
   }
-
-  readonly #ready = Promise.withResolvers<unknown>()
 
   /** One run of the script, as cron starts it. */
   async run(): Promise<RunResult> {
