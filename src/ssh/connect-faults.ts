@@ -2,7 +2,7 @@ import { printable } from '../lib/printable.ts'
 import { type SshDestination, showHostPort } from './destination.ts'
 import type { DialProgress } from './dial.ts'
 import type { Reason } from './errors.ts'
-import { HOST_KEY_TYPE } from './keys.ts'
+import { KEY_TYPE } from './keys.ts'
 
 /** What ssh2 adds to an error: where in the protocol it came up. */
 type FailedConnect = Error & { readonly level?: string; readonly code?: string | number }
@@ -19,7 +19,7 @@ export function reasonOfFailedConnect(
   const cause = error
   if (refusedHostKey !== undefined) return untrusted(`its host key is ${refusedHostKey}, which is not the pinned one`)
   if (/no matching host key format/i.test(error?.message ?? ''))
-    return untrusted(`it has no ${HOST_KEY_TYPE} host key, so it cannot show the pinned one`)
+    return untrusted(`it has no ${KEY_TYPE} host key, so it cannot show the pinned one`)
   if (error?.level === 'client-authentication' || error?.code === NO_MORE_AUTH_METHODS)
     return {
       fault: 'key-refused',

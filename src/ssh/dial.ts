@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { reasonOfFailedConnect } from './connect-faults.ts'
 import { type SshDestination, showDestination } from './destination.ts'
 import { type Reason, sshError } from './errors.ts'
-import { fingerprint, HOST_KEY_TYPE } from './keys.ts'
+import { fingerprint, KEY_TYPE } from './keys.ts'
 
 export interface SshDial {
   readonly destination: SshDestination
@@ -72,7 +72,7 @@ export async function dialSsh(dial: SshDial, signal: AbortSignal): Promise<Diall
       privateKey,
       // Not even "none" is tried: a box without a password would let anybody in by it, and us without our key.
       authHandler: ['publickey'],
-      algorithms: { serverHostKey: [HOST_KEY_TYPE] },
+      algorithms: { serverHostKey: [KEY_TYPE] },
       hostVerifier: (key: Buffer) => {
         const shown = fingerprint(key)
         const isRight = isTrusted(shown)

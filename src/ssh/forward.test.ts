@@ -68,13 +68,13 @@ describe('SshSession.forward, with a real dropbear', () => {
     await using session = open()
     const ends: SshError[] = []
     session.onEnd((reason) => ends.push(reason))
-    for (let round = 0; round < 8; round++) {
+    for (const isRead of [true, false, true, false]) {
       const stream = await session.forward(server.port, never)
-      // More than half of a channel's window, so that more of it has been asked for.
-      for (let bytes = 0; bytes < 1_500_000; ) bytes += ((await once(stream, 'data'))[0] as Buffer).length
+      if (isRead) for (let bytes = 0; bytes < 1_500_000; ) bytes += ((await once(stream, 'data'))[0] as Buffer).length
+      else await stalled(() => server.bytesWritten())
       stream.destroy()
       await once(stream, 'close')
-      assert.equal((await session.run(command`true`, { limitMs }, never)).code, 0)
+      for (let n = 0; n < 3; n++) assert.equal((await session.run(command`true`, { limitMs }, never)).code, 0)
     }
     assert.deepEqual(ends, [])
   })
@@ -108,7 +108,24 @@ describe('SshSession.forward, with a real dropbear', () => {
   })
 })
 
-async function listen(onSocket: (socket: Socket) => void): Promise<AsyncDisposable & { readonly port: number }> {
+/** Resolves when `count` has grown, and then stood still for a while. */
+async function stalled(count: () => number): Promise<void> {
+  const start = count()
+  for (let last = -1, still = 0; still < 5; ) {
+    await clock.sleep(20)
+    const now = count()
+    still = now > start && now === last ? still + 1 : 0
+    last = now
+  }
+}
+
+interface Listening extends AsyncDisposable {
+  readonly port: number
+  /** By all sockets so far. */
+  bytesWritten(): number
+}
+
+async function listen(onSocket: (socket: Socket) => void): Promise<Listening> {
   const sockets = new Set<Socket>()
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket)
@@ -119,6 +136,7 @@ async function listen(onSocket: (socket: Socket) => void): Promise<AsyncDisposab
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,
+    bytesWritten: () => [...sockets].reduce((sum, socket) => sum + socket.bytesWritten, 0),
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
       server.close()

@@ -1,17 +1,38 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import ssh2 from 'ssh2'
 import { checkFingerprint, checkPrivateKey, generateKeyPair } from './keys.ts'
 
 describe('generateKeyPair', () => {
   it('makes keys that can be used, a new one each time', () => {
-    const pairs = Array.from({ length: 100 }, () => generateKeyPair())
+    const pairs = Array.from({ length: 1_000 }, () => generateKeyPair())
     for (const { privateKey, authorizedKey } of pairs) {
       checkPrivateKey(privateKey)
       assert.match(authorizedKey, /^ssh-ed25519 [A-Za-z0-9+/=]{68} cbtor$/)
     }
-    assert.equal(new Set(pairs.map((pair) => pair.authorizedKey)).size, 100)
+    assert.equal(new Set(pairs.map((pair) => pair.authorizedKey)).size, 1_000)
+  })
+
+  it('writes a key that OpenSSH reads, whatever the length of the comment', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'cbtor-key-'))
+    try {
+      for (let length = 0; length < 9; length++) {
+        const { privateKey, authorizedKey } = generateKeyPair('c'.repeat(length))
+        const file = join(directory, `key${length}`)
+        writeFileSync(file, privateKey, { mode: 0o600 })
+        // Dropbear's own tool, which every machine that runs these tests has.
+        execFileSync('dropbearconvert', ['openssh', 'dropbear', file, `${file}.db`], { stdio: 'ignore' })
+        const told = execFileSync('dropbearkey', ['-y', '-f', `${file}.db`], { encoding: 'utf8' })
+        assert.ok(told.includes(authorizedKey.split(' ')[1] ?? ''))
+      }
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
   })
 
   it('refuses a comment that would break the line', () => {

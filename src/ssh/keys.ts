@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import ssh2 from 'ssh2'
 import { printable } from '../lib/printable.ts'
 import { SshError } from './errors.ts'
 
-/** The one kind of host key that is pinned: dropbear and OpenSSH both have one, and one kind cannot be played against another. */
-export const HOST_KEY_TYPE = 'ssh-ed25519'
+/** The kind of the keys that are made, and the one kind of host key that is pinned: dropbear and OpenSSH both have one, and one kind cannot be played against another. */
+export const KEY_TYPE = 'ssh-ed25519'
 
 /** `SHA256:` and the hash of a public key in base64 without padding, as `ssh-keygen -l` shows it. */
 export function fingerprint(publicKey: Uint8Array): string {
@@ -46,10 +46,47 @@ export interface SshKeyPair {
   readonly authorizedKey: string
 }
 
-/** A new ed25519 key. `comment` tells people whose key it is; letters, digits and `@._-` only. */
+/**
+ * A new ed25519 key. `comment` tells people whose key it is; letters, digits and `@._-` only. Written here, as one in some hundred
+ * of those that ssh2 1.17 makes cannot be read, by itself neither.
+ */
 export function generateKeyPair(comment = 'cbtor'): SshKeyPair {
   if (!/^[\w@.-]{0,64}$/.test(comment))
     throw new SshError('invalid', `Cannot make a key with comment "${printable(comment)}"`)
-  const { private: privateKey, public: authorizedKey } = ssh2.utils.generateKeyPairSync('ed25519', { comment })
-  return { privateKey: `${privateKey.trimEnd()}\n`, authorizedKey: authorizedKey.trim() }
+  const { d = '', x = '' } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
+  const publicPart = Buffer.from(x, 'base64url')
+  const publicKey = Buffer.concat([field(KEY_TYPE), field(publicPart)])
+  return {
+    privateKey: openSshPrivateKey(publicKey, Buffer.concat([Buffer.from(d, 'base64url'), publicPart]), comment),
+    authorizedKey: `${KEY_TYPE} ${publicKey.toString('base64')} ${comment}`.trimEnd(),
+  }
+}
+
+/** OpenSSH's PROTOCOL.key, without encryption. */
+function openSshPrivateKey(publicKey: Buffer, secret: Buffer, comment: string): string {
+  // Twice the same number: whoever decrypts with a wrong passphrase would find two different ones.
+  const check = randomBytes(4)
+  const unpadded = Buffer.concat([check, check, publicKey, field(secret), field(comment)])
+  const padding = Buffer.from([1, 2, 3, 4, 5, 6, 7].slice(0, -unpadded.length & 7))
+  const whole = Buffer.concat([
+    Buffer.from('openssh-key-v1\0'),
+    ...[field('none'), field('none'), field('')],
+    uint32(1),
+    field(publicKey),
+    field(Buffer.concat([unpadded, padding])),
+  ])
+  const lines = whole.toString('base64').match(/.{1,70}/g) ?? []
+  return ['-----BEGIN OPENSSH PRIVATE KEY-----', ...lines, '-----END OPENSSH PRIVATE KEY-----', ''].join('\n')
+}
+
+/** RFC 4251's `string`: its length, then its bytes. */
+function field(value: string | Buffer): Buffer {
+  const bytes = Buffer.from(value)
+  return Buffer.concat([uint32(bytes.length), bytes])
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
 }

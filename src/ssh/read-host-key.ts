@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import { checkDestination } from './destination.ts'
 import { dialSsh } from './dial.ts'
 import { SshError } from './errors.ts'
-import { generateKeyPair, HOST_KEY_TYPE } from './keys.ts'
+import { generateKeyPair, KEY_TYPE } from './keys.ts'
 
 export interface HostKey {
   readonly type: string
@@ -42,5 +42,5 @@ export async function readHostKey(
     if (!isRefusedByUs) throw error
   }
   if (shown === undefined) throw new SshError('untrusted', `Cannot read the host key of ${host}: it showed none`)
-  return { type: HOST_KEY_TYPE, fingerprint: shown }
+  return { type: KEY_TYPE, fingerprint: shown }
 }

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { systemClock } from '../lib/clock.ts'
 import { generateKeyPair } from './keys.ts'
 import type { SshTarget } from './session.ts'
@@ -82,6 +83,7 @@ export class TestDropbear implements AsyncDisposable {
     this.#shell = undefined
     if (shell === undefined || shell.exitCode !== null || shell.signalCode !== null) return
     const gone = once(shell, 'exit')
+    shell.stdin?.write('trap - EXIT\n')
     // The kernel does the killing when the first process of a pid namespace has ended.
     shell.stdin?.end()
     await gone
@@ -124,22 +126,26 @@ export class TestDropbear implements AsyncDisposable {
   }
 
   async #listens(): Promise<boolean> {
-    const mine = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user']
-    const shell = spawn('unshare', [...mine, '--mount', '--pid', '--fork', '--kill-child', 'sh'], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
+    const { uid, gid } = userInfo()
+    // To mount takes root, real or of a user namespace; there, another one inside makes dropbear this user again.
+    const [root, own] = uid === 0 ? [[], ''] : [['--map-root-user'], `unshare --map-user=${uid} --map-group=${gid} `]
+    const shell = spawn('unshare', [...root, '--mount', '--pid', '--fork', '--kill-child', 'sh'])
     this.#shell = shell
     shell.stdin.on('error', () => {})
+    const said: string[] = []
     for (const output of [shell.stdout, shell.stderr])
-      output
-        .setEncoding('utf8')
-        .on('data', (text: string) => this.log.push(...text.split('\n').filter((line) => line !== '')))
-    this.#order(`mount --bind '${this.#path('passwd')}' /etc/passwd || exit 1`)
+      createInterface({ input: output }).on('line', (line) => {
+        said.push(line)
+        this.log.push(line)
+      })
+    // Also when this process is killed.
+    this.#order(`trap 'rm -rf "${this.directory}"' EXIT`)
+    this.#order(`mount --bind '${this.#path('passwd')}' /etc/passwd || exit`)
     const options = `-F -E -s -r '${this.#path('host_key')}' -P '${this.#path('pid')}' -p 127.0.0.1:${this.port}`
-    this.#order(`dropbear ${options} </dev/null &`)
+    this.#order(`${own}dropbear ${options} </dev/null &`)
     const giveUpAt = systemClock.monotonic() + UP_WITHIN_MS
     while (systemClock.monotonic() < giveUpAt && shell.exitCode === null) {
-      if (this.log.some((line) => /Failed listening|not found/.test(line))) return false
+      if (said.some((line) => /Failed listening|not found/.test(line))) return false
       if (await answers(this.port)) return true
       await systemClock.sleep(POLL_MS)
     }
