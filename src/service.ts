@@ -23,13 +23,14 @@ import { type Random, systemRandom } from './lib/random.ts'
 import { Pool } from './pool/pool.ts'
 import { createBackend, receivesTraffic } from './service-backend.ts'
 import { ServiceEvents } from './service-events.ts'
+import { openTunnels } from './service-tunnels.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import { keepRotating, keepWarm } from './upkeep.ts'
 import { WorkerChecks } from './worker-checks.ts'
+import { createDriver } from './worker-drivers.ts'
 import { WorkerUnit } from './worker-unit.ts'
 import type { WorkerDriver } from './workers/driver.ts'
-import { LocalDriver } from './workers/local/local-driver.ts'
 
 /** What a test puts in the place of the real thing. */
 export interface ServiceOverrides {
@@ -77,6 +78,9 @@ export async function createService(
     }),
   )
 
+  const hasBoxes = config.workers.some(({ kind }) => kind === 'openwrt') && overrides.createDriver === undefined
+  const tunnels = hasBoxes ? parts.use(await openTunnels(config, { clock, logger }, signal)) : undefined
+
   // Workers, the watch over them, and the pool of them
   const desired = store.desiredStates()
   const governor = new PoolGovernor({
@@ -94,7 +98,7 @@ export async function createService(
       new WorkerUnit({
         ...{ clock, random, policy: healthPolicyOf(config) },
         name: { id: worker.id, n: index + 1 },
-        driver: overrides.createDriver?.(worker.id) ?? createDriver(config, worker, clock, logger),
+        driver: overrides.createDriver?.(worker.id) ?? createDriver(config, worker, { clock, random, logger, tunnels }),
         desired: desired.get(worker.id) ?? 'enabled',
         ward: governor.ward(worker.id),
         outcomes: outcomes.page(worker.id),
@@ -228,23 +232,6 @@ async function prepareState(directory: string): Promise<void> {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`Cannot use the state directory ${directory}: ${reason}`, { cause })
   }
-}
-
-function createDriver(
-  config: ServiceConfig,
-  worker: ServiceConfig['workers'][number],
-  clock: Clock,
-  logger: Logger,
-): WorkerDriver {
-  return new LocalDriver({
-    id: worker.id,
-    directory: join(config.state, 'workers', worker.id),
-    command: config.tor.command,
-    torrc: [...config.tor.torrc, ...worker.torrc],
-    rejectInternalAddresses: config.tor.reject_internal_addresses,
-    clock,
-    logger: logger.child({ worker: worker.id }),
-  })
 }
 
 function checkEndpointsOf({ checks }: ServiceConfig): readonly CheckEndpoint[] {

@@ -3,17 +3,19 @@ import type { Identity } from '../domain/identity.ts'
 import type { Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import { dialThroughSocks, greetSocks, type SocksProxy } from '../tor/socks/dial.ts'
+import type { ControlWatch } from './control-watch.ts'
 import { type NewCircuits, NOTHING_KNOWN, type WorkerConnection, type WorkerDriver } from './driver.ts'
 import { problemOfDial } from './tor-problems.ts'
 
-/** Isolation is by user name and password together, so all that dial for one identity use the same. */
+/** Isolation is by user name and password together; the user name alone carries the identity. */
 export const SOCKS_PASSWORD = 'cbtor'
 
 /** What Tor is reached by for as long as it is up: the part of a driver's promise that is about streams and circuits. */
-export type WorkerLink = Pick<
-  WorkerDriver,
-  'connect' | 'pulse' | 'newCircuits' | 'newCircuitsActAt' | 'inspect' | 'warmUp'
->
+export interface WorkerLink
+  extends Pick<WorkerDriver, 'connect' | 'pulse' | 'newCircuits' | 'newCircuitsActAt' | 'inspect' | 'warmUp'> {
+  /** What its control port tells; undefined while that is out of reach. */
+  readonly watch?: ControlWatch
+}
 
 export interface SocksLinkOptions {
   /** The worker's id, for messages. */

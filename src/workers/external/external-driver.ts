@@ -9,6 +9,7 @@ import { SharedRun } from '../../lib/shared-run.ts'
 import { ControlError } from '../../tor/control/errors.ts'
 import { NOT_BOOTSTRAPPED } from '../../tor/process/tor-log.ts'
 import { SocksProtocolError, SocksUnreachableError } from '../../tor/socks/errors.ts'
+import { Attachment, type AttachmentLimits } from '../attachment.ts'
 import {
   type DriverEvent,
   type NewCircuits,
@@ -18,11 +19,10 @@ import {
   type WorkerInspection,
   type WorkerObservation,
 } from '../driver.ts'
+import { OtherTorError } from '../prove-isolation.ts'
 import type { WorkerLink } from '../socks-link.ts'
-import { Attachment, type ExternalLimits } from './attachment.ts'
-import type { ControlEndpoint } from './control-endpoint.ts'
+import { type ControlEndpoint, openControl } from './control-endpoint.ts'
 import { type Endpoint, endpointFault } from './endpoint.ts'
-import { OtherTorError } from './prove-isolation.ts'
 
 export interface ExternalDriverOptions {
   readonly id: string
@@ -32,10 +32,10 @@ export interface ExternalDriverOptions {
   readonly clock: Clock
   readonly random?: Random
   readonly logger: Logger
-  readonly limits?: Partial<ExternalLimits>
+  readonly limits?: Partial<AttachmentLimits>
 }
 
-const LIMITS: ExternalLimits = {
+const LIMITS: AttachmentLimits = {
   attachWithinMs: 10_000,
   greetWithinMs: 2_000,
   retryBaseMs: 1_000,
@@ -101,7 +101,7 @@ export class ExternalDriver implements WorkerDriver {
   async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
     signal.throwIfAborted()
     const { attachment, link } = this.#attached('connect through')
-    return await attachment.connect(link, target, identity, signal)
+    return await attachment.connect((wanted) => link.connect(target, identity, wanted), signal)
   }
 
   async pulse(signal: AbortSignal): Promise<void> {
@@ -145,7 +145,7 @@ export class ExternalDriver implements WorkerDriver {
     const attachment = new Attachment({
       worker: this.id,
       socks,
-      ...(control && { control }),
+      ...(control && { openControl: (limit: AbortSignal) => openControl(control, logger, limit) }),
       limits: { ...LIMITS, ...limits },
       clock,
       random,

@@ -1,11 +1,11 @@
-import { abortable, deadline } from '../../lib/abort.ts'
-import type { Clock } from '../../lib/clock.ts'
-import { type Random, systemRandom } from '../../lib/random.ts'
-import type { TorControl } from '../../tor/control/client.ts'
-import type { Stream } from '../../tor/control/events/stream.ts'
-import { resolveThroughSocks, type SocksProxy } from '../../tor/socks/dial.ts'
-import { SocksReplyError } from '../../tor/socks/errors.ts'
-import { SOCKS_PASSWORD } from '../socks-link.ts'
+import { abortable, deadline } from '../lib/abort.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type Random, systemRandom } from '../lib/random.ts'
+import type { TorControl } from '../tor/control/client.ts'
+import type { Stream } from '../tor/control/events/stream.ts'
+import { resolveThroughSocks, type SocksProxy } from '../tor/socks/dial.ts'
+import { SocksReplyError } from '../tor/socks/errors.ts'
+import { SOCKS_PASSWORD } from './socks-link.ts'
 
 /** Fields of ISO_FIELDS, which tor 0.4.3 and newer tell. */
 const ISOLATED_BY = ['SOCKS_USERNAME', 'SOCKS_PASSWORD']

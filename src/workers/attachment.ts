@@ -1,24 +1,21 @@
 import type { Socket } from 'node:net'
-import { CbtorError } from '../../domain/errors.ts'
-import type { Identity } from '../../domain/identity.ts'
-import type { Target } from '../../domain/worker.ts'
-import { abortable, deadline, onAbort } from '../../lib/abort.ts'
-import { backoffMs } from '../../lib/backoff.ts'
-import type { Clock } from '../../lib/clock.ts'
-import type { Logger } from '../../lib/log.ts'
-import type { Random } from '../../lib/random.ts'
-import type { TorControl } from '../../tor/control/client.ts'
-import { type ControlError, ControlReplyError } from '../../tor/control/errors.ts'
-import { type Bootstrap, NOT_BOOTSTRAPPED } from '../../tor/process/tor-log.ts'
-import { greetSocks } from '../../tor/socks/dial.ts'
-import type { DriverEvent, WorkerConnection } from '../driver.ts'
-import { SOCKS_PASSWORD, SocksLink, type WorkerLink } from '../socks-link.ts'
-import { TorLink } from '../tor-link.ts'
-import { type ControlEndpoint, openControl } from './control-endpoint.ts'
-import type { Endpoint } from './endpoint.ts'
+import { CbtorError } from '../domain/errors.ts'
+import { abortable, deadline, onAbort } from '../lib/abort.ts'
+import { backoffMs } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Random } from '../lib/random.ts'
+import type { TorControl } from '../tor/control/client.ts'
+import { ControlReplyError } from '../tor/control/errors.ts'
+import { type Bootstrap, NOT_BOOTSTRAPPED } from '../tor/process/tor-log.ts'
+import type { SocksProxy } from '../tor/socks/dial.ts'
+import { greetSocks } from '../tor/socks/dial.ts'
+import type { DriverEvent, WorkerConnection } from './driver.ts'
 import { proveIsolation } from './prove-isolation.ts'
+import { SOCKS_PASSWORD, SocksLink, type WorkerLink } from './socks-link.ts'
+import { TorLink } from './tor-link.ts'
 
-export interface ExternalLimits {
+export interface AttachmentLimits {
   /** For a control connection, from dialling to a Tor that is proven to be the right one. */
   readonly attachWithinMs: number
   /** For an answer of the SOCKS port, where only a refusal or silence can follow. */
@@ -30,9 +27,12 @@ export interface ExternalLimits {
 
 export interface AttachmentOptions {
   readonly worker: string
-  readonly socks: Endpoint
-  readonly control?: ControlEndpoint
-  readonly limits: ExternalLimits
+  readonly socks: SocksProxy
+  /** Connects to the control port and authenticates; left out where there is none. */
+  readonly openControl?: (signal: AbortSignal) => Promise<TorControl>
+  /** Whether the way to the control port may be lost while Tor is well, so that its silence is no sign of ill health. */
+  readonly mayLoseControl?: boolean
+  readonly limits: AttachmentLimits
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -43,11 +43,13 @@ export interface AttachmentOptions {
 
 const GREETING = { username: 'pulse', password: SOCKS_PASSWORD }
 
+type OpenControl = NonNullable<AttachmentOptions['openControl']>
+
 /** So far as anybody can know without a control port. */
 const BOOTSTRAP_UNKNOWN: Bootstrap = { progress: 100, tag: 'unknown', summary: 'Not known without a control port' }
 
 /**
- * The use of somebody else's Tor, from when we turn to it until we let go of it or it is gone. A control connection that ends while
+ * The use of a Tor that is no process of ours, from when we turn to it until we let go of it or it is gone. A control connection that ends while
  * the SOCKS port answers is not the end: streams go on by SOCKS alone, and the connection is made again.
  */
 export class Attachment implements AsyncDisposable {
@@ -87,26 +89,32 @@ export class Attachment implements AsyncDisposable {
 
   /** Resolves once the Tor is proven and bootstrapped. To be called once. Rejects as what failed, or with the signal's reason. */
   async open(signal: AbortSignal): Promise<void> {
-    const { control, socks, worker, clock } = this.#options
-    if (control === undefined) {
-      await this.#inTime((limit) => greetSocks(socks, GREETING, limit), signal)
-      this.#link = new SocksLink({ worker, socks, clock, control: 'none' })
-      this.#progressed(BOOTSTRAP_UNKNOWN)
+    const { openControl, mayLoseControl } = this.#options
+    if (openControl === undefined) return await this.#doWithout('none', signal)
+    let attached: TorControl
+    try {
+      attached = await this.#attach(openControl, signal)
+    } catch (error) {
+      if (!mayLoseControl || !this.#isIsolating || signal.aborted) throw error
+      await this.#doWithout('lost', signal)
+      this.#controlLost(openControl, error instanceof Error ? error : new Error(String(error)))
       return
     }
-    const attached = await this.#attach(control, signal)
     await bootstrapped(attached, signal)
-    attached.onClose((reason) => this.#controlLost(control, reason))
+    attached.onClose((reason) => this.#controlLost(openControl, reason))
   }
 
-  /** As `WorkerDriver.connect` promises. Letting go of the Tor ends it, too. */
-  async connect(link: WorkerLink, target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+  /** Makes a connection by `connect`. Letting go of the Tor ends it, too. */
+  async connect(
+    connect: (signal: AbortSignal) => Promise<WorkerConnection>,
+    signal: AbortSignal,
+  ): Promise<WorkerConnection> {
     const life = this.#life.signal
     life.throwIfAborted()
     const wanted = new AbortController()
     using _caller = onAbort(signal, (reason) => wanted.abort(reason))
     using _life = onAbort(life, (reason) => wanted.abort(reason))
-    const connection = await link.connect(target, identity, wanted.signal)
+    const connection = await connect(wanted.signal)
     const { socket } = connection
     if (life.aborted) {
       socket.destroy()
@@ -117,6 +125,13 @@ export class Attachment implements AsyncDisposable {
     return connection
   }
 
+  /** The Tor is gone, for a reason that its driver knows. */
+  lose(reason: string): void {
+    if (this.#life.signal.aborted) return
+    this.#end(reason)
+    this.#options.onLost(reason)
+  }
+
   /** Lets go of the Tor: ends the connections through it and to it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end('it is being stopped')
@@ -124,15 +139,23 @@ export class Attachment implements AsyncDisposable {
     await this.#control?.[Symbol.asyncDispose]()
   }
 
+  /** By its SOCKS port alone. */
+  async #doWithout(control: 'none' | 'lost', signal: AbortSignal): Promise<void> {
+    const { socks, worker, clock } = this.#options
+    await this.#inTime((limit) => greetSocks(socks, GREETING, limit), signal)
+    this.#link = new SocksLink({ worker, socks, clock, control })
+    this.#progressed(BOOTSTRAP_UNKNOWN)
+  }
+
   /** Takes control, sees that it is of the Tor whose SOCKS port we use, and that this keeps identities apart. */
-  async #attach(endpoint: ControlEndpoint, signal: AbortSignal): Promise<TorControl> {
+  async #attach(openControl: OpenControl, signal: AbortSignal): Promise<TorControl> {
     return await this.#inTime(async (limit) => {
-      const { worker, socks, clock, random, logger } = this.#options
-      const control = await openControl(endpoint, logger, limit)
+      const { worker, socks, clock, random, mayLoseControl = false } = this.#options
+      const control = await openControl(limit)
       try {
         onBootstrap(control, (bootstrap) => this.#progressed(bootstrap))
         const onEvent = (event: DriverEvent) => this.#told(event)
-        const link = await TorLink.create(control, { worker, socks, clock, onEvent }, limit)
+        const link = await TorLink.create(control, { worker, socks, clock, onEvent, mayLoseControl }, limit)
         this.#progressed(await control.bootstrap(limit))
         this.#requireIsolation(await proveIsolation(control, { socks, clock, random }, limit))
         await this.#adviseOnConflux(control, limit)
@@ -167,39 +190,39 @@ export class Attachment implements AsyncDisposable {
     }
   }
 
-  #controlLost(endpoint: ControlEndpoint, reason: ControlError): void {
+  #controlLost(openControl: OpenControl, reason: Error): void {
     if (this.#life.signal.aborted) return
     if (!this.#isIsolating) {
-      this.#lose(`${reason.message}, and it did not keep identities apart`)
+      this.lose(`${reason.message}, and it did not keep identities apart`)
       return
     }
     const { worker, socks, clock, logger } = this.#options
     this.#link = new SocksLink({ worker, socks, clock, control: 'lost' })
     this.#problem = `Its control port is lost (${reason.message}); it goes on by its SOCKS port alone`
     logger.warn({ reason: reason.message }, 'The control port is lost')
-    this.#regaining = this.#regain(endpoint, reason).catch((err: unknown) => {
+    this.#regaining = this.#regain(openControl, reason).catch((err: unknown) => {
       if (!this.#life.signal.aborted) logger.error({ err }, 'Cannot get the control port back')
     })
   }
 
   /** Until there is control again, or the Tor is gone, or we have let go of it. */
-  async #regain(endpoint: ControlEndpoint, reason: ControlError): Promise<void> {
+  async #regain(openControl: OpenControl, reason: Error): Promise<void> {
     const { clock, random, limits, logger } = this.#options
     const life = this.#life.signal
     for (let attempt = 0; ; attempt++) {
       const silence = await this.#silence()
       if (life.aborted) return
-      if (silence !== undefined) return this.#lose(`${reason.message}, and its SOCKS port does not answer: ${silence}`)
+      if (silence !== undefined) return this.lose(`${reason.message}, and its SOCKS port does not answer: ${silence}`)
       await clock.sleep(backoffMs(attempt, limits.retryBaseMs, limits.retryCapMs, random), life)
       try {
-        const attached = await this.#attach(endpoint, life)
+        const attached = await this.#attach(openControl, life)
         logger.info({}, 'The control port is back')
         this.#problem = undefined
-        attached.onClose((why) => this.#controlLost(endpoint, why))
+        attached.onClose((why) => this.#controlLost(openControl, why))
         return
       } catch (error) {
         if (life.aborted) return
-        if (!this.#isIsolating) return this.#lose(messageOf(error))
+        if (!this.#isIsolating) return this.lose(messageOf(error))
         logger.debug({ err: error }, 'The control port is still lost')
       }
     }
@@ -216,11 +239,6 @@ export class Attachment implements AsyncDisposable {
     } catch (error) {
       return messageOf(error)
     }
-  }
-
-  #lose(reason: string): void {
-    this.#end(reason)
-    this.#options.onLost(reason)
   }
 
   #end(reason: string): void {

@@ -1,0 +1,23 @@
+import type { ServiceConfig } from './config/read-config.ts'
+import type { Clock } from './lib/clock.ts'
+import type { Logger } from './lib/log.ts'
+import { isListening, TunnelHelperClient } from './tunnel/helper/client.ts'
+import { socketOfService } from './tunnel/helper/protocol.ts'
+import { SpawnedTunnels } from './tunnel/helper/spawn.ts'
+import type { Tunnels } from './tunnel/tunnels.ts'
+
+/**
+ * Whoever makes the tunnels to the boxes, in a process of its own, since that takes a right that the service should not have:
+ * the helper that the configuration names, one that serves this state directory already, or one that is started now and
+ * ends with us. Rejects with what is wrong and what would be right.
+ */
+export async function openTunnels(
+  { state, tunnels }: Pick<ServiceConfig, 'state' | 'tunnels'>,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  signal: AbortSignal,
+): Promise<Tunnels & AsyncDisposable> {
+  const socketPath = tunnels.helper ?? socketOfService(state)
+  if (tunnels.helper === undefined && !(await isListening(socketPath, clock, signal)))
+    return await SpawnedTunnels.start({ socketPath, state, clock, logger }, signal)
+  return Object.assign(new TunnelHelperClient({ socketPath, clock }), { async [Symbol.asyncDispose]() {} })
+}

@@ -1,0 +1,137 @@
+import { deadline } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { SshError } from '../../ssh/errors.ts'
+import type { TorControl } from '../../tor/control/client.ts'
+import { greetSocks, greetSocksOver } from '../../tor/socks/dial.ts'
+import type { HostInspection, NodeView, WorkerHost } from '../driver.ts'
+import { SOCKS_PASSWORD } from '../socks-link.ts'
+import type { BoxTor } from './box-tor.ts'
+import { isMending } from './node-status.ts'
+import type { BoxTunnels } from './tunnels.ts'
+
+const AUTH = { username: 'pulse', password: SOCKS_PASSWORD }
+const CARRIES_WITHIN_MS = 3_000
+const INSPECTED_WITHIN_MS = 1_000
+const POLL_MS = 250
+/** From the order until the box shows another boot; as long as a rebooted box is left alone. */
+const REBOOTED_WITHIN_MS = 90_000
+
+export interface BoxHostOptions {
+  readonly tor: BoxTor
+  readonly tunnels: BoxTunnels
+  /** The tunnel's number N. */
+  readonly tunnel: number
+  readonly clock: Clock
+  openControl(signal: AbortSignal): Promise<TorControl>
+  /** Told of every outcome of SSH: undefined when it worked. */
+  told(error: SshError | undefined): void
+  /** Gives up the Tor that is about to go. */
+  letGo(): Promise<void>
+}
+
+/** The box of a worker, as recovery and operators have it. */
+export class BoxHost implements WorkerHost {
+  readonly #options: BoxHostOptions
+
+  constructor(options: BoxHostOptions) {
+    this.#options = options
+  }
+
+  /** Does what needs SSH, and tells what that showed of whom we speak to. */
+  async asking<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work()
+      this.#options.told(undefined)
+      return result
+    } catch (error) {
+      if (error instanceof SshError) this.#options.told(error)
+      throw error
+    }
+  }
+
+  async reach(signal: AbortSignal): Promise<void> {
+    await this.asking(() => this.#options.tor.bootId(signal))
+  }
+
+  async nodeStatus(signal: AbortSignal): Promise<NodeView | undefined> {
+    const status = await this.asking(() => this.#options.tor.nodeStatus(signal))
+    return status && { ...status, isMending: isMending(status) }
+  }
+
+  async greetSocks(signal: AbortSignal): Promise<void> {
+    await greetSocksOver(await this.#options.tor.socks(signal), AUTH, signal)
+  }
+
+  async restartTor({ isForced }: { readonly isForced: boolean }, signal: AbortSignal): Promise<void> {
+    await this.#options.letGo()
+    await this.asking(() => this.#options.tor.restart(isForced, signal))
+    await this.awaitTor(signal)
+  }
+
+  async awaitTor(signal: AbortSignal): Promise<void> {
+    const { openControl, clock } = this.#options
+    for (;;) {
+      try {
+        await using control = await openControl(signal)
+        while ((await control.bootstrap(signal)).progress < 100) await clock.sleep(POLL_MS, signal)
+        return
+      } catch (error) {
+        // Whoever restarts it may do so more than once.
+        signal.throwIfAborted()
+        if (error instanceof SshError) throw error
+        await clock.sleep(POLL_MS, signal)
+      }
+    }
+  }
+
+  async reconnectTunnel({ isForced }: { readonly isForced: boolean }, signal: AbortSignal): Promise<void> {
+    const { tor, tunnels, tunnel } = this.#options
+    await tunnels.up(tunnel, signal)
+    if (!isForced && (await this.#carries(signal))) return
+    await this.asking(() => tor.reconnectTunnel(signal))
+    await tunnels.reconnect(tunnel, signal)
+    // The box brings its interface up in the background.
+    for (;;) {
+      if (await this.#carries(signal)) return
+      signal.throwIfAborted()
+    }
+  }
+
+  async reboot(signal: AbortSignal): Promise<void> {
+    const { tor, letGo } = this.#options
+    await letGo()
+    await this.asking(() => tor.reboot(REBOOTED_WITHIN_MS, signal))
+  }
+
+  async inspect(signal: AbortSignal): Promise<HostInspection> {
+    const { clock, tunnels, tunnel } = this.#options
+    using limit = deadline(clock, INSPECTED_WITHIN_MS, signal, () => new Error('no answer in time'))
+    let ssh = 'connected'
+    const node = this.nodeStatus(limit.signal).catch((error: unknown) => {
+      ssh = error instanceof Error ? error.message : String(error)
+      return undefined
+    })
+    const status = tunnels.status(tunnel, limit.signal).catch(() => undefined)
+    const [nodeView, tunnelStatus] = await Promise.all([node, status])
+    return {
+      ssh,
+      tunnel: tunnelStatus && { handshakeAgeMs: tunnelStatus.handshakeAgeMs, problems: tunnelStatus.problems },
+      node: nodeView,
+    }
+  }
+
+  /** Whether a byte comes back through the tunnel. */
+  async #carries(signal: AbortSignal): Promise<boolean> {
+    const { clock, tunnel } = this.#options
+    using limit = deadline(clock, CARRIES_WITHIN_MS, signal, () => new Error('nothing comes back'))
+    const proxy = { host: `10.201.${tunnel}.1`, port: 9050 }
+    const answered = greetSocks(proxy, AUTH, limit.signal).then(
+      () => true,
+      () => false,
+    )
+    if (await answered) return true
+    // One that is refused at once is not asked again at once.
+    await clock.sleep(POLL_MS, signal)
+    return false
+  }
+}

@@ -1,0 +1,318 @@
+import { CbtorError } from '../../domain/errors.ts'
+import type { Identity } from '../../domain/identity.ts'
+import { isOnionHost, type Target } from '../../domain/worker.ts'
+import { deadline } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { Listeners } from '../../lib/listeners.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Random } from '../../lib/random.ts'
+import { SharedRun } from '../../lib/shared-run.ts'
+import { SshError } from '../../ssh/errors.ts'
+import { TorControl } from '../../tor/control/client.ts'
+import { ControlError } from '../../tor/control/errors.ts'
+import { Attachment } from '../attachment.ts'
+import {
+  type DriverEvent,
+  type NewCircuits,
+  NOTHING_KNOWN,
+  type WorkerConnection,
+  type WorkerDriver,
+  type WorkerInspection,
+  type WorkerObservation,
+} from '../driver.ts'
+import type { WorkerLink } from '../socks-link.ts'
+import { BoxHost } from './box-host.ts'
+import { BoxOrderError, type BoxShell, BoxTor } from './box-tor.ts'
+import { SourceAddresses } from './source-addresses.ts'
+import { TransparentRoute } from './transparent-route.ts'
+import type { BoxTunnels } from './tunnels.ts'
+
+/** Tor's default for MaxCircuitDirtiness, which our torrc leaves alone. */
+const DIRTINESS_MS = 600_000
+const HOLD_MARGIN_MS = 60_000
+/** A Tor that was just started opens its ports before it does anything else, and writes its cookie. */
+const CONTROL_OPENS_WITHIN_MS = 10_000
+const POLL_MS = 250
+/** A stop that is to be quick all the same needs some answers from the box. */
+const FORCED_STOP_WITHIN_MS = 15_000
+
+const LIMITS = { attachWithinMs: 15_000, greetWithinMs: 2_000, retryBaseMs: 1_000, retryCapMs: 4_000 }
+
+export interface OpenwrtDriverOptions {
+  readonly id: string
+  /** Of its tunnel: the box is 10.201.N.1. */
+  readonly tunnel: number
+  /** How clearnet goes into its Tor. */
+  readonly clearnet: 'transparent' | 'socks'
+  /** SSH to the box. It is the driver's to close. */
+  readonly shell: BoxShell & AsyncDisposable
+  readonly tunnels: BoxTunnels
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/**
+ * The Tor of an OpenWrt box: its streams go through a WireGuard tunnel, its control port and its orders through SSH. The Tor is
+ * the box's and outlives us. SSH may be lost while the tunnel carries: then streams go on, and nothing is known of their exits.
+ */
+export class OpenwrtDriver implements WorkerDriver {
+  readonly id: string
+  readonly kind = 'openwrt'
+  readonly host: BoxHost
+  readonly #options: OpenwrtDriverOptions
+  readonly #tor: BoxTor
+  readonly #route: TransparentRoute | undefined
+  readonly #listeners: Listeners<DriverEvent>
+  readonly #starts = new SharedRun<void>((signal) => this.#bringUp(signal))
+  #attachment: Attachment | undefined
+  #state: WorkerObservation['process'] = 'stopped'
+  #pid: number | undefined
+  #startedAt: number | undefined
+  #problem: string | undefined
+  /** Whether no circuit of Tor can have been used by a source address of ours before we kept count of them. */
+  #isCounting = false
+  #isTrusted = true
+
+  constructor(options: OpenwrtDriverOptions) {
+    const { id, tunnel, clearnet, shell, tunnels, clock, logger } = options
+    this.id = id
+    this.#options = options
+    this.#tor = new BoxTor(shell, clock)
+    this.#listeners = new Listeners((err) => logger.error({ err }, 'A listener of a worker failed'))
+    this.host = new BoxHost({
+      ...{ tor: this.#tor, tunnels, tunnel, clock },
+      openControl: (signal) => this.#openControl(signal),
+      told: (outcome) => this.#sshTold(outcome),
+      letGo: () => this.#letGo(),
+    })
+    if (clearnet === 'transparent') {
+      this.#route = new TransparentRoute({
+        ...{ worker: id, tunnel, clock },
+        addresses: new SourceAddresses({ tunnel, clock, holdMs: DIRTINESS_MS + HOLD_MARGIN_MS }),
+        watch: () => this.#attachment?.link?.watch,
+      })
+    }
+  }
+
+  observe(): WorkerObservation {
+    const attachment = this.#attachment
+    return {
+      process: this.#state,
+      pid: this.#pid,
+      bootstrap: attachment?.bootstrap ?? { progress: 0, tag: 'starting', summary: 'Not attached' },
+      torVersion: attachment?.torVersion,
+      startedAt: this.#startedAt,
+      problem: this.#problem ?? attachment?.problem,
+    }
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#starts.join(signal)
+  }
+
+  async stop(signal: AbortSignal): Promise<void> {
+    const why = `Cannot start worker ${this.id}: it was stopped meanwhile`
+    await this.#starts.cancel(new CbtorError('worker_unreachable', why))
+    await this.#letGo()
+    const late = () => new CbtorError('worker_unreachable', `Cannot stop worker ${this.id}: its box does not answer`)
+    using limit = deadline(this.#options.clock, FORCED_STOP_WITHIN_MS, undefined, late)
+    try {
+      await this.host.asking(() => this.#tor.stop(signal.aborted, signal.aborted ? limit.signal : signal))
+    } catch (error) {
+      // One that lost its patience on the way.
+      if (signal.aborted && error === signal.reason) await this.#tor.stop(true, limit.signal)
+      else throw this.#unreachable('stop', error)
+    }
+    this.#state = 'stopped'
+    this.#pid = undefined
+    this.#startedAt = undefined
+    this.#problem = undefined
+  }
+
+  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+    signal.throwIfAborted()
+    const { attachment, link } = this.#attached('connect through')
+    const isForSocks = isOnionHost(target.host) || identity.keepsExit || target.host.includes(':')
+    const route = this.#isCounting && !isForSocks ? this.#route : undefined
+    return await attachment.connect(async (wanted) => {
+      return (await route?.connect(target, identity, wanted)) ?? (await link.connect(target, identity, wanted))
+    }, signal)
+  }
+
+  async pulse(signal: AbortSignal): Promise<void> {
+    const { attachment, link } = this.#attached('feel the pulse of')
+    try {
+      await link.pulse(signal)
+    } catch (error) {
+      // The box's kernel says that nobody listens there: that is no matter of patience.
+      if (isRefused(error)) attachment.lose('its SOCKS port refuses connections, so its Tor is gone')
+      throw error
+    }
+  }
+
+  async newCircuits(signal: AbortSignal): Promise<NewCircuits> {
+    return await this.#attached('get new circuits of').link.newCircuits(signal)
+  }
+
+  newCircuitsActAt(): number {
+    return this.#attachment?.link?.newCircuitsActAt() ?? this.#options.clock.now()
+  }
+
+  async inspect(signal: AbortSignal): Promise<WorkerInspection> {
+    return (await this.#attachment?.link?.inspect(signal)) ?? NOTHING_KNOWN
+  }
+
+  async warmUp(signal: AbortSignal): Promise<void> {
+    await this.#attached('warm up').link.warmUp(signal)
+  }
+
+  onEvent(listener: (event: DriverEvent) => void): Disposable {
+    return this.#listeners.add(listener)
+  }
+
+  /** Lets go of the box; its Tor and its tunnel stay as they are. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#starts.cancel(new CbtorError('worker_unreachable', `Worker ${this.id} is going`))
+    await this.#letGo()
+    await this.#options.shell[Symbol.asyncDispose]()
+    if (this.#state !== 'exited') this.#state = 'stopped'
+  }
+
+  #attached(attempt: string): { readonly attachment: Attachment; readonly link: WorkerLink } {
+    const attachment = this.#attachment
+    const link = attachment?.link
+    if (attachment !== undefined && link !== undefined && this.#isTrusted) return { attachment, link }
+    const why = this.#isTrusted ? 'its Tor is not up' : 'its box is not the one that was installed'
+    throw new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: ${why}`)
+  }
+
+  async #bringUp(signal: AbortSignal): Promise<void> {
+    if (this.#attachment?.link !== undefined) return
+    const { tunnels, tunnel, clock } = this.#options
+    this.#state = 'starting'
+    this.#problem = undefined
+    try {
+      await tunnels.up(tunnel, signal)
+      const isNew = await this.#startTor(signal)
+      this.#startedAt = clock.now()
+      await this.#attach(signal)
+      // Of a Tor that ran before, and whose streams nobody here has counted.
+      if (!isNew && !this.#isCounting) await this.#forgetCircuits(signal)
+      else this.#isCounting = true
+      this.#state = 'running'
+    } catch (error) {
+      await this.#letGo()
+      this.#state = 'exited'
+      this.#problem = error instanceof Error ? error.message : String(error)
+      throw signal.aborted && error === signal.reason ? error : this.#unreachable('start', error)
+    }
+  }
+
+  /** Whether Tor did not run before. A box whose SSH is out of reach may have a Tor that works all the same. */
+  async #startTor(signal: AbortSignal): Promise<boolean> {
+    try {
+      const { pid, isNew } = await this.host.asking(() => this.#tor.start(signal))
+      this.#pid = pid
+      return isNew
+    } catch (error) {
+      if (!(error instanceof SshError) || error.fault === 'untrusted') throw error
+      this.#problem = error.message
+      return false
+    }
+  }
+
+  async #attach(signal: AbortSignal): Promise<void> {
+    const { id: worker, tunnel, clock, random, logger } = this.#options
+    const attachment = new Attachment({
+      ...{ worker, clock, random, logger, limits: LIMITS, mayLoseControl: true },
+      socks: { host: `10.201.${tunnel}.1`, port: 9050 },
+      openControl: (limit) => this.#openControl(limit),
+      onEvent: (event) => this.#listeners.notify(event),
+      onLost: (reason) => this.#lost(attachment, reason),
+    })
+    this.#attachment = attachment
+    await attachment.open(signal)
+  }
+
+  async #openControl(signal: AbortSignal): Promise<TorControl> {
+    const { clock, logger } = this.#options
+    const late = () => new BoxOrderError("Tor's control port is not open on the box")
+    using limit = deadline(clock, CONTROL_OPENS_WITHIN_MS, signal, late)
+    for (;;) {
+      try {
+        const cookie = await this.host.asking(() => this.#tor.cookie(limit.signal))
+        const stream = await this.#tor.control(limit.signal)
+        return await TorControl.over(stream, { method: 'cookie', cookie }, { logger }, limit.signal)
+      } catch (error) {
+        limit.signal.throwIfAborted()
+        // Without SSH there is nothing to wait for; a Tor that was just started may need another moment.
+        const isEarly = error instanceof BoxOrderError || error instanceof ControlError
+        if (!isEarly && !(error instanceof SshError && error.fault === 'ended')) throw error
+        await clock.sleep(POLL_MS, limit.signal)
+      }
+    }
+  }
+
+  /**
+   * After this no circuit is left that a source address of ours could have been on. Where that cannot be ordered, clearnet goes
+   * by SOCKS until such circuits are too old to be used.
+   */
+  async #forgetCircuits(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#attachment?.link?.newCircuits(signal)
+      this.#isCounting = true
+    } catch (error) {
+      signal.throwIfAborted()
+      const { clock, logger, id } = this.#options
+      logger.info({ worker: id, err: error }, 'Clearnet goes by SOCKS until the circuits of earlier runs are gone')
+      clock.timer(DIRTINESS_MS + HOLD_MARGIN_MS, () => {
+        this.#isCounting = true
+      })
+    }
+  }
+
+  #lost(attachment: Attachment, reason: string): void {
+    if (this.#attachment !== attachment) return
+    this.#attachment = undefined
+    void attachment[Symbol.asyncDispose]()
+    this.#problem = reason
+    this.#pid = undefined
+    if (this.#starts.isRunning) return // the start says so
+    this.#state = 'exited'
+    this.#listeners.notify({ type: 'lost', reason })
+  }
+
+  async #letGo(): Promise<void> {
+    const attachment = this.#attachment
+    this.#attachment = undefined
+    await attachment?.[Symbol.asyncDispose]()
+  }
+
+  /** What SSH showed of whom it speaks to. */
+  #sshTold(error: SshError | undefined): void {
+    if (error?.fault === 'untrusted') {
+      if (!this.#isTrusted) return
+      this.#isTrusted = false
+      this.#problem = error.message
+      void this.#letGo()
+      this.#state = 'exited'
+      this.#listeners.notify({ type: 'untrusted', reason: error.message })
+    } else if (error === undefined && !this.#isTrusted) {
+      this.#isTrusted = true
+      this.#listeners.notify({ type: 'trusted' })
+    }
+  }
+
+  #unreachable(attempt: string, error: unknown): unknown {
+    if (error instanceof CbtorError) return error
+    const why = error instanceof Error ? error.message : String(error)
+    return new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: ${why}`, { cause: error })
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause)
+    if ((at as NodeJS.ErrnoException).code === 'ECONNREFUSED') return true
+  return false
+}
