@@ -106,18 +106,14 @@ function judgeKey(boxPrivateKey: unknown, { tunnel }: BoxFile, upgrade: string):
   return finding('tunnel key', isSame, isSame ? 'is the one that this gateway knows' : 'is another one', upgrade)
 }
 
-function judgeHealth({ health }: Running, { clockS }: BoxFacts): Finding {
+function judgeHealth({ health, ageS: boxAgeS }: Running, { clockS }: BoxFacts): Finding {
   const mend = 'See /var/log/tor-health.log on the box; it runs each minute by cron'
   const checked = Number(health.get('checked'))
   if (!Number.isFinite(checked) || checked === 0)
-    return finding(
-      'health',
-      false,
-      'the health check has not run yet',
-      'Wait a minute; if it stays so, see cron on the box',
-    )
+    return finding('health', boxAgeS < HEALTH_STALE_S, 'the health check has not run yet; it does each minute', mend)
   const ageS = clockS - checked
-  const state = `${health.get('state') ?? 'unknown'}${health.get('reason') ? ` (${health.get('reason')})` : ''}, ${ageS} s ago`
+  const reason = health.get('reason')
+  const state = `${health.get('state') ?? 'unknown'}${reason ? ` (${reason})` : ''}, ${ageS} s ago`
   if (ageS > HEALTH_STALE_S) return finding('health', false, `the health check hangs: ${state}`, mend)
   return finding('health', health.get('state') === 'HEALTHY', state, mend)
 }

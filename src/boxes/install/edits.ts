@@ -1,8 +1,16 @@
 import type { Payload, PayloadFile, UciPart } from '../payload.ts'
-import { addLines, missingLines } from '../text-lines.ts'
-import { addToList, findSection, listOf, placeSection, sectionChanges } from '../uci-text.ts'
+import { addLines, missingLines, removeLines } from '../text-lines.ts'
+import {
+  addToList,
+  findSection,
+  listOf,
+  placeSection,
+  removeSection,
+  sectionChanges,
+  type UciSection,
+} from '../uci-text.ts'
 import type { FileEdit } from './file-edit.ts'
-import type { ReloadedService } from './journal.ts'
+import type { FilePart, ReloadedService } from './journal.ts'
 
 /** The files of the payload that are ours alone. */
 export function payloadEdits({ files }: Payload): readonly FileEdit[] {
@@ -30,12 +38,13 @@ export function uciEdit(config: 'network' | 'firewall' | 'tor', payload: Payload
     mode: 0o644,
     part: { kind: 'uci', sections: sections.map(({ name }) => name), listed: [...listed] },
     reload: config,
-    edit: (current = '') =>
+    edit: (current = '', earlier) =>
       listed.reduce(
         (text, { section, key, value }) => addToList(withSection(text, config, section), section, key, value),
-        sections.reduce(placeSection, current),
+        sections.reduce(placeSection, obsoleteSections(earlier, sections).reduce(removeSection, current)),
       ),
-    show: (current = '') => [
+    show: (current = '', earlier) => [
+      ...obsoleteSections(earlier, sections).map((name) => `uci delete ${config}.${name}`),
       ...sections.flatMap((section) => sectionChanges(config, current, section)),
       ...missingItems({ sections, listed }, current).map(
         ({ section, key, value }) => `uci add_list ${config}.${section}.${key}='${value}'`,
@@ -51,10 +60,22 @@ export function linesEdit(path: string, lines: readonly string[], mode: number, 
     mode,
     part: { kind: 'lines', lines: [...lines] },
     ...(reload && { reload }),
-    edit: (current = '') => addLines(current, lines),
-    show: (current) =>
-      missingLines(current ?? '', lines).map((line) => `+ ${path}${current === undefined ? ' (new)' : ''}: ${line}`),
+    edit: (current = '', earlier) => addLines(removeLines(current, obsoleteLines(earlier, lines)), lines),
+    show: (current = '', earlier) => [
+      ...obsoleteLines(earlier, lines).map((line) => `- ${path}: ${line}`),
+      ...missingLines(current, lines).map((line) => `+ ${path}: ${line}`),
+    ],
   }
+}
+
+/** What an earlier version had there, and this one has not. */
+function obsoleteLines(earlier: FilePart | undefined, lines: readonly string[]): readonly string[] {
+  return earlier?.kind === 'lines' ? earlier.lines.filter((line) => !lines.includes(line)) : []
+}
+
+function obsoleteSections(earlier: FilePart | undefined, sections: readonly UciSection[]): readonly string[] {
+  if (earlier?.kind !== 'uci') return []
+  return earlier.sections.filter((name) => !sections.some((section) => section.name === name))
 }
 
 /** The section whose list we add to is of a package; should it be gone, the package has defaults for the rest of it. */

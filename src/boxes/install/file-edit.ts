@@ -3,13 +3,17 @@ import {
   BEFORE_RUN,
   type FileEntry,
   type FilePart,
+  type Journal,
   type JournalKeeper,
   type Ledger,
   ORIGINALS,
   type ReloadedService,
 } from './journal.ts'
 
-/** A file as it is to be, as a function of what is there: for a file that others write to, too, their part stays. */
+/**
+ * A file as it is to be, as a function of what is there: for a file that others write to, too, their part stays. `earlier`: what was
+ * ours in it at an earlier installation, which may be more than is ours now.
+ */
 export interface FileEdit {
   readonly path: string
   /** Permission bits of a file that is ours; one that others own keeps its own. */
@@ -19,26 +23,29 @@ export interface FileEdit {
   readonly isSettings?: true
   /** What has to take up a change. */
   readonly reload?: ReloadedService
-  edit(current: string | undefined): string
+  edit(current: string | undefined, earlier: FilePart | undefined): string
   /** What `edit` changes, a readable line each. */
-  show(current: string | undefined): readonly string[]
+  show(current: string | undefined, earlier: FilePart | undefined): readonly string[]
 }
 
 /** What the edit would change on the box; nothing when all is as it is to be. */
-export async function lookAtEdit(box: BoxShell, original: Ledger | undefined, edit: FileEdit) {
+export async function lookAtEdit(box: BoxShell, journal: Journal | undefined, edit: FileEdit) {
   const current = await box.read(edit.path)
-  return wantedText(edit, current, entryOf(original, edit.path)) === undefined ? [] : edit.show(current?.text)
+  const earlier = earlierEntries(journal, edit.path)
+  return wantedText(edit, current, earlier) === undefined ? [] : edit.show(current?.text, earlier[0]?.part)
 }
 
 /** Makes the edit, noted in the journal before, with a copy of what was there. */
 export async function applyEdit(box: BoxShell, keeper: JournalKeeper, edit: FileEdit): Promise<void> {
   const { path, part, reload } = edit
   const current = await box.read(path)
-  const text = wantedText(edit, current, entryOf(keeper.journal.original, path))
+  const earlier = earlierEntries(keeper.journal, path)
+  const text = wantedText(edit, current, earlier)
   if (text === undefined) return
   const left = sha256Of(Buffer.from(text, 'latin1'))
+  const isOurs = earlier.some((entry) => entry.left === current?.sha256)
   await keeper.note(({ original, run, pending }) => {
-    for (const ledger of run ? [original, run] : [original]) noteChange(ledger, { path, part, current, left })
+    for (const ledger of run ? [original, run] : [original]) noteChange(ledger, { path, part, current, left, isOurs })
     if (reload && !pending.includes(reload)) pending.push(reload)
   })
   const { original, run } = keeper.journal
@@ -59,10 +66,22 @@ export function entryOf(ledger: Ledger | undefined, path: string): FileEntry | u
   return ledger?.files.find((entry) => entry.path === path)
 }
 
+/**
+ * What the journal has of the file: before the run that is under way, and now. They differ when a run was cut off, and then what is
+ * on the box may be of either.
+ */
+function earlierEntries(journal: Journal | undefined, path: string): readonly FileEntry[] {
+  return [entryOf(journal?.saved, path), entryOf(journal?.original, path)].filter((entry) => entry !== undefined)
+}
+
 /** The text that the file is to have, or undefined if it has it. */
-function wantedText(edit: FileEdit, current: RemoteFile | undefined, entry: FileEntry | undefined): string | undefined {
-  if (edit.isSettings && current && current.sha256 !== entry?.left) return undefined
-  const text = edit.edit(current?.text)
+function wantedText(
+  edit: FileEdit,
+  current: RemoteFile | undefined,
+  earlier: readonly FileEntry[],
+): string | undefined {
+  if (edit.isSettings && current && !earlier.some(({ left }) => left === current.sha256)) return undefined
+  const text = edit.edit(current?.text, earlier[0]?.part)
   const isRightMode = edit.part.kind !== 'file' || current?.mode === edit.mode
   return text === current?.text && isRightMode ? undefined : text
 }
@@ -72,16 +91,18 @@ interface Change {
   readonly part: FilePart
   readonly current: RemoteFile | undefined
   readonly left: string
+  /** What is there is what we left. */
+  readonly isOurs: boolean
 }
 
-function noteChange(ledger: Ledger, { path, part, current, left }: Change): void {
+function noteChange(ledger: Ledger, { path, part, current, left, isOurs }: Change): void {
   const now = current?.sha256 ?? null
   const entry = entryOf(ledger, path)
   if (!entry) {
     ledger.files.push({ path, original: now, left, mixed: false, part })
     return
   }
-  entry.mixed ||= now !== entry.left && now !== entry.original
+  entry.mixed ||= !isOurs && now !== entry.original
   entry.left = left
   entry.part = part
 }

@@ -9,7 +9,7 @@ import { createWireguardKeys, isWireguardKey, wireguardPublicKey } from '../wire
 import { linesEdit, payloadEdits, uciEdit } from './edits.ts'
 import { type BoxFacts, readFacts } from './facts.ts'
 import { InstallError } from './install-error.ts'
-import { type Journal, type Ledger, readJournal } from './journal.ts'
+import { type Journal, readJournal } from './journal.ts'
 import { BOX_WIREGUARD_PORT, obstacles } from './obstacles.ts'
 import { filesStep } from './steps/files.ts'
 import { packagesStep } from './steps/packages.ts'
@@ -91,7 +91,6 @@ export function stepsOf(
   payload: Payload,
   wanted: { readonly tunnel: number; readonly hostPublicKey: string },
 ): readonly Step[] {
-  const original: Ledger | undefined = journal?.original
   const groups = [
     ['files', payloadEdits(payload)],
     ['tor', [uciEdit('tor', payload)]],
@@ -102,7 +101,7 @@ export function stepsOf(
   ] as const
   return [
     packagesStep(facts),
-    ...groups.map(([name, edits]) => filesStep(name, edits, original)),
+    ...groups.map(([name, edits]) => filesStep(name, edits, journal)),
     servicesStep(
       facts,
       journal,

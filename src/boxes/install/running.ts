@@ -18,6 +18,8 @@ export interface Running {
   readonly listeners: readonly Listener[]
   /** Ports that the firewall redirects to. */
   readonly redirects: readonly number[]
+  /** Seconds since the box booted or the journal was written, whichever is less. */
+  readonly ageS: number
   /** Fields of the health check's status file; empty before its first run after a boot. */
   readonly health: ReadonlyMap<string, string>
 }
@@ -36,6 +38,7 @@ export async function readRunning(box: BoxShell): Promise<Running> {
     addresses: of('address'),
     listeners: of('listens').flatMap((text) => parseListener(text) ?? []),
     redirects: of('redirect').map(Number),
+    ageS: Number(of('age')[0] ?? 0),
     health: new Map(
       of('health').map((line) => {
         const at = line.indexOf('=')

@@ -129,5 +129,9 @@ done
 rules=$(nft list table inet fw4 2>/dev/null)
 case $rules in *':9040'*) echo 'redirect 9040' ;; esac
 case $rules in *':9053'*) echo 'redirect 9053' ;; esac
+uptime=$(cut -d . -f 1 /proc/uptime)
+age=$(($(date +%s) - $(date -r /etc/cbtor/install.json +%s)))
+[ "$age" -lt "$uptime" ] || age=$uptime
+echo "age $age"
 [ ! -f /var/run/tor/health-status ] || while read -r line; do echo "health $line"; done </var/run/tor/health-status
 true`

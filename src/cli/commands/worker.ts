@@ -1,4 +1,4 @@
-import { homedir } from 'node:os'
+import { homedir, networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { type AccessRequest, type BoxAccess, openBox } from '../../boxes/access.ts'
@@ -11,6 +11,7 @@ import { readJournal } from '../../boxes/install/journal.ts'
 import { planInstall } from '../../boxes/install/plan.ts'
 import { showUndo } from '../../boxes/install/undo.ts'
 import { checkDestination, parseDestination, type SshDestination, showDestination } from '../../ssh/destination.ts'
+import { tunnelSpec } from '../../tunnel/spec.ts'
 import type { CliParts } from '../parts.ts'
 import { formatTable } from '../table.ts'
 
@@ -18,6 +19,8 @@ import { formatTable } from '../table.ts'
 export interface WorkerParts extends CliParts {
   /** Asks the user; absent when nobody sits at a terminal. */
   readonly confirm?: (question: string) => Promise<boolean>
+  /** What is put on boxes, when it is not that of this program. */
+  readonly payloadDirectory?: string
 }
 
 interface AccessFlags {
@@ -36,17 +39,23 @@ interface InstallFlags extends AccessFlags {
   readonly dryRun?: true
 }
 
+interface InstallKind {
+  /** Only a box that is a worker already. */
+  readonly isUpgrade?: true
+}
+
 const HOST_HELP = 'the box: root@192.0.2.11:22, 192.0.2.11, box.lan, or the id of a worker that is installed'
 const BAD_USAGE = 'A box is given as root@192.0.2.11:22, box.lan or the like, and never begins with "-"; see --help.'
 
 export function workerCommand(parts: WorkerParts): Command {
-  const installing = (name: string, description: string) =>
-    boxCommand(name, description)
+  const forBox = (name: string, description: string) => boxCommand(name, description, parts)
+  const installing = (name: string, description: string, kind: InstallKind = {}) =>
+    forBox(name, description)
       .option('--id <id>', "the worker's id; tor01 for tunnel 1, and so on", parseId)
       .option('--tunnel <number>', 'number of its tunnel, 1 to 254; the lowest free one', parseTunnel)
       .option('--host-endpoint <address:port>', 'where the box reaches this machine; as SSH sees it', parseEndpoint)
       .option('--dry-run', 'show every change and make none')
-      .action((host: string, flags: InstallFlags) => runInstall(host, flags, parts))
+      .action((host: string, flags: InstallFlags) => runInstall(host, { ...flags, ...kind }, parts))
   return new Command('worker')
     .description('turn OpenWrt boxes into workers, look after them, and turn them back')
     .addCommand(
@@ -56,21 +65,23 @@ export function workerCommand(parts: WorkerParts): Command {
       ),
     )
     .addCommand(
-      boxCommand('check', 'tell what is right and wrong on a box; exit code 1 when something is wrong').action(
+      forBox('check', 'tell what is right and wrong on a box; exit code 1 when something is wrong').action(
         (host: string, flags: AccessFlags) => runCheck(host, flags, parts),
       ),
     )
-    .addCommand(installing('upgrade', 'put what this version of CBTOR has on a box that is a worker already'))
+    .addCommand(installing('upgrade', 'put what this version of CBTOR has on a worker', { isUpgrade: true }))
     .addCommand(
-      boxCommand('uninstall', 'leave the box as it was before CBTOR came')
+      forBox('uninstall', 'leave the box as it was before CBTOR came')
         .option('--dry-run', 'show every change and make none')
         .action((host: string, flags: AccessFlags & { dryRun?: true }) => runUninstall(host, flags, parts)),
     )
 }
 
-function boxCommand(name: string, description: string): Command {
+function boxCommand(name: string, description: string, { out, err }: CliParts): Command {
   return new Command(name)
     .description(description)
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => out.write(text), writeErr: (text) => err.write(text) })
     .argument('<host>', HOST_HELP)
     .option('--state <directory>', 'where the box files and our SSH key are')
     .option('--port <port>', 'of SSH; 22', parsePort)
@@ -81,7 +92,7 @@ function boxCommand(name: string, description: string): Command {
     .showHelpAfterError(BAD_USAGE)
 }
 
-async function runInstall(host: string, flags: InstallFlags, parts: WorkerParts): Promise<void> {
+async function runInstall(host: string, flags: InstallFlags & InstallKind, parts: WorkerParts): Promise<void> {
   const { out, err, clock, signal } = parts
   await using access = await open(host, flags, parts)
   const { destination, hostKey, keyFile, stateDirectory, box } = access
@@ -91,10 +102,15 @@ async function runInstall(host: string, flags: InstallFlags, parts: WorkerParts)
     keyFile,
     stateDirectory,
     clock,
+    ...payloadOf(parts),
     ...(flags.id !== undefined && { id: flags.id }),
     ...(flags.tunnel !== undefined && { tunnel: flags.tunnel }),
     ...(flags.hostEndpoint !== undefined && { hostEndpoint: flags.hostEndpoint }),
   })
+  if (flags.isUpgrade && !plan.earlier)
+    throw new InstallError(
+      `Cannot upgrade ${showDestination(destination)}: it is no worker. Install it: cbtor worker install ${showDestination(destination)}`,
+    )
   const { id, tunnel, payload, ssh } = plan.boxFile
   const request = { destination, hostKey, keyFile, stateDirectory, clock }
   const changes = flags.dryRun
@@ -113,7 +129,7 @@ async function runInstall(host: string, flags: InstallFlags, parts: WorkerParts)
     return
   }
   out.write(
-    `${showDestination(destination)} is ${id}, tunnel ${tunnel.n}. ${changes.length === 0 ? 'Nothing had to be changed.' : ''}\n\n` +
+    `${showDestination(destination)} is ${id}, tunnel ${tunnel.n}.${changes.length === 0 ? ' Nothing had to be changed.' : ''}\n\n` +
       `Next:\n  cbtor worker check ${id}\n  cbtor tunnel up ${id}\n\n` +
       `In the configuration:\n  workers:\n    - kind: openwrt\n      id: ${id}\n      clearnet: transparent\n`,
   )
@@ -127,7 +143,7 @@ async function runCheck(host: string, flags: AccessFlags, parts: WorkerParts): P
       `Cannot check ${showDestination(destination)}: it is no worker of this state directory (${access.stateDirectory}). ` +
         `Install it first: cbtor worker install ${showDestination(destination)}`,
     )
-  const findings = await checkBox(access.box, { boxFile: known, clock: parts.clock })
+  const findings = await checkBox(access.box, { boxFile: known, clock: parts.clock, ...payloadOf(parts) })
   const wrong = findings.filter(({ isRight }) => !isRight)
   if (flags.json) {
     const rows = findings.map(({ name, isRight, text, mend }) => ({ name, right: isRight, text, mend }))
@@ -147,6 +163,7 @@ async function runUninstall(host: string, flags: AccessFlags & { dryRun?: true }
   const { out } = parts
   await using access = await open(host, flags, parts)
   const { box, destination, stateDirectory, known, hostKey } = access
+  if (known && !flags.dryRun) refuseTunnelInUse(known)
   const { packageManager } = await readFacts(box)
   const earlier = await readJournal(box)
   const name = showDestination(destination)
@@ -166,6 +183,16 @@ async function runUninstall(host: string, flags: AccessFlags & { dryRun?: true }
   if (!earlier) out.write(`Nothing of CBTOR is on ${name}.\n`)
   else if (flags.dryRun) out.write('Nothing was changed: this was a dry run.\n')
   else out.write(`${name} is no worker any more. Take ${earlier.journal.now.id} out of the configuration, too.\n`)
+}
+
+/** Once its box file is gone, nobody knows what the tunnel's interface is of. */
+function refuseTunnelInUse(known: BoxFile): void {
+  const { interfaceName } = tunnelSpec(known)
+  if (networkInterfaces()[interfaceName] === undefined) return
+  throw new InstallError(
+    `Cannot uninstall ${known.id}: its tunnel ${interfaceName} is up on this machine. Take ${known.id} out of the configuration, ` +
+      `and its tunnel down: cbtor tunnel down ${known.id}`,
+  )
 }
 
 interface OpenBox extends BoxAccess {
@@ -201,6 +228,10 @@ async function open(host: string, flags: AccessFlags, parts: WorkerParts): Promi
 function stateOf({ state }: AccessFlags, env: CliParts['env']): string {
   const chosen = state ?? env.CBTOR_STATE
   return resolve(chosen ?? join(env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state'), 'cbtor'))
+}
+
+function payloadOf({ payloadDirectory }: WorkerParts) {
+  return payloadDirectory === undefined ? {} : { payloadDirectory }
 }
 
 function showSteps(steps: readonly StepChanges[]): string {

@@ -1,16 +1,16 @@
 import { dirname } from 'node:path/posix'
 import { applyEdit, type FileEdit, lookAtEdit } from '../file-edit.ts'
-import type { Ledger } from '../journal.ts'
+import type { Journal } from '../journal.ts'
 import type { Step } from './step.ts'
 
-/** A group of files that are edited, and the directories that they need. `original`: what the journal has of them already. */
-export function filesStep(name: string, edits: readonly FileEdit[], original: Ledger | undefined): Step {
+/** A group of files that are edited, and the directories that they need. `journal`: of an earlier run, if there was one. */
+export function filesStep(name: string, edits: readonly FileEdit[], journal: Journal | undefined): Step {
   const directories = [...new Set(edits.flatMap(({ path }) => parentsOf(path)))]
   return {
     name,
     look: async (box) => {
       const changes: string[] = []
-      for (const edit of edits) changes.push(...(await lookAtEdit(box, original, edit)))
+      for (const edit of edits) changes.push(...(await lookAtEdit(box, journal, edit)))
       return changes
     },
     apply: async ({ box, keeper }) => {

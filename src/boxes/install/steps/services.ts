@@ -32,7 +32,7 @@ export function servicesStep(facts: BoxFacts, journal: Journal | undefined, edit
     look: async (box) => {
       const pending = new Set<ReloadedService>([...(journal?.pending ?? []), ...idle(facts)])
       for (const edit of edits) {
-        if (edit.reload && (await lookAtEdit(box, journal?.original, edit)).length > 0) pending.add(edit.reload)
+        if (edit.reload && (await lookAtEdit(box, journal, edit)).length > 0) pending.add(edit.reload)
       }
       return [
         ...(pending.has('network') ? ['/etc/init.d/network reload; ifup wg0'] : []),
