@@ -49,12 +49,15 @@ procd_close_instance() {
 	_procd_instance=
 }
 
+# What an init script leaves to the system's configuration.
+_procd_respawn() { # NAME DEFAULT
+	uci -q get "system.@service[0].respawn_$1" || echo "$2"
+}
+
 procd_set_param() { # TYPE VALUES
 	local type="$1"
 	shift
-	case $type in
-	respawn) set -- "${1:-3600}" "${2:-5}" "${3:-5}" ;;
-	esac
+	[ "$type" != respawn ] || [ $# -gt 0 ] || set -- "$(_procd_respawn threshold 3600)" "$(_procd_respawn timeout 5)" "$(_procd_respawn retry 5)"
 	: >"$_procd_instance/$type"
 	procd_append_param "$type" "$@"
 }

@@ -3,7 +3,7 @@
 #   $status   the file of what is installed
 #   $info     the directory of the files NAME.list, NAME.control, NAME.conffiles, NAME.postinst, NAME.prerm
 #   $indexes  the directory of the indexes that were fetched, one file for each feed
-# shellcheck shell=dash
+# shellcheck shell=dash disable=SC2154
 
 # A field of a package in stanza files.
 field_of() { # PACKAGE KEY FILES
@@ -77,7 +77,7 @@ free_space() {
 
 # Unpacks a package file, keeps conffiles that are there, and writes down what was done.
 unpack() { # PACKAGE FILE AUTO(yes|no)
-	local package="$1" file="$2" path
+	local package="$1" file="$2" path kept=''
 	mkdir -p "$info"
 	tar -xzOf "$file" ./control.tar.gz | tar -xzf - -C "$info" ./control || return
 	mv "$info/control" "$info/$package.control"
@@ -85,10 +85,13 @@ unpack() { # PACKAGE FILE AUTO(yes|no)
 		tar -xzOf "$file" ./control.tar.gz | tar -xzOf - ./conffiles >"$info/$package.conffiles"
 	tar -xzOf "$file" ./data.tar.gz | tar -tzf - | sed -n '/\/$/d;s:^\./:/:p' >"$info/$package.list"
 	for path in $(cat "$info/$package.conffiles" 2>/dev/null); do
-		[ ! -f "$path" ] || mv "$path" "$path.kept-by-install"
+		[ -f "$path" ] || continue
+		mv "$path" "$path.kept-by-install"
+		kept="$kept $path"
 	done
 	if ! tar -xzOf "$file" ./data.tar.gz | tar -xzf - -C /; then
 		erase "$package"
+		for path in $kept; do mv "$path.kept-by-install" "$path"; done
 		return 1
 	fi
 	{
@@ -104,8 +107,7 @@ unpack() { # PACKAGE FILE AUTO(yes|no)
 		fi
 		echo
 	} >>"$status"
-	for path in $(cat "$info/$package.conffiles" 2>/dev/null); do
-		[ -f "$path.kept-by-install" ] || continue
+	for path in $kept; do
 		if cmp -s "$path.kept-by-install" "$path"; then
 			rm "$path.kept-by-install"
 		else

@@ -3,7 +3,7 @@
 
 # Adds a peer to the file that `wg` reads.
 _wireguard_peer() { # SECTION
-	local value option key
+	local value key
 	config_get value "$1" public_key
 	[ -n "$value" ] || return 0
 	{
