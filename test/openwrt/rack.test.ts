@@ -25,20 +25,23 @@ const RACK_MODULE = fileURLToPath(new URL('../../src/testnet/boxes/rack.ts', imp
 const never = new AbortController().signal
 
 describe('BoxRack', { timeout: 120_000 }, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'cbtor-rack-test-'))
+  let directory: string
   let network: TorNetwork
   let rack: BoxRack
 
   before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'cbtor-rack-test-'))
     network = await TorNetwork.create()
     rack = await BoxRack.create(network, { directory, bootDelayMs: 500 })
   })
   after(async () => {
-    await rack?.[Symbol.asyncDispose]()
-    await network?.[Symbol.asyncDispose]()
-    assert.deepEqual(interfaces(), ['lo'])
-    assert.deepEqual(readdirSync(directory), [])
-    rmSync(directory, { recursive: true })
+    try {
+      await rack?.[Symbol.asyncDispose]()
+      assert.deepEqual([interfaces(), readdirSync(directory)], [['lo'], []])
+    } finally {
+      await network?.[Symbol.asyncDispose]()
+      rmSync(directory, { recursive: true })
+    }
   })
 
   it('brings up four boxes that let us in by SSH and show the keys that they were given', async () => {
@@ -224,9 +227,10 @@ describe('BoxRack', { timeout: 120_000 }, () => {
 })
 
 describe('A rack without a Tor network', { timeout: 60_000 }, () => {
-  const directory = mkdtempSync(join(tmpdir(), 'cbtor-rack-test-'))
+  let directory: string
   let router: ChildProcess
   before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'cbtor-rack-test-'))
     const script = 'ip link set lo up; echo up; exec sleep 60'
     router = spawn('unshare', ['--map-root-user', '--net', '--', 'sh', '-c', script], { stdio: ['ignore', 'pipe', 2] })
     if (router.stdout) await once(router.stdout, 'data')

@@ -6,8 +6,11 @@ import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../lib/clock.ts'
 import type { CommandName, CommandParams, CommandResult, PowerNews, Report } from './protocol.ts'
 
-/** New mount and pid namespaces: what is mounted and started there ends with its first process. */
-const UNSHARE = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--']
+/**
+ * New mount and pid namespaces: what is mounted and started there ends with its first process. That is a shell, as it takes
+ * note of the end of orphans; a box's pid namespace does not end before somebody has done that for all of its processes.
+ */
+const UNSHARE = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--', 'sh', '-c', '"$@"; exit "$?"', 'sh']
 /** How long the inside may take to end its boxes and remove its files before it is ended by force. */
 const END_WITHIN_MS = 20_000
 const KEPT_ERROR_LENGTH = 4_000
@@ -51,12 +54,16 @@ export class RackProcess implements AsyncDisposable {
     return (await answer.promise) as CommandResult<C>
   }
 
-  /** Ends every box and all that was made for them. */
+  /** Ends every box and all that was made for them. Rejects when that took force, which may leave interfaces. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.stdin?.end()
-    using _ = this.#clock.timer(END_WITHIN_MS, () => this.#child.kill('SIGKILL'))
+    let isForced = false
+    using _ = this.#clock.timer(END_WITHIN_MS, () => {
+      isForced = this.#child.kill('SIGKILL')
+    })
     await this.#ended
     if (this.#directory) await rm(this.#directory, { recursive: true, force: true })
+    if (isForced) throw new Error(`The rack of boxes had to be ended by force: it took longer than ${END_WITHIN_MS} ms`)
   }
 
   async #watch(): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * The process that holds the rack: process 1 of a pid namespace in which all boxes live, so that its end is the end of
+ * The process that holds the rack: the main one of a pid namespace in which all boxes live, so that its end is the end of
  * all. See `../protocol.ts` for what it reads and writes.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
