@@ -241,11 +241,26 @@ describe('A rack without a Tor network', { timeout: 60_000 }, () => {
   })
   const nowhere = () => ({ isolation: 'namespace' as const, namespacePid: router.pid ?? 0, geoipFile: '/dev/null' })
 
+  it('has bare boxes with either package manager, that get packages from the router', async () => {
+    const network = { ...nowhere(), clientTorrc: () => ['DisableNetwork 1'], processes: () => [] }
+    await using rack = await BoxRack.create(network, { directory, boxes: 2, bare: [1, 2], apk: [2] })
+    const [opkg, apk] = [rack.box(1), rack.box(2)]
+    for (const box of rack.boxes) {
+      assert.notEqual((await box.exec('command -v tor || command -v wg')).code, 0)
+      await box.blockFeed()
+    }
+    assert.notEqual((await opkg.exec('opkg update && opkg install tor')).code, 0)
+    assert.notEqual((await apk.exec('apk update && apk add tor')).code, 0)
+    for (const box of rack.boxes) await box.unblockFeed()
+    await Promise.all([opkg.read('opkg update && opkg install tor'), apk.read('apk update && apk add tor')])
+    for (const box of rack.boxes) assert.notEqual(await eventually(() => box.torPid()), undefined)
+  })
+
   it('leaves nothing when its creation is given up', async () => {
     for (const step of ['the host is connected', 'the system is built']) {
       const giveUp = new AbortController()
       const onProgress = (text: string) => text === step && giveUp.abort(new Error('enough'))
-      const network = { ...nowhere(), clientTorrc: () => [], processes: () => [] }
+      const network = { ...nowhere(), clientTorrc: () => ['DisableNetwork 1'], processes: () => [] }
       await assert.rejects(BoxRack.create(network, { directory, onProgress }, giveUp.signal), /^Error: enough$/)
       assert.deepEqual([interfaces(), readdirSync(directory)], [['lo'], []])
     }
@@ -326,7 +341,7 @@ rm -f "$fifo" "$fifo.out"
 function creatorScript(network: object, directory: string): string {
   return `
 import { BoxRack } from ${JSON.stringify(RACK_MODULE)}
-const network = { ...${JSON.stringify(network)}, clientTorrc: () => [], processes: () => [] }
+const network = { ...${JSON.stringify(network)}, clientTorrc: () => ['DisableNetwork 1'], processes: () => [] }
 await BoxRack.create(network, { directory: ${JSON.stringify(directory)}, boxes: 1 })
 console.log('up')
 process.stdin.resume()
