@@ -90,6 +90,8 @@ describe('a box with tor and WireGuard', () => {
 
   it('lets in who has the key, with the PATH of OpenWrt', async () => {
     const ssh = `dbclient -y -y -i ${clientKey} root@${BOX_ADDRESS}`
+    // A booted box's services may still be starting.
+    await box.eventually(async () => (await box.inLab(`${ssh} :`)).code === 0, 5_000)
     assert.equal((await box.inLab(`${ssh} 'echo $PATH' 2>/dev/null`)).stdout.trim(), '/usr/sbin:/usr/bin:/sbin:/bin')
     assert.equal((await box.inLab(`${ssh} 'exit 7'`)).code, 7)
   })
@@ -132,10 +134,7 @@ describe('a box with tor and WireGuard', () => {
       former = await box.ask('pidof tor | tee /tmp/killed; kill -9 $(pidof tor)')
       await box.eventually(async () => (await status('tor')) === 'not running: 5', 2_000)
     }
-    await box.eventually(
-      async () => (await box.ask('logread -e procd')).includes('s in a crash loop 6 crashes'),
-      3_000,
-    )
+    await box.eventually(async () => (await box.ask('logread -e procd')).includes('s in a crash loop 6 crashes'), 3_000)
     assert.equal(await status('tor'), 'not running: 5')
     await box.ask('/etc/init.d/tor start && pidof tor')
     assert.equal(await status('tor'), 'running: 0')
