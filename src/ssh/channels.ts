@@ -29,5 +29,7 @@ export function closeChannel(channel: ClientChannel): void {
   const { incoming } = channel as unknown as Inner
   if (incoming) incoming.window = Number.POSITIVE_INFINITY
   channel.close()
+  // What still arrives is for nobody.
+  channel.removeAllListeners('data')
   channel.resume()
 }

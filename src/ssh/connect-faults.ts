@@ -17,9 +17,17 @@ export function reasonOfFailedConnect(
   { isTcpUp, isAuthenticating, refusedHostKey }: DialProgress,
 ): Reason {
   const cause = error
-  if (refusedHostKey !== undefined) return untrusted(`its host key is ${refusedHostKey}, which is not the pinned one`)
+  if (refusedHostKey !== undefined)
+    return {
+      fault: 'untrusted',
+      why: `its host key is ${refusedHostKey}, which is not the pinned one. Nothing was sent to it. Either the box was set up anew or something else answers in its place; if it is yours, install it again so that the new key is pinned`,
+    }
   if (/no matching host key format/i.test(error?.message ?? ''))
-    return untrusted(`it has no ${KEY_TYPE} host key, so it cannot show the pinned one`)
+    return {
+      fault: 'untrusted',
+      why: `it has no ${KEY_TYPE} host key, the one kind that is pinned. Nothing was sent to it. Right would be one in /etc/dropbear/dropbear_ed25519_host_key (dropbearkey -t ed25519 -f makes it), and dropbear restarted`,
+      cause,
+    }
   if (error?.level === 'client-authentication' || error?.code === NO_MORE_AUTH_METHODS)
     return {
       fault: 'key-refused',
@@ -40,13 +48,6 @@ export function reasonOfFailedConnect(
     fault: 'unreachable',
     why: `the SSH handshake failed: ${printable(error.message, 200)}. Right would be dropbear or OpenSSH as OpenWrt ships them`,
     cause,
-  }
-}
-
-function untrusted(what: string): Reason {
-  return {
-    fault: 'untrusted',
-    why: `${what}. Nothing was sent to it. Either the box was set up anew or something else answers in its place; if it is yours, install it again so that the new key is pinned`,
   }
 }
 

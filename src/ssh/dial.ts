@@ -9,7 +9,8 @@ import { fingerprint, KEY_TYPE } from './keys.ts'
 
 export interface SshDial {
   readonly destination: SshDestination
-  readonly privateKey: string
+  /** None for a mere look at the host key. */
+  readonly privateKey?: string
   /** Says whether the host key is the right one. Nothing is sent to a box, not even our name, before it is. */
   readonly isTrusted: (fingerprint: string) => boolean
   /** For all of it: name, TCP, key exchange and authentication. */
@@ -47,6 +48,8 @@ export async function dialSsh(dial: SshDial, signal: AbortSignal): Promise<Diall
   const attempt = `connect to ${showDestination(destination)}`
   const progress: DialProgress = { isTcpUp: false, isAuthenticating: false, refusedHostKey: undefined }
   const ready = Promise.withResolvers<void>()
+  // Nobody waits for it yet, or any more, when ssh2 throws.
+  ready.promise.catch(() => {})
   const fail = (error: Error | undefined) =>
     ready.reject(sshError(attempt, reasonOfFailedConnect(error, destination, progress)))
 
@@ -69,7 +72,7 @@ export async function dialSsh(dial: SshDial, signal: AbortSignal): Promise<Diall
     client.connect({
       sock: socket,
       username: destination.user,
-      privateKey,
+      ...(privateKey === undefined ? {} : { privateKey }),
       // Not even "none" is tried: a box without a password would let anybody in by it, and us without our key.
       authHandler: ['publickey'],
       algorithms: { serverHostKey: [KEY_TYPE] },

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import { checkDestination } from './destination.ts'
 import { dialSsh } from './dial.ts'
 import { SshError } from './errors.ts'
-import { generateKeyPair, KEY_TYPE } from './keys.ts'
+import { KEY_TYPE } from './keys.ts'
 
 export interface HostKey {
   readonly type: string
@@ -33,9 +33,8 @@ export async function readHostKey(
     return false
   }
   const keepalive = { intervalMs: 0, count: 0 }
-  const { privateKey } = generateKeyPair()
   try {
-    const { socket } = await dialSsh({ destination, privateKey, isTrusted, withinMs, keepalive, clock }, signal)
+    const { socket } = await dialSsh({ destination, isTrusted, withinMs, keepalive, clock }, signal)
     socket.destroy()
   } catch (error) {
     const isRefusedByUs = error instanceof SshError && error.fault === 'untrusted' && shown !== undefined

@@ -54,7 +54,7 @@ it('says that its key is refused', async () => {
 })
 
 it('offers its key, and no other way in', async () => {
-  await using server = await TestSshServer.start((channel) => succeed(channel))
+  await using server = await TestSshServer.start({ onExec: succeed })
   await using session = new SshSession({ target: server.target, clock })
   await session.run(command`true`, { limitMs }, never)
   assert.deepEqual(new Set(server.authMethods), new Set(['publickey']))
@@ -147,8 +147,10 @@ it('a command that does not heed SIGTERM is killed', async () => {
 })
 
 it('a channel that never closes costs the connection, and no more than that', async () => {
-  await using server = await TestSshServer.start((channel, text) => {
-    if (text === 'true') succeed(channel)
+  await using server = await TestSshServer.start({
+    onExec: (channel, text) => {
+      if (text === 'true') succeed(channel)
+    },
   })
   const fake = new FakeClock()
   await using session = new SshSession({ target: server.target, clock: fake })
@@ -164,7 +166,7 @@ it('a channel that never closes costs the connection, and no more than that', as
 })
 
 it('no exit code is no success', async () => {
-  await using server = await TestSshServer.start((channel) => channel.end('looks well\n'))
+  await using server = await TestSshServer.start({ onExec: (channel) => channel.end('looks well\n') })
   await using ofServer = new SshSession({ target: server.target, clock })
   await assert.rejects(ofServer.run(command`true`, { limitMs }, never), {
     fault: 'ended',
