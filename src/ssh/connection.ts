@@ -71,11 +71,6 @@ export class SshConnection {
     return this.#endedBy === undefined
   }
 
-  /** Commands that wait for their turn. */
-  get waiting(): number {
-    return this.#turns.waiting
-  }
-
   /**
    * Runs `command` when those before it have ended: dropbear breaks when short commands run side by side. `limitMs` is from the
    * start of the command. Rejects with `NotSent` when the connection ends before, else with `SshError` or the signal's reason.
