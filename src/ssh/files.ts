@@ -11,7 +11,10 @@ export class RemoteCommandError extends Error {
 
   /** `attempt` completes "Cannot …". The message has what the command wrote to stderr. */
   constructor(attempt: string, result: CommandResult) {
-    const words = printable(result.stderr.trim() || result.stdout.trim() || 'it gave no reason', 500)
+    const words = printable(
+      (result.stderr.trim() || result.stdout.trim() || 'it gave no reason').replace(/\s*\n\s*/g, '; '),
+      500,
+    )
     super(`Cannot ${attempt}: ${words} (exit code ${result.code})`)
     this.result = result
   }
