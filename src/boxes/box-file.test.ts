@@ -78,7 +78,7 @@ it('says what is wrong with a file and what would be right', () => {
       copy.tunnel.n = 255
       copy.ssh.host = '-oProxyCommand=reboot'
     }),
-    /tor01\.json: ssh\.host: expected a host name or an address; tunnel\.n: /,
+    /tor01\.json: ssh\.host: expected a host name or an address, without brackets; tunnel\.n: /,
   )
   assert.throws(
     broken((copy) => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, isAbsolute, join } from 'node:path'
 import { z } from 'zod'
+import { checkDestination, type SshDestination } from '../ssh/destination.ts'
 import { isWireguardKey } from './wireguard-keys.ts'
 
 /** What an installation established about a box: written once by the installer, read by everybody who uses the box. */
@@ -45,7 +46,7 @@ export class BoxFileError extends Error {
 export const WORKER_ID = /^[a-z][a-z0-9-]{0,31}$/
 export const HOST_KEY = /^SHA256:[A-Za-z0-9+/]{43}$/
 /** A host name, an IPv4 address or an IPv6 address in brackets, and a port. A host never begins with a hyphen. */
-export const ENDPOINT = /^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\]):([1-9]\d{0,4})$/
+export const ENDPOINT = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}(?:%[\w.-]+)?\]):([1-9]\d{0,4})$/
 
 const port = z.int().min(1).max(65_535)
 const wireguardKey = z.string().refine(isWireguardKey, 'expected a WireGuard key, 32 bytes in base64')
@@ -60,9 +61,9 @@ const schema = z.strictObject({
   version: z.literal(1, 'expected 1: this version of CBTOR reads no other'),
   id: z.string().regex(WORKER_ID, 'expected a letter, then up to 31 letters, digits or hyphens'),
   ssh: z.strictObject({
-    host: z.string().regex(/^[A-Za-z0-9:][A-Za-z0-9.:_-]{0,252}$/, 'expected a host name or an address'),
+    host: z.string().refine(isHost, 'expected a host name or an address, without brackets'),
     port,
-    user: z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'expected the name of a user, such as root'),
+    user: z.string().refine(isUser, 'expected the name of a user, such as root'),
     host_key: z.string().regex(HOST_KEY, 'expected SHA256: and 43 characters of base64'),
     key_file: z.string().refine(isAbsolute, 'expected the absolute path of a private key'),
   }),
@@ -206,6 +207,24 @@ function refuseShared(boxes: readonly BoxFile[], what: string, read: (box: BoxFi
       )
     }
     owners.set(value, box.id)
+  }
+}
+
+function isHost(host: string): boolean {
+  return isDestination({ user: 'root', host, port: 22 }) && !host.startsWith('[')
+}
+
+function isUser(user: string): boolean {
+  return isDestination({ user, host: 'box', port: 22 })
+}
+
+/** By the rules of the SSH client, which has to reach it. */
+function isDestination(destination: SshDestination): boolean {
+  try {
+    checkDestination(destination)
+    return true
+  } catch {
+    return false
   }
 }
 

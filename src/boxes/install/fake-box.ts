@@ -131,6 +131,7 @@ export class FakeBox implements CommandRunner {
       ],
       [file.REMOVE_COPIES_OF_RUN, () => silent(() => this.#removeUnder('/etc/cbtor/before'))],
       [system.FACTS, () => this.#facts()],
+      [system.WAIT_FOR_PACKAGE_MANAGER, () => ''],
       [system.LIST_PACKAGES.opkg, () => [...this.packages].join('\n')],
       [system.INSTALL_PACKAGES.opkg, ({ lines }) => this.#install(lines)],
       [system.REMOVE_PACKAGES.opkg, ({ lines }) => silent(() => this.#uninstall(lines))],

@@ -12,6 +12,7 @@ import {
   STOP_AND_DISABLE_TOR,
   TUNNEL_DOWN,
   TUNNEL_UP,
+  WAIT_FOR_PACKAGE_MANAGER,
 } from '../remote/system-commands.ts'
 import { removeLines } from '../text-lines.ts'
 import { removeFromList, removeSection } from '../uci-text.ts'
@@ -19,6 +20,7 @@ import { copyOf } from './file-edit.ts'
 import { BEFORE_RUN, type FileEntry, type FilePart, type Ledger, type ORIGINALS } from './journal.ts'
 
 const PACKAGES_LIMIT_MS = 180_000
+const WAIT_LIMIT_MS = 90_000
 
 /** The packages that we ask for; what else came with them is theirs. */
 export const WANTED_PACKAGES = ['tor', 'wireguard-tools'] as const
@@ -74,6 +76,7 @@ export async function undo({ box, ledger, copies, packageManager }: Undoing): Pr
 async function addedPackages(box: BoxShell, ledger: Ledger, manager: PackageManager): Promise<readonly string[]> {
   const { packages } = ledger
   if (!packages) return []
+  await box.run('wait for the package manager', WAIT_FOR_PACKAGE_MANAGER, [], WAIT_LIMIT_MS)
   const present = await box.lines('list the packages', LIST_PACKAGES[manager])
   // Cut off while packages were being installed: all that was not there before came with us.
   const before = packages.before && new Set(packages.before)

@@ -32,6 +32,11 @@ netstat -ltunp 2>/dev/null | while read -r protocol _ _ local rest; do
 done
 true`
 
+/** A connection that was lost, or an interrupted run, leaves the package manager at its work: it is let end, within a minute. */
+export const WAIT_FOR_PACKAGE_MANAGER = command`
+seconds=0
+while pidof opkg apk >/dev/null && [ "$seconds" -lt 60 ]; do sleep 1; seconds=$((seconds + 1)); done`
+
 export const LIST_PACKAGES = {
   opkg: command`opkg list-installed | cut -d ' ' -f 1`,
   apk: command`apk info`,

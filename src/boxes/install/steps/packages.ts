@@ -1,6 +1,6 @@
 import { printable } from '../../../lib/printable.ts'
 import { RemoteCommandError } from '../../../ssh/files.ts'
-import { INSTALL_PACKAGES, LIST_PACKAGES } from '../../remote/system-commands.ts'
+import { INSTALL_PACKAGES, LIST_PACKAGES, WAIT_FOR_PACKAGE_MANAGER } from '../../remote/system-commands.ts'
 import type { BoxFacts } from '../facts.ts'
 import { copyOf, entryOf } from '../file-edit.ts'
 import { InstallError } from '../install-error.ts'
@@ -10,6 +10,7 @@ import type { Step, StepRun } from './step.ts'
 
 /** Downloads and flash writes of a slow box. */
 const INSTALL_LIMIT_MS = 300_000
+const WAIT_LIMIT_MS = 90_000
 
 /** The package of Tor makes a user, and removing the package does not take it away. */
 const TOUCHED_BY_PACKAGES = ['/etc/passwd', '/etc/group', '/etc/shadow']
@@ -52,6 +53,7 @@ async function installPackages({ box, keeper, facts, packageManager }: StepRun, 
   await box.copy(untouched.map(([path]) => [path, copyOf(ORIGINALS, path)]))
 
   if (missing.length > 0) {
+    await box.run('wait for the package manager', WAIT_FOR_PACKAGE_MANAGER, [], WAIT_LIMIT_MS)
     try {
       await box.run('install packages', INSTALL_PACKAGES[packageManager], missing, INSTALL_LIMIT_MS)
     } catch (error) {
