@@ -139,7 +139,7 @@ export class StreamWatch {
     const key = this.#keys.get(stream.id)
     if (key === undefined) return
     const outcomes = this.#waiting.get(key)
-    if (stream.status === 'SUCCEEDED') {
+    if (isConnected(stream)) {
       this.#keys.delete(stream.id)
       const circuit = this.#circuits.get(stream.circuitId ?? '')
       if (circuit !== undefined) this.#carriers.add(circuit.id)
@@ -203,6 +203,14 @@ class Mailbox<T> {
     this.#takers.push(resolve)
     return await promise
   }
+}
+
+/**
+ * Tor has no SUCCEEDED for a stream of the TransPort. When the exit's CONNECTED arrives, though, it tells the address that the
+ * exit connected to.
+ */
+function isConnected({ status, clientProtocol, source }: Stream): boolean {
+  return status === 'SUCCEEDED' || (status === 'REMAP' && clientProtocol === 'TRANS' && source === 'EXIT')
 }
 
 function keyOf(stream: StreamKey): string {

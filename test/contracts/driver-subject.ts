@@ -40,6 +40,8 @@ export interface DriverSubject extends AsyncDisposable {
   readonly blackhole?: (on: boolean) => Promise<void>
   /** Has Tor stop keeping identities apart. */
   loseIsolation(): Promise<void>
+  /** What it then says that it misses; the fields of SOCKS unless told. */
+  readonly isolatedBy?: readonly string[]
   /** Whether anything of the worker still runs. */
   isAlive(): boolean | Promise<boolean>
   /** How many connections the driver has to Tor. Undefined where nobody can count them. */

@@ -44,7 +44,9 @@ export interface TransparentResolve {
   readonly server: { readonly host: string; readonly port: number }
   /** An address of our end of the tunnel. */
   readonly from: string
+  /** Of one question; a packet may get lost, so that it is asked again. */
   readonly timeoutMs: number
+  readonly tries: number
 }
 
 /**
@@ -52,11 +54,22 @@ export interface TransparentResolve {
  * asks the system's resolver. Rejects with `TransparentResolveError` or with the signal's reason.
  */
 export async function resolveTransparently(query: TransparentResolve, signal: AbortSignal): Promise<string> {
-  const { name, server, from, timeoutMs } = query
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask(query, signal)
+    } catch (error) {
+      const isSilence = error instanceof TransparentResolveError && error.code === 'ETIMEOUT'
+      if (!isSilence || attempt >= query.tries) throw error
+    }
+  }
+}
+
+/** From a port of its own each time, so that nothing which holds up one question on its way holds up the next. */
+async function ask({ name, server, from, timeoutMs }: TransparentResolve, signal: AbortSignal): Promise<string> {
   if (isIP(server.host) === 0 || isIP(from) === 0)
     throw new RangeError('Cannot resolve: both ends must be IP addresses')
   signal.throwIfAborted()
-  const resolver = new Resolver({ timeout: timeoutMs, tries: 2 })
+  const resolver = new Resolver({ timeout: timeoutMs, tries: 1 })
   resolver.setServers([`${server.host}:${server.port}`])
   resolver.setLocalAddress(from)
   using _ = onAbort(signal, () => resolver.cancel())

@@ -75,7 +75,7 @@ export class OpenwrtDriver implements WorkerDriver {
   #isTrusted = true
 
   constructor(options: OpenwrtDriverOptions) {
-    const { id, tunnel, clearnet, shell, tunnels, clock, logger } = options
+    const { id, tunnel, clearnet, shell, tunnels, clock, random, logger } = options
     this.id = id
     this.#options = options
     this.#tor = new BoxTor(shell, clock)
@@ -89,7 +89,7 @@ export class OpenwrtDriver implements WorkerDriver {
     if (clearnet === 'transparent') {
       this.#route = new TransparentRoute({
         ...{ worker: id, tunnel, clock },
-        addresses: new SourceAddresses({ tunnel, clock, holdMs: DIRTINESS_MS + HOLD_MARGIN_MS }),
+        addresses: new SourceAddresses({ tunnel, clock, random, holdMs: DIRTINESS_MS + HOLD_MARGIN_MS }),
         watch: () => this.#attachment?.link?.watch,
       })
     }

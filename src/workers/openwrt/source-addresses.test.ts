@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { FakeClock } from '../../lib/fake-clock.ts'
+import { systemRandom } from '../../lib/random.ts'
 import { SourceAddresses } from './source-addresses.ts'
 
 const HOLD_MS = 660_000
@@ -9,7 +10,7 @@ const ADDRESSES = 239
 
 function create() {
   const clock = new FakeClock(0)
-  return { clock, addresses: new SourceAddresses({ tunnel: 7, clock, holdMs: HOLD_MS }) }
+  return { clock, addresses: new SourceAddresses({ tunnel: 7, clock, random: systemRandom, holdMs: HOLD_MS }) }
 }
 
 describe('source addresses', () => {

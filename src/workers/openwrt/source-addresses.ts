@@ -1,9 +1,14 @@
 import type { Clock } from '../../lib/clock.ts'
+import type { Random } from '../../lib/random.ts'
 
 /** The identities' share of a tunnel's /24: .1 is the box, .2 the host, .255 the broadcast address. */
 const FIRST = 16
 const LAST = 254
-/** Ports that a source address goes through, one for each stream, before it takes one again. */
+/**
+ * Ports that a source address goes through, one for each stream, before it takes one again. It begins anywhere among them: for
+ * two minutes the box remembers each connection, those of our last run included, and gives one that looks the same to it
+ * another port, by which we would not know its stream.
+ */
 const FIRST_PORT = 20_000
 const PORTS = 40_000
 
@@ -11,6 +16,7 @@ export interface SourceAddressesOptions {
   /** The tunnel's number N: addresses are 10.201.N.x. */
   readonly tunnel: number
   readonly clock: Clock
+  readonly random: Random
   /**
    * How long an address stays with its identity after its last stream has begun or ended: as long as Tor may still give new
    * streams from it to the circuit of the old ones (MaxCircuitDirtiness), and some more.
@@ -39,14 +45,16 @@ interface Holder {
 export class SourceAddresses {
   readonly #tunnel: number
   readonly #clock: Clock
+  readonly #random: Random
   readonly #holdMs: number
   /** By the identity's token, the one that was used longest ago first. */
   readonly #holders = new Map<string, Holder>()
   readonly #free: number[] = []
 
-  constructor({ tunnel, clock, holdMs }: SourceAddressesOptions) {
+  constructor({ tunnel, clock, random, holdMs }: SourceAddressesOptions) {
     this.#tunnel = tunnel
     this.#clock = clock
+    this.#random = random
     this.#holdMs = holdMs
     for (let last = LAST; last >= FIRST; last--) this.#free.push(last)
   }
@@ -82,11 +90,10 @@ export class SourceAddresses {
   /** An address for a newcomer. */
   #settle(now: number): Holder | undefined {
     const last = this.#free.pop()
-    if (last !== undefined) return { last, streams: 0, usedAt: now, nextPort: 0 }
+    if (last !== undefined) return { last, streams: 0, usedAt: now, nextPort: this.#random.int(PORTS) }
     for (const [token, holder] of this.#holders) {
       if (!this.#isOver(holder, now)) continue
       this.#holders.delete(token)
-      // Not its first port again: the kernel may still remember the last stream from there.
       return { last: holder.last, streams: 0, usedAt: now, nextPort: holder.nextPort }
     }
     return undefined

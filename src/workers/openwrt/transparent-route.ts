@@ -14,8 +14,9 @@ import type { ExpectedStream, StreamOutcome } from '../stream-watch.ts'
 import { problemOfStream } from '../tor-problems.ts'
 import type { SourceAddresses, SourceLease } from './source-addresses.ts'
 
-/** Through a tunnel that is well, a first answer takes a round trip; c-ares asks twice, the second time for twice as long. */
-const RESOLVED_WITHIN_MS = 2_000
+/** Through a tunnel that is well, an answer takes a round trip, as Tor makes it up by itself. */
+const ANSWERED_WITHIN_MS = 1_000
+const QUESTIONS = 3
 /** How long Tor's word that it has taken a stream may be on its way from the box. */
 const TAKEN_WITHIN_MS = 500
 /** How often the control port is asked whether it still talks to us, while we wait for its word. */
@@ -74,7 +75,13 @@ export class TransparentRoute {
   async #dial(target: Target, from: SourceLease, signal: AbortSignal): Promise<Socket> {
     const { tunnel } = this.#options
     const server = { host: `10.201.${tunnel}.1`, port: 53 }
-    const query = { name: target.host, server, from: `10.201.${tunnel}.2`, timeoutMs: RESOLVED_WITHIN_MS }
+    const query = {
+      name: target.host,
+      server,
+      from: `10.201.${tunnel}.2`,
+      timeoutMs: ANSWERED_WITHIN_MS,
+      tries: QUESTIONS,
+    }
     const address = isIPv4(target.host) ? target.host : await resolveTransparently(query, signal)
     return await dialTransparently({ address, port: target.port, from }, signal)
   }
