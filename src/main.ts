@@ -4,6 +4,7 @@
  * before it collects: without it the service takes some 75 MiB more under load, for no speed.
  */
 import { runCli } from './cli/cli.ts'
+import { confirm } from './cli/confirm.ts'
 import { systemClock } from './lib/clock.ts'
 import { createService } from './service.ts'
 import { TorNetwork } from './testnet/network.ts'
@@ -17,13 +18,17 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   })
 }
 
+const { stdin: input, stderr: output } = process
+const { signal } = interrupt
+
 // The event loop empties by itself when everything has been disposed.
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   out: process.stdout,
   err: process.stderr,
   clock: systemClock,
-  signal: interrupt.signal,
-  createService: (config, signal) => createService(config, {}, signal),
-  createTestNetwork: (options, signal) => TorNetwork.create(options, signal),
+  signal,
+  createService: (config, until) => createService(config, {}, until),
+  createTestNetwork: (options, until) => TorNetwork.create(options, until),
+  ...(input.isTTY && output.isTTY && { confirm: (question) => confirm(question, { input, output, signal }) }),
 })

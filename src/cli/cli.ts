@@ -1,10 +1,13 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config/read-config.ts'
+import { SshError } from '../ssh/errors.ts'
 import { demoCommand } from './commands/demo.ts'
 import { drillCommand } from './commands/drill.ts'
 import { testnetCommand } from './commands/testnet.ts'
+import { tunnelCommand } from './commands/tunnel.ts'
 import { upCommand } from './commands/up.ts'
 import { warmupCommand } from './commands/warmup.ts'
+import { workerCommand } from './commands/worker.ts'
 import type { CliParts } from './parts.ts'
 
 /** Exit codes, as documented in the help. */
@@ -14,8 +17,6 @@ export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
 export async function runCli(argv: readonly string[], parts: CliParts): Promise<number> {
   const program = new Command('cbtor')
     .description('A self-hosted gateway to Tor: any URL through a load-balanced pool of Tor workers that heals itself.')
-    .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
-    .exitOverride()
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.')
   for (const command of [
     upCommand(parts),
@@ -23,9 +24,12 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
     drillCommand(parts),
     testnetCommand(parts),
     warmupCommand(parts),
+    workerCommand(parts),
+    tunnelCommand(parts),
   ]) {
-    program.addCommand(command.copyInheritedSettings(program))
+    program.addCommand(command)
   }
+  endWithThrow(program, parts)
 
   try {
     await program.parseAsync(argv, { from: 'user' })
@@ -34,6 +38,19 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     if (parts.signal.aborted) return EXIT.interrupted
     parts.err.write(`cbtor: ${error instanceof Error ? error.message : error}\n`)
-    return error instanceof ConfigError ? EXIT.usage : EXIT.failed
+    return isUsage(error) ? EXIT.usage : EXIT.failed
   }
+}
+
+/** Commands do not hand on such settings to those that were added to them before. */
+function endWithThrow(command: Command, parts: CliParts): void {
+  command
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
+  for (const each of command.commands) endWithThrow(each, parts)
+}
+
+/** Whether another command line or configuration would be right, whatever the state of things. */
+function isUsage(error: unknown): boolean {
+  return error instanceof ConfigError || (error instanceof SshError && error.fault === 'invalid')
 }

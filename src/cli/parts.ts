@@ -47,6 +47,8 @@ export interface CliParts {
   readonly clock: Clock
   /** Aborts when the user asks to end (Ctrl-C). */
   readonly signal: AbortSignal
+  /** Asks the user a question of yes or no; absent when nobody sits at a terminal. */
+  readonly confirm?: (question: string) => Promise<boolean>
   createService(config: ServiceConfig, signal: AbortSignal): Promise<RunningService>
   createTestNetwork(options: TestNetworkOptions, signal: AbortSignal): Promise<RunningTestNetwork>
 }

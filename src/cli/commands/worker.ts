@@ -15,10 +15,7 @@ import { tunnelSpec } from '../../tunnel/spec.ts'
 import type { CliParts } from '../parts.ts'
 import { formatTable } from '../table.ts'
 
-/** What these commands need besides: somebody who can be asked. */
 export interface WorkerParts extends CliParts {
-  /** Asks the user; absent when nobody sits at a terminal. */
-  readonly confirm?: (question: string) => Promise<boolean>
   /** What is put on boxes, when it is not that of this program. */
   readonly payloadDirectory?: string
 }

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { systemClock } from '../lib/clock.ts'
+import { EXIT, runCli } from './cli.ts'
+
+describe('runCli()', () => {
+  it('takes a wrong command line of any command, however deep, for wrong usage', async () => {
+    for (const argv of [
+      ['nonsense'],
+      ['up', '--nonsense'],
+      ['worker'],
+      ['worker', 'nonsense'],
+      ['worker', 'install'],
+      ['worker', 'install', 'root@192.0.2.11', '--tunnel', '255'],
+      ['worker', 'install', '-oProxyCommand=reboot'],
+      ['worker', 'install', 'a;reboot'],
+      ['worker', 'check', '192.0.2.11', '--nonsense'],
+      ['tunnel', 'nonsense'],
+      ['tunnel', 'up', '--nonsense'],
+      ['tunnel', 'config', 'tor01', '--for', 'nonsense'],
+      ['testnet', 'up', '--latency', 'soon'],
+    ]) {
+      const { code, out, err } = await run(argv)
+      assert.equal(code, EXIT.usage, `${argv.join(' ')}: ${err}`)
+      assert.equal(out, '')
+      assert.notEqual(err, '')
+    }
+  })
+
+  it('helps on standard output, also with what is below a command', async () => {
+    for (const argv of [
+      ['--help'],
+      ['worker', '--help'],
+      ['worker', 'install', '--help'],
+      ['tunnel', 'up', '--help'],
+    ]) {
+      const { code, out, err } = await run(argv)
+      assert.deepEqual([code, err], [EXIT.ok, ''], argv.join(' '))
+      assert.match(out, /^Usage: cbtor /)
+    }
+  })
+
+  it('tells a failure from wrong usage', async () => {
+    const { code, err } = await run(['worker', 'check', 'tor01', '--key', '/nowhere/key'])
+    assert.equal(code, EXIT.failed)
+    assert.match(err, /^cbtor: Cannot use the private key \/nowhere\/key: there is no such file/)
+  })
+})
+
+async function run(argv: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  const state = mkdtempSync(join(tmpdir(), 'cbtor-cli-'))
+  const written = { out: '', err: '' }
+  const into = (name: 'out' | 'err') => ({
+    write: (text: string) => {
+      written[name] += text
+    },
+  })
+  try {
+    const code = await runCli(argv, {
+      env: { CBTOR_STATE: state },
+      out: into('out'),
+      err: into('err'),
+      clock: systemClock,
+      signal: new AbortController().signal,
+      createService: notHere,
+      createTestNetwork: notHere,
+    })
+    return { code, ...written }
+  } finally {
+    rmSync(state, { recursive: true })
+  }
+}
+
+async function notHere(): Promise<never> {
+  throw new Error('There is no service in this test')
+}
