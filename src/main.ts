@@ -7,6 +7,8 @@ import { runCli } from './cli/cli.ts'
 import { confirm } from './cli/confirm.ts'
 import { systemClock } from './lib/clock.ts'
 import { createService } from './service.ts'
+import { BoxNetwork, whyNoBoxes } from './testnet/boxes/box-network.ts'
+import { enterHost, runInHost } from './testnet/boxes/host-namespace.ts'
 import { TorNetwork } from './testnet/network.ts'
 
 const interrupt = new AbortController()
@@ -30,5 +32,14 @@ process.exitCode = await runCli(process.argv.slice(2), {
   signal,
   createService: (config, until) => createService(config, {}, until),
   createTestNetwork: (options, until) => TorNetwork.create(options, until),
+  boxes: {
+    whyNot: whyNoBoxes,
+    runInHost(listen, argv, until) {
+      const command = (at: string) => [process.execPath, ...process.execArgv, import.meta.filename, ...argv(at)]
+      return runInHost({ listen, command, clock: systemClock }, until)
+    },
+    enter: (until) => enterHost(systemClock, until),
+    createNetwork: (options, until) => BoxNetwork.create(options, until),
+  },
   ...(input.isTTY && output.isTTY && { confirm: (question) => confirm(question, { input, output, signal }) }),
 })

@@ -67,6 +67,7 @@ async function run(argv: readonly string[]): Promise<{ code: number; out: string
       signal: new AbortController().signal,
       createService: notHere,
       createTestNetwork: notHere,
+      boxes: { whyNot: notHere, runInHost: notHere, enter: notHere, createNetwork: notHere },
     })
     return { code, ...written }
   } finally {

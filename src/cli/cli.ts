@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config/read-config.ts'
 import { SshError } from '../ssh/errors.ts'
+import { ChildFailed } from './child-failed.ts'
 import { demoCommand } from './commands/demo.ts'
 import { drillCommand } from './commands/drill.ts'
 import { testnetCommand } from './commands/testnet.ts'
@@ -8,13 +9,13 @@ import { tunnelCommand } from './commands/tunnel.ts'
 import { upCommand } from './commands/up.ts'
 import { warmupCommand } from './commands/warmup.ts'
 import { workerCommand } from './commands/worker.ts'
-import type { CliParts } from './parts.ts'
+import type { CliParts, DemoParts } from './parts.ts'
 
 /** Exit codes, as documented in the help. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
 /** Runs one command line (without the program's own name) and returns the exit code. Errors go to `parts.err`. */
-export async function runCli(argv: readonly string[], parts: CliParts): Promise<number> {
+export async function runCli(argv: readonly string[], parts: DemoParts): Promise<number> {
   const program = new Command('cbtor')
     .description('A self-hosted gateway to Tor: any URL through a load-balanced pool of Tor workers that heals itself.')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.')
@@ -36,6 +37,7 @@ export async function runCli(argv: readonly string[], parts: CliParts): Promise<
     return EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    if (error instanceof ChildFailed) return error.exitCode
     if (parts.signal.aborted) return EXIT.interrupted
     parts.err.write(`cbtor: ${error instanceof Error ? error.message : error}\n`)
     return isUsage(error) ? EXIT.usage : EXIT.failed

@@ -53,6 +53,51 @@ export interface CliParts {
   createTestNetwork(options: TestNetworkOptions, signal: AbortSignal): Promise<RunningTestNetwork>
 }
 
+/** A machine as it comes, that lets us in by SSH. */
+export interface RunningBox {
+  readonly n: number
+  readonly name: string
+  readonly address: string
+  /** `SHA256:…` */
+  readonly hostKey: string
+  /** Runs a script in it, without SSH, and resolves with what it printed. Rejects when it fails. */
+  read(script: string, stdin?: string): Promise<string>
+}
+
+/** A private Tor network with OpenWrt boxes on it. Disposing it leaves nothing behind. */
+export interface RunningBoxNetwork extends AsyncDisposable {
+  readonly network: RunningTestNetwork
+  readonly boxes: readonly RunningBox[]
+  /** A private key that every box accepts for root. */
+  readonly clientKeyFile: string
+}
+
+/** This process's place in a network namespace of its own. Dispose it to let nobody in any longer. */
+export interface EnteredHost extends Disposable {
+  /** A process of that namespace, as the user's programs know it. */
+  readonly pid: number
+  /** From now on those who call the address that is listened on outside reach what listens here. */
+  open(host: string, port: number): void
+}
+
+/** Test boxes. They are wired to a network namespace, in which this program runs once more. */
+export interface BoxParts {
+  /** Undefined when boxes can be had on this machine, else what is missing and what to do about it, a sentence. */
+  whyNot(signal: AbortSignal): Promise<string | undefined>
+  /** Listens, runs this program in a new namespace, where it calls `enter()`, and resolves with its exit code. */
+  runInHost(
+    listen: { readonly host: string; readonly port: number },
+    argv: (listen: string) => readonly string[],
+    signal: AbortSignal,
+  ): Promise<number>
+  enter(signal: AbortSignal): Promise<EnteredHost>
+  createNetwork(options: TestNetworkOptions, signal: AbortSignal): Promise<RunningBoxNetwork>
+}
+
+export interface DemoParts extends CliParts {
+  readonly boxes: BoxParts
+}
+
 export interface TextOutput {
   readonly isTTY?: boolean
   write(text: string): unknown
