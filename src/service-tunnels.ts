@@ -12,12 +12,12 @@ import type { Tunnels } from './tunnel/tunnels.ts'
  * ends with us. Rejects with what is wrong and what would be right.
  */
 export async function openTunnels(
-  { state, tunnels }: Pick<ServiceConfig, 'state' | 'tunnels'>,
+  { state, tunnels, log }: Pick<ServiceConfig, 'state' | 'tunnels' | 'log'>,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   signal: AbortSignal,
 ): Promise<Tunnels & AsyncDisposable> {
   const socketPath = tunnels.helper ?? socketOfService(state)
   if (tunnels.helper === undefined && !(await isListening(socketPath, clock, signal)))
-    return await SpawnedTunnels.start({ socketPath, state, clock, logger }, signal)
+    return await SpawnedTunnels.start({ socketPath, state, log, clock, logger }, signal)
   return Object.assign(new TunnelHelperClient({ socketPath, clock }), { async [Symbol.asyncDispose]() {} })
 }

@@ -20,6 +20,8 @@ import type {
 } from './workers/driver.ts'
 
 const WARM_UP_LIMIT_MS = 10_000
+/** The attempt from which on a tunnel is made anew although bytes come back through it. */
+const FORCED_FROM = 3
 
 export interface WorkerUnitOptions extends Required<Omit<MonitorOptions, 'onEvent'>> {
   readonly name: WorkerName
@@ -233,6 +235,8 @@ export class WorkerUnit implements AsyncDisposable {
 
   /** A Tor that cannot carry anything yet would only spoil the statistics of the check endpoints. */
   async #probe(signal: AbortSignal): Promise<ProbeResult> {
+    // The Tor of a box may have come back without us.
+    if (this.#driver.observe().process === 'exited') await this.#driver.host?.reattach(signal).catch(() => {})
     const { process, bootstrap } = this.#driver.observe()
     if (process !== 'running' || bootstrap.progress < 100) {
       return { verdict: 'failed', reason: `Tor is ${process}, its bootstrap at ${bootstrap.progress} %` }
@@ -276,7 +280,7 @@ export class WorkerUnit implements AsyncDisposable {
       greetSocks: (limit) => host.greetSocks(limit),
       restartTor: (limit) => (isMending ? host.awaitTor(limit) : host.restartTor({ isForced: attempt.isHung }, limit)),
       reconnectTunnel: async (limit) => {
-        await host.reconnectTunnel({ isForced: attempt.number > 1 }, limit)
+        await host.reconnectTunnel({ isForced: attempt.number >= FORCED_FROM }, limit)
         await this.#comeUp(limit)
       },
     }

@@ -21,21 +21,30 @@ export interface WorkerConnection {
 
 /** What a worker knows of itself without asking anybody: free to read at any time. */
 export interface WorkerObservation {
-  /** `running` says that the process is there, not that it works. */
+  /**
+   * `running` says that the process is there, not that it works. Of a Tor whose process cannot be seen, it says that it has
+   * answered and was not lost since.
+   */
   readonly process: 'stopped' | 'starting' | 'running' | 'exited' | 'unknown'
   readonly pid: number | undefined
-  /** 0 to 100, with Tor's own tag and summary. */
+  /**
+   * 0 to 100, with Tor's own tag and summary. Without a control port nobody knows: 100, with the tag `unknown`, once the SOCKS
+   * port answers.
+   */
   readonly bootstrap: { readonly progress: number; readonly tag: string; readonly summary: string }
   readonly torVersion: string | undefined
   readonly startedAt: number | undefined
-  /** Why it is not running, when it should be. */
+  /** Why it is not running when it should be, or what is wrong although it is of use. */
   readonly problem: string | undefined
 }
 
 export type DriverEvent =
   /** The bootstrap moved on. */
   | { readonly type: 'progressed'; readonly progress: number }
-  /** Tor went away without having been asked to: a definitive fact, told at once and once for each loss. */
+  /**
+   * Tor went away without having been asked to: a definitive fact, told at once and once for each loss. One that is no process
+   * of ours is lost when its control connection ends and its SOCKS port does not answer, or refuses.
+   */
   | { readonly type: 'lost'; readonly reason: string }
   /** Tor built `circuits` circuits for one stream within `ms` and would have gone on: the stream was closed. */
   | { readonly type: 'storm-stopped'; readonly circuits: number; readonly ms: number }
@@ -146,6 +155,8 @@ export interface WorkerHost {
    * unless it is forced.
    */
   reconnectTunnel(options: { readonly isForced: boolean }, signal: AbortSignal): Promise<void>
+  /** Takes up again a Tor that was lost and is there, without giving any order. Rejects when it is not. */
+  reattach(signal: AbortSignal): Promise<void>
   /** Reboots it, and resolves once it shows that it did. */
   reboot(signal: AbortSignal): Promise<void>
   inspect(signal: AbortSignal): Promise<HostInspection>
@@ -166,12 +177,13 @@ export interface WorkerDriver extends AsyncDisposable {
    * Brings Tor up and resolves once it is bootstrapped (`progress` 100). Safe to call on a worker that is up: resolves
    * at once and changes nothing. Calls at the same time share one start, which is aborted when all of them are. Rejects
    * with `worker_unreachable` when Tor cannot be started or exits on its way, and with the signal's reason when aborted,
-   * leaving no process behind.
+   * leaving no process and no connection behind. A Tor that somebody else runs is turned to: it must be up already, and with a
+   * control port it is proven to keep identities apart.
    */
   start(signal: AbortSignal): Promise<void>
 
   /**
-   * Ends Tor, gracefully and then by force, and resolves once it is gone; the guards are kept for the next start.
+   * Ends Tor (one that somebody else runs is let go of, and goes on), gracefully and then by force, and resolves once it is gone; the guards are kept for the next start.
    * Connections through the worker end. Safe on a worker that is down. A start that is going on is aborted. A signal that
    * aborts ends the patience, not the stop: Tor is ended by force at once, as befits one that hangs.
    */
@@ -183,20 +195,21 @@ export interface WorkerDriver extends AsyncDisposable {
    * row of the Tor and target tables), or with the signal's reason when aborted, leaving no socket behind. A stream for
    * which Tor builds circuit after circuit is closed before it does harm: `no_usable_exit`, and an event. A worker that
    * turns out not to keep identities apart tells so by an event and takes no stream from then on: `worker_unreachable`.
+   * Without a control port neither of the two can be seen.
    */
   connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection>
 
   /**
-   * Whether Tor answers: its control port a question, and its SOCKS port a greeting with user name and password. Makes
-   * no stream and leaves no socket behind, so it tells nothing of the network. Resolves when both have answered, else
-   * rejects with `worker_unreachable`, which says who did not; a Tor that hangs does so until `signal` aborts.
+   * Whether Tor answers: its control port a question, its SOCKS port a greeting with user name and password, and its DNSPort
+   * where names go there. Makes no stream and leaves no socket behind, so it tells nothing of the network. Resolves when all
+   * have answered (a control port that may be lost while Tor is well is not waited for), else rejects with `worker_unreachable`, which says who did not; a Tor that hangs does so until `signal` aborts.
    */
   pulse(signal: AbortSignal): Promise<void>
 
   /**
    * Gives new streams other circuits than those that were used until now; connections that exist stay where they are.
    * Resolves once Tor has acted, at `newCircuitsActAt()`: it does so at once, but not twice in 10 s. Rejects with
-   * `worker_unreachable` when Tor cannot be asked, or with the signal's reason; then Tor may act all the same.
+   * `worker_unreachable` when Tor cannot be asked, `conflict` when it has no control port, or with the signal's reason; then Tor may act all the same.
    */
   newCircuits(signal: AbortSignal): Promise<NewCircuits>
 
@@ -219,6 +232,6 @@ export interface WorkerDriver extends AsyncDisposable {
   /** Calls `listener` with each event. Dispose to stop listening. */
   onEvent(listener: (event: DriverEvent) => void): Disposable
 
-  /** Stops Tor and frees everything. */
+  /** Stops a Tor of our own, lets go of any other, and frees everything. */
   [Symbol.asyncDispose](): Promise<void>
 }

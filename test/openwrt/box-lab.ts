@@ -39,6 +39,9 @@ export async function createBoxLab(options: Pick<BoxRackOptions, 'boxes' | 'bare
       ),
     ),
   )
+  // The onion services of the private network instead of the real ones, or the boxes would restart their Tors each minute.
+  const sites = `${new URL(network.urls.onion).hostname}\n`
+  await Promise.all(rack.boxes.map((box) => box.read('cat >/etc/tor/onion-test-sites.txt', sites)))
   const owned = parts.move()
   return { network, rack, state, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }

@@ -23,7 +23,11 @@ let tunnels: Awaited<ReturnType<typeof openTunnels>>
 
 before(async () => {
   lab = await createBoxLab({ boxes: 1 })
-  tunnels = await openTunnels({ state: lab.state, tunnels: {} }, { clock: systemClock, logger: silentLogger }, never)
+  tunnels = await openTunnels(
+    { state: lab.state, tunnels: {}, log: 'silent' },
+    { clock: systemClock, logger: silentLogger },
+    never,
+  )
 })
 
 after(async () => {

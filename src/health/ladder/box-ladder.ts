@@ -13,14 +13,11 @@ const SOCKS_LIMIT_MS = 3_000
 
 /**
  * The way back of a worker on a box, as in the original: a box that cannot be reached ends it, for then nothing can be done. Its
- * SOCKS port is asked on the box itself, so that a tunnel that is down costs no restart.
+ * SOCKS port is asked on the box itself, so that a tunnel that is down costs no restart, whatever hung because of it.
  */
-export function boxLadder(
-  worker: LadderWorker,
-  attempt: Pick<RecoveryAttempt, 'number' | 'isHung'>,
-): readonly RecoveryStep[] {
+export function boxLadder(worker: LadderWorker, attempt: Pick<RecoveryAttempt, 'number'>): readonly RecoveryStep[] {
   const socks = diagnosis(socksAnswers(worker, SOCKS_LIMIT_MS))
-  const isNeeded = () => attempt.number > 1 || attempt.isHung || !socks.hasPassed()
+  const isNeeded = () => attempt.number > 1 || !socks.hasPassed()
   const node = diagnosis(nodeStatus(worker))
   return [
     hostReachable(worker),

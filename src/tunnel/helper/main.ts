@@ -5,14 +5,19 @@
 import { parseArgs } from 'node:util'
 import { onAbort } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { createLogger } from '../../lib/log.ts'
+import { createLogger, type LogLevel } from '../../lib/log.ts'
 import { requireNetAdmin } from '../capability.ts'
 import { SystemHost } from '../system-host.ts'
 import { formatAnswer, formatFailure } from './protocol.ts'
 import { TunnelServer } from './serve.ts'
 
 const { values } = parseArgs({
-  options: { socket: { type: 'string' }, state: { type: 'string' }, keep: { type: 'boolean', default: false } },
+  options: {
+    socket: { type: 'string' },
+    state: { type: 'string' },
+    log: { type: 'string', default: 'info' },
+    keep: { type: 'boolean', default: false },
+  },
 })
 const ended = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => ended.abort())
@@ -24,7 +29,7 @@ process.stdin
 process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
 
-const logger = createLogger('info')
+const logger = createLogger(values.log as LogLevel)
 try {
   requireNetAdmin()
   const host = new SystemHost({ clock: systemClock, onProblem: (message) => logger.warn({}, message) })

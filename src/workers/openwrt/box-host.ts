@@ -2,7 +2,7 @@ import { deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { SshError } from '../../ssh/errors.ts'
 import type { TorControl } from '../../tor/control/client.ts'
-import { greetSocks, greetSocksOver } from '../../tor/socks/dial.ts'
+import { greetSocksOver } from '../../tor/socks/dial.ts'
 import type { HostInspection, NodeView, WorkerHost } from '../driver.ts'
 import { SOCKS_PASSWORD } from '../socks-link.ts'
 import type { BoxTor } from './box-tor.ts'
@@ -23,6 +23,10 @@ export interface BoxHostOptions {
   readonly tunnel: number
   readonly clock: Clock
   openControl(signal: AbortSignal): Promise<TorControl>
+  /** Has Tor answer through the tunnel, by every way that streams take. */
+  feel(signal: AbortSignal): Promise<void>
+  /** Takes up a Tor that is up, without an order to it. */
+  reattach(signal: AbortSignal): Promise<void>
   /** Told of every outcome of SSH: undefined when it worked. */
   told(error: SshError | undefined): void
   /** Gives up the Tor that is about to go. */
@@ -90,11 +94,11 @@ export class BoxHost implements WorkerHost {
     if (!isForced && (await this.#carries(signal))) return
     await this.asking(() => tor.reconnectTunnel(signal))
     await tunnels.reconnect(tunnel, signal)
-    // The box brings its interface up in the background.
-    for (;;) {
-      if (await this.#carries(signal)) return
-      signal.throwIfAborted()
-    }
+    while (!(await this.#carries(signal))) signal.throwIfAborted()
+  }
+
+  reattach(signal: AbortSignal): Promise<void> {
+    return this.#options.reattach(signal)
   }
 
   async reboot(signal: AbortSignal): Promise<void> {
@@ -120,12 +124,11 @@ export class BoxHost implements WorkerHost {
     }
   }
 
-  /** Whether a byte comes back through the tunnel. */
+  /** Whether what is sent through the tunnel reaches Tor and comes back. */
   async #carries(signal: AbortSignal): Promise<boolean> {
-    const { clock, tunnel } = this.#options
+    const { clock, feel } = this.#options
     using limit = deadline(clock, CARRIES_WITHIN_MS, signal, () => new Error('nothing comes back'))
-    const proxy = { host: `10.201.${tunnel}.1`, port: 9050 }
-    const answered = greetSocks(proxy, AUTH, limit.signal).then(
+    const answered = feel(limit.signal).then(
       () => true,
       () => false,
     )

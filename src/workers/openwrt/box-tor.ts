@@ -18,9 +18,10 @@ export class BoxOrderError extends Error {
 }
 
 const START = command`/etc/init.d/tor start`
-const STOP = command`/etc/init.d/tor stop`
+/** With what its health script remembers, which would start Tor again to see whether it works by now. */
+const STOP = command`/etc/init.d/tor stop && rm -f /var/run/tor/health-status`
 const RESTART = command`/etc/init.d/tor restart`
-/** Only after `STOP`: else procd would start it again. */
+/** Without waiting, as an order to procd would, for one that does not hear. procd starts it again only after 5 s. */
 const KILL = command`for pid in $(pidof tor); do kill -9 "$pid"; done`
 /** The oldest when there are several: a new one cannot bind the ports before the old one is gone. */
 const PID = command`pidof tor || true`
@@ -31,6 +32,9 @@ const BOOT_ID = command`cat /proc/sys/kernel/random/boot_id`
 const REBOOT = command`(sleep 1; reboot) </dev/null >/dev/null 2>&1 &`
 /** The firewall too: without its table the tunnel is up and nothing gets from it into Tor. */
 const TUNNEL = command`/sbin/ifdown wg0; /sbin/ifup wg0 && /etc/init.d/firewall reload >/dev/null 2>&1`
+
+/** netifd brings the interface up in the background. */
+const TUNNEL_IS_UP = command`wg show wg0 listen-port`
 
 /** What tells a session and a box that something is there: such a command takes milliseconds. */
 const LOOK_MS = 5_000
@@ -65,18 +69,15 @@ export class BoxTor {
 
   /** Resolves once Tor is gone; `isForced` does not wait for its good will. */
   async stop(isForced: boolean, signal: AbortSignal): Promise<void> {
-    await this.#order(STOP, signal)
     if (isForced) await this.#order(KILL, signal)
+    await this.#order(STOP, signal)
     await this.#provenPid((pid) => pid === undefined, 'stop Tor', signal)
   }
 
   /** Resolves with the process of the new Tor: the init script answers at once, and may still show the old one as running. */
   async restart(isForced: boolean, signal: AbortSignal): Promise<number> {
     const before = await this.pid(signal)
-    if (isForced) {
-      await this.#order(STOP, signal)
-      await this.#order(KILL, signal)
-    }
+    if (isForced) await this.#order(KILL, signal)
     await this.#order(RESTART, signal)
     return await this.#provenPid((pid) => pid !== undefined && pid !== before, 'restart Tor', signal)
   }
@@ -124,9 +125,13 @@ export class BoxTor {
     }
   }
 
-  /** Takes the box's end of the tunnel down and up again. */
+  /** Takes the box's end of the tunnel down and up again, and resolves once its interface is there. */
   async reconnectTunnel(signal: AbortSignal): Promise<void> {
     await this.#order(TUNNEL, signal)
+    const late = () => new BoxOrderError('The box was told to bring wg0 up, and does not show it')
+    using limit = deadline(this.#clock, ORDER_MS, signal, late)
+    while ((await this.#shell.run(TUNNEL_IS_UP, { limitMs: LOOK_MS }, limit.signal)).code !== 0)
+      await this.#clock.sleep(POLL_MS, limit.signal)
   }
 
   async #order(order: SshCommand, signal: AbortSignal): Promise<void> {

@@ -10,6 +10,8 @@ import { SharedRun } from '../../lib/shared-run.ts'
 import { SshError } from '../../ssh/errors.ts'
 import { TorControl } from '../../tor/control/client.ts'
 import { ControlError } from '../../tor/control/errors.ts'
+import { greetSocks } from '../../tor/socks/dial.ts'
+import { SocksUnreachableError } from '../../tor/socks/errors.ts'
 import { Attachment } from '../attachment.ts'
 import {
   type DriverEvent,
@@ -20,7 +22,7 @@ import {
   type WorkerInspection,
   type WorkerObservation,
 } from '../driver.ts'
-import type { WorkerLink } from '../socks-link.ts'
+import { SOCKS_PASSWORD, type WorkerLink } from '../socks-link.ts'
 import { BoxHost } from './box-host.ts'
 import { BoxOrderError, type BoxShell, BoxTor } from './box-tor.ts'
 import { SourceAddresses } from './source-addresses.ts'
@@ -65,6 +67,7 @@ export class OpenwrtDriver implements WorkerDriver {
   readonly #route: TransparentRoute | undefined
   readonly #listeners: Listeners<DriverEvent>
   readonly #starts = new SharedRun<void>((signal) => this.#bringUp(signal))
+  readonly #reattaches = new SharedRun<void>((signal) => this.#reattach(signal))
   #attachment: Attachment | undefined
   #state: WorkerObservation['process'] = 'stopped'
   #pid: number | undefined
@@ -83,6 +86,8 @@ export class OpenwrtDriver implements WorkerDriver {
     this.host = new BoxHost({
       ...{ tor: this.#tor, tunnels, tunnel, clock },
       openControl: (signal) => this.#openControl(signal),
+      feel: (signal) => this.#feel(signal),
+      reattach: (signal) => this.#reattaches.join(signal),
       told: (outcome) => this.#sshTold(outcome),
       letGo: () => this.#letGo(),
     })
@@ -113,7 +118,8 @@ export class OpenwrtDriver implements WorkerDriver {
 
   async stop(signal: AbortSignal): Promise<void> {
     const why = `Cannot start worker ${this.id}: it was stopped meanwhile`
-    await this.#starts.cancel(new CbtorError('worker_unreachable', why))
+    const stopped = new CbtorError('worker_unreachable', why)
+    await Promise.all([this.#starts.cancel(stopped), this.#reattaches.cancel(stopped)])
     await this.#letGo()
     const late = () => new CbtorError('worker_unreachable', `Cannot stop worker ${this.id}: its box does not answer`)
     using limit = deadline(this.#options.clock, FORCED_STOP_WITHIN_MS, undefined, late)
@@ -143,10 +149,10 @@ export class OpenwrtDriver implements WorkerDriver {
   async pulse(signal: AbortSignal): Promise<void> {
     const { attachment, link } = this.#attached('feel the pulse of')
     try {
-      await link.pulse(signal)
+      await Promise.all([link.pulse(signal), this.#route?.pulse(signal)])
     } catch (error) {
       // The box's kernel says that nobody listens there: that is no matter of patience.
-      if (isRefused(error)) attachment.lose('its SOCKS port refuses connections, so its Tor is gone')
+      if (isSocksRefused(error)) attachment.lose('its SOCKS port refuses connections, so its Tor is gone')
       throw error
     }
   }
@@ -173,7 +179,8 @@ export class OpenwrtDriver implements WorkerDriver {
 
   /** Lets go of the box; its Tor and its tunnel stay as they are. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#starts.cancel(new CbtorError('worker_unreachable', `Worker ${this.id} is going`))
+    const going = new CbtorError('worker_unreachable', `Worker ${this.id} is going`)
+    await Promise.all([this.#starts.cancel(going), this.#reattaches.cancel(going)])
     await this.#letGo()
     await this.#options.shell[Symbol.asyncDispose]()
     if (this.#state !== 'exited') this.#state = 'stopped'
@@ -188,6 +195,7 @@ export class OpenwrtDriver implements WorkerDriver {
   }
 
   async #bringUp(signal: AbortSignal): Promise<void> {
+    await this.#reattaches.cancel(new CbtorError('worker_unreachable', `Worker ${this.id} is being started`))
     if (this.#attachment?.link !== undefined) return
     const { tunnels, tunnel, clock } = this.#options
     this.#state = 'starting'
@@ -222,11 +230,35 @@ export class OpenwrtDriver implements WorkerDriver {
     }
   }
 
+  /** Through the tunnel. */
+  get #socks() {
+    return { host: `10.201.${this.#options.tunnel}.1`, port: 9050 }
+  }
+
+  async #feel(signal: AbortSignal): Promise<void> {
+    const greeted = greetSocks(this.#socks, { username: 'pulse', password: SOCKS_PASSWORD }, signal)
+    await Promise.all([greeted, this.#route?.pulse(signal)])
+  }
+
+  /** A Tor that was lost with its box, and is there again; its circuits and our addresses are as they were, or gone. */
+  async #reattach(signal: AbortSignal): Promise<void> {
+    if (this.#attachment !== undefined || this.#starts.isRunning || this.#state !== 'exited' || !this.#isTrusted) return
+    await this.#feel(signal)
+    try {
+      await this.#attach(signal)
+      this.#state = 'running'
+      this.#problem = undefined
+    } catch (error) {
+      await this.#letGo()
+      throw error
+    }
+  }
+
   async #attach(signal: AbortSignal): Promise<void> {
-    const { id: worker, tunnel, clock, random, logger } = this.#options
+    const { id: worker, clock, random, logger } = this.#options
     const attachment = new Attachment({
       ...{ worker, clock, random, logger, limits: LIMITS, mayLoseControl: true },
-      socks: { host: `10.201.${tunnel}.1`, port: 9050 },
+      socks: this.#socks,
       openControl: (limit) => this.#openControl(limit),
       onEvent: (event) => this.#listeners.notify(event),
       onLost: (reason) => this.#lost(attachment, reason),
@@ -311,8 +343,9 @@ export class OpenwrtDriver implements WorkerDriver {
   }
 }
 
-function isRefused(error: unknown): boolean {
+function isSocksRefused(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause)
-    if ((at as NodeJS.ErrnoException).code === 'ECONNREFUSED') return true
+    if (at instanceof SocksUnreachableError)
+      return (at.cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED'
   return false
 }

@@ -17,6 +17,8 @@ import type { SourceAddresses, SourceLease } from './source-addresses.ts'
 /** Through a tunnel that is well, an answer takes a round trip, as Tor makes it up by itself. */
 const ANSWERED_WITHIN_MS = 1_000
 const QUESTIONS = 3
+/** A name that nobody connects to. */
+const PULSE_NAME = 'pulse.invalid'
 /** How long Tor's word that it has taken a stream may be on its way from the box. */
 const TAKEN_WITHIN_MS = 500
 /** How often the control port is asked whether it still talks to us, while we wait for its word. */
@@ -72,18 +74,29 @@ export class TransparentRoute {
     }
   }
 
+  /**
+   * Has the DNSPort answer, through the tunnel and the box's firewall; it makes the answer up by itself, so no circuit is built.
+   * Rejects with `worker_unreachable` or the signal's reason.
+   */
+  async pulse(signal: AbortSignal): Promise<void> {
+    try {
+      await resolveTransparently(this.#query(PULSE_NAME), signal)
+    } catch (cause) {
+      signal.throwIfAborted()
+      const silence = `Worker ${this.#options.worker} does not answer: its DNSPort is silent`
+      throw new CbtorError('worker_unreachable', silence, { cause })
+    }
+  }
+
   async #dial(target: Target, from: SourceLease, signal: AbortSignal): Promise<Socket> {
+    const address = isIPv4(target.host) ? target.host : await resolveTransparently(this.#query(target.host), signal)
+    return await dialTransparently({ address, port: target.port, from }, signal)
+  }
+
+  #query(name: string) {
     const { tunnel } = this.#options
     const server = { host: `10.201.${tunnel}.1`, port: 53 }
-    const query = {
-      name: target.host,
-      server,
-      from: `10.201.${tunnel}.2`,
-      timeoutMs: ANSWERED_WITHIN_MS,
-      tries: QUESTIONS,
-    }
-    const address = isIPv4(target.host) ? target.host : await resolveTransparently(query, signal)
-    return await dialTransparently({ address, port: target.port, from }, signal)
+    return { name, server, from: `10.201.${tunnel}.2`, timeoutMs: ANSWERED_WITHIN_MS, tries: QUESTIONS }
   }
 
   /** Waits for Tor's word on the stream. Destroys the socket when it rejects. */

@@ -1,0 +1,101 @@
+/** The whole service on four boxes, as an operator has it, with a light load whose every answer is kept. */
+import { type ApiClient, ApiProblem, createApiClient } from '../../src/api/client.ts'
+import { parseConfig } from '../../src/config/read-config.ts'
+import { createService, type Service } from '../../src/service.ts'
+import { type BoxLab, createBoxLab } from './box-lab.ts'
+
+const never = new AbortController().signal
+
+export interface BoxService extends BoxLab {
+  readonly service: Service
+  readonly api: ApiClient
+}
+
+export async function createBoxService(
+  options: { readonly clearnet?: 'transparent' | 'socks'; readonly boxes?: number } = {},
+): Promise<BoxService> {
+  const { clearnet = 'transparent', boxes = 4 } = options
+  await using parts = new AsyncDisposableStack()
+  const lab = parts.use(await createBoxLab({ boxes }))
+  const { urls, caFile } = lab.network
+  const config = parseConfig(
+    {
+      listen: '127.0.0.1:0',
+      state: lab.state,
+      log: process.env.BOX_LOG ?? 'silent',
+      workers: lab.rack.boxes.map(({ n }) => ({ kind: 'openwrt', id: `tor0${n}`, clearnet })),
+      targets: { allow: ['203.0.113.0/24', '198.51.100.0/24'] },
+      tls: { ca_file: caFile },
+      checks: { clearnet: [`${urls.check}/api/ip`], onion: [`${urls.onion}/`] },
+    },
+    {},
+  )
+  const service = parts.use(await createService(config, {}, never))
+  await service.ready(AbortSignal.timeout(90_000))
+  const owned = parts.move()
+  return {
+    ...lab,
+    service,
+    api: createApiClient({ baseUrl: service.url }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+export interface Answered {
+  readonly at: number
+  readonly ms: number
+  readonly worker: string | undefined
+  readonly route: string | undefined
+  readonly attempts: number
+  /** The problem that it was answered with, if it failed. */
+  readonly failure: string | undefined
+}
+
+/** Requests at a steady pace, whatever becomes of them. */
+export class Load implements AsyncDisposable {
+  readonly answers: Answered[] = []
+  readonly #api: ApiClient
+  readonly #urls: readonly string[]
+  readonly #timer: NodeJS.Timeout
+  readonly #pending = new Set<Promise<void>>()
+  #sent = 0
+
+  constructor(api: ApiClient, urls: readonly string[], perSecond: number) {
+    this.#api = api
+    this.#urls = urls
+    this.#timer = setInterval(() => this.#send(), 1_000 / perSecond)
+  }
+
+  get failures(): readonly Answered[] {
+    return this.answers.filter(({ failure }) => failure !== undefined)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer)
+    await Promise.all(this.#pending)
+  }
+
+  #send(): void {
+    const url = this.#urls[this.#sent++ % this.#urls.length] ?? ''
+    const done = this.#fetch(url).finally(() => this.#pending.delete(done))
+    this.#pending.add(done)
+  }
+
+  async #fetch(url: string): Promise<void> {
+    const at = performance.now()
+    try {
+      // New identities: an idle connection would show nothing of the way.
+      const answer = await this.#api.fetch({ url, isolation: 'request' })
+      const { worker, route, attempts } = answer
+      this.#keep(at, { worker, route, attempts: attempts.length, failure: undefined })
+    } catch (error) {
+      const problem = error instanceof ApiProblem ? error.problem : undefined
+      const failure = problem ? `${problem.code}: ${problem.detail}` : String(error)
+      this.#keep(at, { worker: undefined, route: undefined, attempts: problem?.attempts?.length ?? 0, failure })
+    }
+  }
+
+  #keep(at: number, answer: Omit<Answered, 'at' | 'ms'>): void {
+    this.answers.push({ at, ms: performance.now() - at, ...answer })
+  }
+}
