@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import type { SshCommand } from '../../ssh/command.ts'
-import { RemoteCommandError } from '../../ssh/files.ts'
 import { type CommandRunner, runScript } from '../../ssh/script.ts'
 import {
   COPY_FILES,
@@ -14,6 +13,7 @@ import {
   WRITE_FILE,
   WRITE_INCOMPLETE,
 } from './file-commands.ts'
+import { RemoteCommandError } from './remote-command-error.ts'
 
 /** A file of a box. */
 export interface RemoteFile {
@@ -79,7 +79,10 @@ export class BoxShell {
       if (answer === 'absent') return
       const [permissions = '', sha256 = '', hex = ''] = answer.split(' ')
       const bytes = Buffer.from(hex, 'hex')
-      if (sha256Of(bytes) !== sha256) throw new Error(`Cannot read ${path} of the box: it is ${answer.slice(0, 20)}`)
+      if (sha256Of(bytes) !== sha256) {
+        const why = answer === 'other' ? 'it is no regular file' : 'its content came damaged, or it was changed just now'
+        throw new Error(`Cannot read ${path} of the box: ${why}`)
+      }
       files.set(path, { text: bytes.toString('latin1'), mode: modeOf(permissions), sha256 })
     })
     return files

@@ -1,5 +1,5 @@
 import { printable } from '../../../lib/printable.ts'
-import { RemoteCommandError } from '../../../ssh/files.ts'
+import { RemoteCommandError } from '../../remote/remote-command-error.ts'
 import { INSTALL_PACKAGES, LIST_PACKAGES, WAIT_FOR_PACKAGE_MANAGER } from '../../remote/system-commands.ts'
 import type { BoxFacts } from '../facts.ts'
 import { copyOf, entryOf } from '../file-edit.ts'

@@ -1,8 +1,8 @@
 import type { Clock } from '../../../lib/clock.ts'
 import { printable } from '../../../lib/printable.ts'
 import { SshError } from '../../../ssh/errors.ts'
-import { RemoteCommandError } from '../../../ssh/files.ts'
 import type { BoxShell } from '../../remote/box-shell.ts'
+import { RemoteCommandError } from '../../remote/remote-command-error.ts'
 import {
   ENABLE_CRON,
   ENABLE_TOR,
