@@ -172,7 +172,8 @@ table ${TABLE} {
 /** Keeps a new network namespace in a file. */
 async function newNamespace(file: string, signal: AbortSignal): Promise<void> {
   await writeFile(file, '')
-  await run(['unshare', `--net=${file}`, 'true'], '', signal)
+  // By /proc/self, which is right also where /proc is that of another pid namespace than ours.
+  await run(['unshare', '--net', '--', 'mount', '--bind', '/proc/self/ns/net', file], '', signal)
 }
 
 async function ip(namespace: string | undefined, commands: readonly string[], signal: AbortSignal): Promise<void> {
