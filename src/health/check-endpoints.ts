@@ -104,7 +104,7 @@ export class CheckEndpoints {
     const limitMs = this.#limitOf(workerId)
     const withdrawn = new AbortController()
     using _ = onAbort(signal, (reason) => withdrawn.abort(reason))
-    using limit = deadline(clock, limitMs, withdrawn.signal, () => new Error(`no answer in ${limitMs} ms`))
+    using limit = deadline(clock, limitMs, withdrawn.signal, () => new Error(`no answer in ${Math.round(limitMs)} ms`))
     const tried: CheckEndpoint[] = []
     const checks: Promise<void>[] = []
     try {
@@ -204,7 +204,7 @@ export class CheckEndpoints {
     const answered = new AbortController()
     using _ = onAbort(signal, (why) => answered.abort(why))
     const limitMs = this.#policy.probeLimitMs * WITNESS_SHARE
-    using limit = deadline(clock, limitMs, answered.signal, () => new Error(`no answer in ${limitMs} ms`))
+    using limit = deadline(clock, limitMs, answered.signal, () => new Error(`no answer in ${Math.round(limitMs)} ms`))
     try {
       const { signal: end } = answered
       await Promise.any(

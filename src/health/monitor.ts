@@ -242,11 +242,13 @@ export class Monitor {
   async #probe(mostMs: number, signal: AbortSignal): Promise<void> {
     const startedAt = this.#now()
     if (isFaultless(this.#health) && this.#pace.putOff(startedAt)) return
-    this.#pace.begin(startedAt)
+    const isRegular = this.#pace.begin(startedAt)
 
-    const { probeTimeoutMs, downCheckEveryMs } = this.#policy
-    const downMs = isDown(this.#health) ? (downCheckEveryMs ?? probeTimeoutMs) : probeTimeoutMs
-    const limitMs = Math.min(probeTimeoutMs, downMs, mostMs)
+    const { probeTimeoutMs } = this.#policy
+    const isExtra = this.#health.status === 'suspect' && !isRegular
+    const illMs = this.#policy.illCheckEveryMs ?? probeTimeoutMs
+    const extraMs = isExtra ? Math.min(illMs, this.#pace.regularAt - startedAt) : probeTimeoutMs
+    const limitMs = Math.min(probeTimeoutMs, mostMs, isDown(this.#health) ? illMs : extraMs)
     const probe = await this.#task.run(limitMs, (limit) => this.#worker.probe(limit), signal)
     if (probe === undefined) return
     const found: ProbeResult = 'error' in probe ? { verdict: 'failed', reason: probe.error } : probe.value
@@ -254,9 +256,8 @@ export class Monitor {
     this.#onEvent({ type: 'probe-ended', ms: this.#now() - startedAt, ...result })
     if (result.verdict === 'passed') this.#feed('probe-passed', 'a probe passed')
     if (result.verdict !== 'failed') return
-    this.#feed('probe-failed', result.reason)
-    if (this.#health.status === 'healthy') this.#pace.hasten('confirm')
-    if (isDown(this.#health)) this.#pace.hasten('down')
+    if (!isExtra) this.#feed('probe-failed', result.reason)
+    this.#pace.hasten(this.#health.status === 'healthy' ? 'confirm' : 'ill')
   }
 
   async #watchPulse(signal: AbortSignal): Promise<void> {
@@ -288,7 +289,7 @@ export class Monitor {
     if (result?.ok) this.#feed('recovery-passed', `recovery attempt ${attempt} passed`)
     if (result?.ok === false) {
       this.#feed('recovery-failed', `recovery attempt ${attempt} failed`)
-      this.#pace.hasten('down')
+      this.#pace.hasten('ill')
     }
   }
 

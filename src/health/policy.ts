@@ -10,10 +10,11 @@ export interface HealthPolicy {
    */
   readonly recheckEveryMs: number | null
   /**
-   * The same while it is down and recovery waits, so that one whose fault ends by itself is back soon after; null for no
-   * difference. Such a probe must have its verdict by the time of the next.
+   * The same while it is suspect, or down and recovery waits, so that one whose fault ends by itself is well soon after; null
+   * for no difference. Such a probe must have its verdict by the time of the next, and between the regular ones it counts only if
+   * it passes.
    */
-  readonly downCheckEveryMs: number | null
+  readonly illCheckEveryMs: number | null
   /** A probe without a verdict by then has failed. */
   readonly probeTimeoutMs: number
   /** So many intervals at most are bridged by live traffic that shows the same as a probe. */
@@ -53,7 +54,7 @@ export interface HealthPolicy {
 }
 
 /**
- * The original's numbers, where it names one. With `recheckEveryMs` and `downCheckEveryMs` null, probes alone follow the original's timeline
+ * The original's numbers, where it names one. With `recheckEveryMs` and `illCheckEveryMs` null, probes alone follow the original's timeline
  * (failure detected at 0 s, suspect at 30 s, dead at 60 s; the transcripts replay it). The default differs in one thing:
  * a failed probe of a healthy worker is confirmed at once, so that one whose relays are unreachable is suspect within 12 s
  * instead of 30 s, given check endpoints that it mostly reaches in 50 ms: 10 s to the next probe, then three that are given
@@ -64,7 +65,7 @@ export const DEFAULT_POLICY: HealthPolicy = {
   checkEveryMs: 10_000,
   checkJitter: 0.1,
   recheckEveryMs: 500,
-  downCheckEveryMs: 3_000,
+  illCheckEveryMs: 3_000,
   probeTimeoutMs: 10_000,
   maxSkippedProbes: 5,
   stallProbeEveryMs: 2_000,

@@ -7,6 +7,8 @@ export class ProbePace {
   readonly #policy: HealthPolicy
   #nextAt: number
   #probedAt = Number.NEGATIVE_INFINITY
+  /** When a probe of a suspect worker counts again: more often than at the original's pace it may pass, and not fail. */
+  #countsAt = Number.NEGATIVE_INFINITY
   #lastSuccessAt = Number.NEGATIVE_INFINITY
 
   constructor(random: Random, policy: HealthPolicy, now: number) {
@@ -24,21 +26,30 @@ export class ProbePace {
     return this.#probedAt
   }
 
-  /** A probe begins. */
-  begin(now: number): void {
-    this.#probedAt = now
-    this.#nextAt = now + this.#interval()
+  /** When the next probe at the regular pace is due. */
+  get regularAt(): number {
+    return this.#countsAt
   }
 
-  /** The probe that began last has failed: it is to be confirmed, or the worker is down and may be back any moment. */
-  hasten(why: 'confirm' | 'down'): void {
-    const { recheckEveryMs, downCheckEveryMs } = this.#policy
-    const everyMs = why === 'confirm' ? recheckEveryMs : downCheckEveryMs
+  /** A probe begins. Whether it is one at the regular pace. */
+  begin(now: number): boolean {
+    this.#probedAt = now
+    const isRegular = now >= this.#countsAt
+    if (isRegular) this.#countsAt = now + this.#interval()
+    this.#nextAt = this.#countsAt
+    return isRegular
+  }
+
+  /** The probe that began last has failed: it is to be confirmed, or the worker may be well again any moment. */
+  hasten(why: 'confirm' | 'ill'): void {
+    const { recheckEveryMs, illCheckEveryMs } = this.#policy
+    const everyMs = why === 'confirm' ? recheckEveryMs : illCheckEveryMs
     if (everyMs !== null) this.#nextAt = Math.min(this.#nextAt, this.#probedAt + everyMs)
   }
 
   now(now: number): void {
     this.#nextAt = now
+    this.#countsAt = now
     this.#lastSuccessAt = Number.NEGATIVE_INFINITY
   }
 

@@ -15,7 +15,7 @@ export const ORIGINAL_PACE: HealthPolicy = {
   ...DEFAULT_POLICY,
   checkJitter: 0,
   recheckEveryMs: null,
-  downCheckEveryMs: null,
+  illCheckEveryMs: null,
 }
 
 /**
