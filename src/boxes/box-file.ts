@@ -48,14 +48,15 @@ export const HOST_KEY = /^SHA256:[A-Za-z0-9+/]{43}$/
 /** A host name, an IPv4 address or an IPv6 address in brackets, and a port. A host never begins with a hyphen. */
 export const ENDPOINT = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}(?:%[\w.-]+)?\]):([1-9]\d{0,4})$/
 
+/** Of `host:port`; IPv6 loses its brackets. */
+export function splitEndpoint(text: string): readonly [host: string, port: number] {
+  const at = text.lastIndexOf(':')
+  return [text.slice(0, at).replace(/^\[(.*)\]$/, '$1'), Number(text.slice(at + 1))]
+}
+
 const port = z.int().min(1).max(65_535)
 const wireguardKey = z.string().refine(isWireguardKey, 'expected a WireGuard key, 32 bytes in base64')
-const endpoint = z
-  .string()
-  .refine(
-    (text) => Number(ENDPOINT.exec(text)?.[1]) <= 65_535,
-    'expected HOST:PORT, such as 192.0.2.11:51820 or [2001:db8::1]:51820',
-  )
+const endpoint = z.string().refine(isEndpoint, 'expected HOST:PORT, such as 192.0.2.11:51820 or [2001:db8::1]:51820')
 
 const schema = z.strictObject({
   version: z.literal(1, 'expected 1: this version of CBTOR reads no other'),
@@ -208,6 +209,11 @@ function refuseShared(boxes: readonly BoxFile[], what: string, read: (box: BoxFi
     }
     owners.set(value, box.id)
   }
+}
+
+/** Whether it is a `host:port` that somebody can have. */
+export function isEndpoint(text: string): boolean {
+  return Number(ENDPOINT.exec(text)?.[1]) <= 65_535 && isHost(splitEndpoint(text)[0])
 }
 
 function isHost(host: string): boolean {

@@ -240,11 +240,19 @@ describe('cbtor worker', { timeout: 400_000 }, () => {
         changed.failure ?? '',
         /its host key has changed\..*Nothing was sent to it\..*--accept-host-key SHA256:/,
       )
+      // As that of a box that was set up anew would be.
+      const hostKey = /accept-host-key (SHA256:[\w+/]+)/.exec(changed.failure ?? '')?.[1] ?? ''
+      const [former] = readBoxes(lab.state)
+      const anew = done(await lab.worker(['install', 'tor01', '--accept-host-key', hostKey]))
+      assert.ok(anew.out.includes(`in the place of the box whose host key was ${box.hostKey}.`), anew.out)
+      assert.match(anew.out, /restart the service/)
+      assert.deepEqual(readBoxes(lab.state), [{ ...former, ssh: { ...former?.ssh, hostKey } }])
+      await checkedRight('tor01')
+      done(await lab.worker(['uninstall', 'tor01']))
       await box.read(`cp -p /tmp/key ${key}`)
       await box.stopDropbear()
       await box.startDropbear()
       await answering(box)
-      done(await lab.worker(['uninstall', 'tor01']))
     })
 
     it('a key that the box refuses, also one that was made for it just now', async () => {

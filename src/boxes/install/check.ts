@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
-import type { BoxFile } from '../box-file.ts'
+import { type BoxFile, splitEndpoint } from '../box-file.ts'
 import { readPayload } from '../payload.ts'
 import type { BoxShell } from '../remote/box-shell.ts'
 import { findSection } from '../uci-text.ts'
@@ -41,14 +41,14 @@ export async function checkBox(box: BoxShell, request: CheckRequest): Promise<re
   )
   if (!earlier) return findings
 
-  const at = tunnel.hostEndpoint.lastIndexOf(':')
+  const [hostAddress, hostPort] = splitEndpoint(tunnel.hostEndpoint)
   const boxPrivateKey = findSection(facts.configs.get('/etc/config/network') ?? '', 'wg0')?.options.get('private_key')
   const values = {
     tunnel: tunnel.n,
     boxPrivateKey: typeof boxPrivateKey === 'string' ? boxPrivateKey : '',
     hostPublicKey: wanted.hostPublicKey,
-    hostAddress: tunnel.hostEndpoint.slice(0, at).replace(/^\[(.*)\]$/, '$1'),
-    hostPort: Number(tunnel.hostEndpoint.slice(at + 1)),
+    hostAddress,
+    hostPort,
   }
   const payload = readPayload(values, request.payloadDirectory)
   findings.push(

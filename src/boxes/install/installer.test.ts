@@ -33,7 +33,7 @@ function hastyClock(): Clock {
 function lab() {
   const directory = mkdtempSync(join(tmpdir(), 'cbtor-install-'))
   const state = join(directory, 'state')
-  const box = new FakeBox()
+  let box = new FakeBox()
   const shell = (signal = never) => new BoxShell(box, signal)
   const request = (more: object = {}) => ({
     destination: { user: 'root', host: '192.0.2.11', port: 22 },
@@ -45,7 +45,13 @@ function lab() {
   })
   const plan = (more: object = {}) => planInstall(shell(), request(more))
   return {
-    box,
+    get box() {
+      return box
+    },
+    /** Sets the box up anew. */
+    reset() {
+      box = new FakeBox()
+    },
     state,
     directory,
     plan,
@@ -444,6 +450,74 @@ describe('ids and tunnels', () => {
       it.install({ stateDirectory: join(it.directory, 'elsewhere') }),
       /it is worker tor01 of another gateway.*cbtor worker uninstall root@192\.0\.2\.11/,
     )
+  })
+
+  it('gives a box that was set up anew the place it had, once its new host key is accepted', async () => {
+    using it = lab()
+    await it.install({ tunnel: 3, id: 'office', hostEndpoint: '[2001:db8::2]:51999' })
+    const [former] = readBoxes(it.state)
+    assert.ok(former)
+    it.reset()
+    const hostKey = `SHA256:${'n'.repeat(43)}`
+    const asked = { hostKey, known: former }
+    for (const other of [{ id: 'tor01' }, { tunnel: 1 }])
+      await assert.rejects(it.install({ ...asked, ...other }), /it is office with tunnel 3 already/)
+    assert.equal((await it.plan({ ...asked, id: 'office' })).place?.ssh.hostKey, HOST_KEY)
+
+    // Cut off and run again, it is the same.
+    it.box.mishap = { at: it.box.commands + 25, kind: 'lost-after' }
+    await assert.rejects(it.install(asked), /connection was lost/)
+    assert.deepEqual(readBoxes(it.state), [former])
+    it.box.mishap = undefined
+    await it.install({ ...asked, tunnel: 3 })
+
+    const [now, ...more] = readBoxes(it.state)
+    assert.deepEqual(more, [])
+    assert.ok(now && now.tunnel.boxPublicKey !== former.tunnel.boxPublicKey)
+    const { boxPublicKey } = now.tunnel
+    assert.deepEqual(now, { ...former, ssh: { ...former.ssh, hostKey }, tunnel: { ...former.tunnel, boxPublicKey } })
+    const peer = findSection(it.box.text('/etc/config/network') ?? '', 'cbtor_peer')?.options
+    assert.equal(peer?.get('public_key'), wireguardPublicKey(former.tunnel.privateKey))
+    assert.equal(peer?.get('endpoint_host'), '2001:db8::2')
+  })
+
+  it('leaves the place as it was when that fails', async () => {
+    using it = lab()
+    await it.install()
+    const before = readBoxes(it.state)
+    it.reset()
+    it.box.refusesTorrc = true
+    const [known] = before
+    await assert.rejects(it.install({ hostKey: `SHA256:${'n'.repeat(43)}`, known }), /refuses its configuration/)
+    assert.deepEqual(readBoxes(it.state), before)
+  })
+
+  it('keeps a worker that has new host keys only', async () => {
+    using it = lab()
+    await it.install()
+    const [known] = readBoxes(it.state)
+    const hostKey = `SHA256:${'n'.repeat(43)}`
+    assert.deepEqual(await it.install({ hostKey, known }), [])
+    assert.ok(known)
+    assert.deepEqual(readBoxes(it.state), [{ ...known, ssh: { ...known.ssh, hostKey } }])
+  })
+
+  it('takes back what it did when another installation was faster to take the number', async () => {
+    using it = lab()
+    const before = it.box.snapshot()
+    const plan = await it.plan()
+    const other = {
+      ...plan.boxFile,
+      ssh: { ...plan.boxFile.ssh, host: '192.0.2.12', hostKey: `SHA256:${'o'.repeat(43)}` },
+    }
+    const run = it.box.run.bind(it.box)
+    it.box.run = async (...command) => {
+      if (it.box.packages.has('tor') && readBoxes(it.state).length === 0) writeBoxFile(it.state, other)
+      return await run(...command)
+    }
+    await assert.rejects(it.install(), /192\.0\.2\.12 has become tor01, tunnel 1, meanwhile\. Run this again/)
+    assert.deepEqual(it.box.snapshot(), before)
+    assert.deepEqual(readBoxes(it.state), [other])
   })
 
   it('does not rename a worker', async () => {

@@ -59,7 +59,7 @@ export async function install(run: InstallRun): Promise<readonly StepChanges[]> 
   const identity = { payload: boxFile.payload, id: boxFile.id, n: boxFile.tunnel.n, host_key: plan.hostPublicKey }
   const isComplete = earlier?.journal.state === 'installed' && earlier.journal.now.payload === identity.payload
   if (changes.length === 0 && isComplete) {
-    keepBoxFile(request.stateDirectory, boxFile)
+    keepBoxFile(request.stateDirectory, plan)
     return changes
   }
   const keeper = await beginJournal(box, plan, identity).catch(async (error: unknown) => {
@@ -103,6 +103,7 @@ async function runSteps(run: InstallRun, keeper: JournalKeeper): Promise<void> {
   const { facts, packageManager, steps } = plan
   const before = readBoxes(request.stateDirectory)
   let current = ''
+  let isKept = false
   try {
     for (const { name, apply } of steps) {
       current = name
@@ -111,7 +112,8 @@ async function runSteps(run: InstallRun, keeper: JournalKeeper): Promise<void> {
     }
     current = 'box file'
     // Before the box says that it is complete: without the keys in this file it would be nobody's.
-    keepBoxFile(request.stateDirectory, plan.boxFile)
+    keepBoxFile(request.stateDirectory, plan)
+    isKept = true
     await keeper.note((journal) => {
       journal.state = 'installed'
       delete journal.previous
@@ -119,14 +121,14 @@ async function runSteps(run: InstallRun, keeper: JournalKeeper): Promise<void> {
       delete journal.saved
     })
   } catch (error) {
-    throw await takeBack(run, { step: current, boxes: before }, error)
+    throw await takeBack(run, { step: current, boxes: isKept ? before : undefined }, error)
   }
 }
 
 interface Failed {
   readonly step: string
-  /** The box files as they were before. */
-  readonly boxes: readonly BoxFile[]
+  /** The box files as they were before the run wrote its own; undefined: it did not. */
+  readonly boxes: readonly BoxFile[] | undefined
 }
 
 /** Takes back what the run did, if the box can still be reached, and says what came of it. */
@@ -144,8 +146,7 @@ async function takeBack(
   if (isLost(error)) return new InstallError(`${failed}. ${stays}`, { cause: error })
   try {
     const remarks = await rollBack(box, plan, request.clock)
-    removeBoxFile(request.stateDirectory, plan.boxFile.id)
-    for (const file of boxes) keepBoxFile(request.stateDirectory, file)
+    if (boxes) bringBackBoxFiles(request.stateDirectory, plan.boxFile, boxes)
     const more = remarks.length > 0 ? ` But: ${remarks.join('; ')}` : ''
     return new InstallError(`${failed}. Everything that this run had changed was taken back${more}`, { cause: error })
   } catch (second) {
@@ -201,14 +202,37 @@ export async function uninstall(
   return await undoAll(box, journal, packageManager)
 }
 
-/** Writes the box file if it says anything new, and removes an older one of the same box under another id. */
-function keepBoxFile(stateDirectory: string, boxFile: BoxFile): void {
+/**
+ * Writes the box file if it says anything new, and removes an older one of the same box under another id. Throws an `InstallError`
+ * when another installation has taken the id or the number of the tunnel meanwhile.
+ */
+function keepBoxFile(stateDirectory: string, { boxFile, place }: Pick<InstallPlan, 'boxFile' | 'place'>): void {
+  const { id, tunnel } = boxFile
   const boxes = readBoxes(stateDirectory)
-  for (const { id, ssh } of boxes) {
-    if (id !== boxFile.id && ssh.hostKey === boxFile.ssh.hostKey) removeBoxFile(stateDirectory, id)
-  }
-  const current = boxes.find(({ id }) => id === boxFile.id)
+  const rival = boxes.find((other) => {
+    if (isSameBox(other, boxFile) || other.id === place?.id) return false
+    return other.id === id || other.tunnel.n === tunnel.n || other.tunnel.listenPort === tunnel.listenPort
+  })
+  if (rival)
+    throw new InstallError(
+      `Cannot write the box file of ${id}, tunnel ${tunnel.n}: ${rival.ssh.host} has become ${rival.id}, tunnel ${rival.tunnel.n}, ` +
+        'meanwhile. Run this again, and give --tunnel when you install several boxes at once',
+    )
+  const current = boxes.find((other) => other.id === id)
   if (JSON.stringify(current) !== JSON.stringify(boxFile)) writeBoxFile(stateDirectory, boxFile)
+  for (const other of boxes) {
+    if (other.id !== id && isSameBox(other, boxFile)) removeBoxFile(stateDirectory, other.id)
+  }
+}
+
+/** What `keepBoxFile` did, undone. Files of other boxes, which others may be at, are left alone. */
+function bringBackBoxFiles(stateDirectory: string, boxFile: BoxFile, before: readonly BoxFile[]): void {
+  removeBoxFile(stateDirectory, boxFile.id)
+  for (const file of before) if (file.id === boxFile.id || isSameBox(file, boxFile)) writeBoxFile(stateDirectory, file)
+}
+
+function isSameBox(one: BoxFile, other: BoxFile): boolean {
+  return one.ssh.hostKey === other.ssh.hostKey
 }
 
 function messageOf(error: unknown): string {

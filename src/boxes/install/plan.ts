@@ -1,7 +1,6 @@
-import { isIPv6 } from 'node:net'
 import type { Clock } from '../../lib/clock.ts'
-import { type SshDestination, showDestination } from '../../ssh/destination.ts'
-import { type BoxFile, type PackageManager, readBoxes } from '../box-file.ts'
+import { type SshDestination, showDestination, showHostPort } from '../../ssh/destination.ts'
+import { type BoxFile, type PackageManager, readBoxes, splitEndpoint } from '../box-file.ts'
 import { type Payload, readPayload } from '../payload.ts'
 import type { BoxShell, RemoteFile } from '../remote/box-shell.ts'
 import { findSection } from '../uci-text.ts'
@@ -30,6 +29,8 @@ export interface InstallRequest {
   readonly stateDirectory: string
   readonly id?: string
   readonly tunnel?: number
+  /** The box file of that address. When its host key is not `hostKey`, the operator has accepted the new one in its place. */
+  readonly known?: BoxFile
   /** `host:port` where the box reaches this machine. */
   readonly hostEndpoint?: string
   /** Where the payload lies; that of this installation of CBTOR when left out. */
@@ -44,6 +45,8 @@ export interface InstallPlan {
   /** What an earlier run left, if any. */
   readonly earlier: { readonly journal: Journal; readonly file: RemoteFile } | undefined
   readonly boxFile: BoxFile
+  /** The box file of the worker that the box is already, or whose place it takes: it was set up anew. */
+  readonly place: BoxFile | undefined
   readonly payload: Payload
   readonly hostPublicKey: string
   readonly steps: readonly Step[]
@@ -54,16 +57,16 @@ export async function planInstall(box: BoxShell, request: InstallRequest): Promi
   const boxes = readBoxes(request.stateDirectory)
   const facts = await readFacts(box)
   const earlier = facts.release === undefined ? undefined : await readJournal(box)
-  const own = ownBoxFile(boxes, earlier?.journal, request)
-  const { id, n } = chooseIdentity(boxes, own, earlier?.journal, request)
+  const place = placeOf(boxes, earlier?.journal, request)
+  const { id, n } = chooseIdentity(boxes, place, earlier?.journal, request)
   const nowS = Math.floor(request.clock.now() / 1_000)
   const found = obstacles(facts, earlier?.journal, { tunnel: n, nowS })
   if (found.length > 0 || facts.packageManager === undefined) throw refusal(request, found)
 
-  const privateKey = own?.tunnel.privateKey ?? createWireguardKeys().privateKey
+  const privateKey = place?.tunnel.privateKey ?? createWireguardKeys().privateKey
   const hostPublicKey = wireguardPublicKey(privateKey)
   const boxPrivateKey = boxKeyOf(facts) ?? createWireguardKeys().privateKey
-  const [hostAddress, hostPort] = splitEndpoint(hostEndpoint(request, facts, own, n))
+  const [hostAddress, hostPort] = splitEndpoint(hostEndpoint(request, facts, place, n))
   const values = { tunnel: n, boxPrivateKey, hostPublicKey, hostAddress, hostPort }
   const payload = readPayload(values, request.payloadDirectory)
   const { destination, hostKey, keyFile } = request
@@ -73,16 +76,16 @@ export async function planInstall(box: BoxShell, request: InstallRequest): Promi
     tunnel: {
       n,
       privateKey,
-      listenPort: own?.tunnel.listenPort ?? HOST_PORT_BASE + n,
+      listenPort: place?.tunnel.listenPort ?? HOST_PORT_BASE + n,
       boxPublicKey: wireguardPublicKey(boxPrivateKey),
-      boxEndpoint: showEndpoint(destination.host, BOX_WIREGUARD_PORT),
-      hostEndpoint: showEndpoint(hostAddress, hostPort),
+      boxEndpoint: showHostPort(destination.host, BOX_WIREGUARD_PORT),
+      hostEndpoint: showHostPort(hostAddress, hostPort),
     },
     payload: payload.version,
     packageManager: facts.packageManager,
   }
   const steps = stepsOf(facts, earlier?.journal, payload, { tunnel: n, hostPublicKey })
-  return { facts, packageManager: facts.packageManager, earlier, boxFile, payload, hostPublicKey, steps }
+  return { facts, packageManager: facts.packageManager, earlier, boxFile, place, payload, hostPublicKey, steps }
 }
 
 export function stepsOf(
@@ -111,17 +114,28 @@ export function stepsOf(
   ]
 }
 
-/** The box file that the journal's installation belongs to. */
-function ownBoxFile(boxes: readonly BoxFile[], journal: Journal | undefined, { destination, hostKey }: InstallRequest) {
-  if (!journal) return undefined
+/**
+ * The box file of the worker that the box is by its journal. Without a journal the box is new, or was set up anew: then that of the
+ * box that had its host key or its address before.
+ */
+function placeOf(
+  boxes: readonly BoxFile[],
+  journal: Journal | undefined,
+  { destination, hostKey, known }: InstallRequest,
+): BoxFile | undefined {
+  const candidates = [
+    ...boxes.filter(({ ssh }) => ssh.hostKey === hostKey),
+    ...boxes.filter(({ id, ssh }) => ssh.hostKey !== hostKey && id === known?.id),
+  ]
+  if (!journal) return candidates[0]
   if (journal.state === 'uninstalling')
     throw new InstallError(
       `Cannot install ${showDestination(destination)}: an uninstall of it was cut off. Let it end first: cbtor worker uninstall ${showDestination(destination)}`,
     )
   const installed = [journal.now, ...(journal.previous ? [journal.previous] : [])]
-  const own = boxes.find(({ id, ssh, tunnel }) => {
+  const own = candidates.find(({ id, tunnel }) => {
     const key = wireguardPublicKey(tunnel.privateKey)
-    return ssh.hostKey === hostKey && installed.some((one) => one.id === id && one.host_key === key)
+    return installed.some((one) => one.id === id && one.host_key === key)
   })
   const wasComplete = journal.state === 'installed' || journal.run !== undefined
   if (own || !wasComplete) return own
@@ -133,28 +147,24 @@ function ownBoxFile(boxes: readonly BoxFile[], journal: Journal | undefined, { d
 
 function chooseIdentity(
   boxes: readonly BoxFile[],
-  own: BoxFile | undefined,
+  place: BoxFile | undefined,
   journal: Journal | undefined,
-  { id, tunnel, destination, hostKey }: InstallRequest,
+  { id, tunnel, destination }: InstallRequest,
 ): { readonly id: string; readonly n: number } {
-  const fixed = journal?.now
+  const fixed = journal?.now ?? (place && { id: place.id, n: place.tunnel.n })
   const box = showDestination(destination)
   if (fixed && ((id !== undefined && id !== fixed.id) || (tunnel !== undefined && tunnel !== fixed.n)))
     throw new InstallError(
       `Cannot install ${box} as ${id ?? fixed.id} with tunnel ${tunnel ?? fixed.n}: it is ${fixed.id} with tunnel ${fixed.n} already. ` +
         'Leave out --id and --tunnel, or uninstall it first',
     )
-  const others = boxes.filter((other) => other !== own)
-  const same = others.find(({ ssh }) => ssh.hostKey === hostKey)
-  // A box that was set up anew keeps its host key at times, but never our journal: then it may take its old place.
-  const isFresh = same !== undefined && fixed === undefined
-  const rivals = isFresh ? others.filter((other) => other !== same) : others
+  const rivals = boxes.filter((other) => other !== place)
   const free = Array.from({ length: MAX_TUNNEL }, (_, index) => index + 1).find((one) => {
     return rivals.every((other) => other.tunnel.n !== one)
   })
-  const n = tunnel ?? fixed?.n ?? (isFresh ? same.tunnel.n : free)
+  const n = tunnel ?? fixed?.n ?? free
   if (n === undefined) throw new InstallError(`Cannot install ${box}: all ${MAX_TUNNEL} tunnel numbers are taken`)
-  const chosen = id ?? fixed?.id ?? (isFresh ? same.id : `tor${String(n).padStart(2, '0')}`)
+  const chosen = id ?? fixed?.id ?? `tor${String(n).padStart(2, '0')}`
   const sameTunnel = rivals.find((other) => other.tunnel.n === n)
   if (sameTunnel)
     throw new InstallError(
@@ -180,20 +190,11 @@ function boxKeyOf({ configs }: BoxFacts): string | undefined {
   return typeof key === 'string' && isWireguardKey(key) ? key : undefined
 }
 
-function hostEndpoint(request: InstallRequest, facts: BoxFacts, own: BoxFile | undefined, n: number): string {
+function hostEndpoint(request: InstallRequest, facts: BoxFacts, place: BoxFile | undefined, n: number): string {
   if (request.hostEndpoint !== undefined) return request.hostEndpoint
-  if (own) return own.tunnel.hostEndpoint
-  if (facts.connection) return showEndpoint(facts.connection.hostAddress, HOST_PORT_BASE + n)
+  if (place) return place.tunnel.hostEndpoint
+  if (facts.connection) return showHostPort(facts.connection.hostAddress, HOST_PORT_BASE + n)
   throw new InstallError(
     `Cannot tell where the box reaches this machine. Say so: --host-endpoint ADDRESS:${HOST_PORT_BASE + n}`,
   )
-}
-
-function splitEndpoint(endpoint: string): readonly [address: string, port: number] {
-  const at = endpoint.lastIndexOf(':')
-  return [endpoint.slice(0, at).replace(/^\[(.*)\]$/, '$1'), Number(endpoint.slice(at + 1))]
-}
-
-function showEndpoint(host: string, port: number): string {
-  return `${isIPv6(host) ? `[${host}]` : host}:${port}`
 }

@@ -80,7 +80,8 @@ export class BoxShell {
       const [permissions = '', sha256 = '', hex = ''] = answer.split(' ')
       const bytes = Buffer.from(hex, 'hex')
       if (sha256Of(bytes) !== sha256) {
-        const why = answer === 'other' ? 'it is no regular file' : 'its content came damaged, or it was changed just now'
+        const why =
+          answer === 'other' ? 'it is no regular file' : 'its content came damaged, or it was changed just now'
         throw new Error(`Cannot read ${path} of the box: ${why}`)
       }
       files.set(path, { text: bytes.toString('latin1'), mode: modeOf(permissions), sha256 })

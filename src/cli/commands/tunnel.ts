@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { readBoxes } from '../../boxes/box-file.ts'
-import { readConfig } from '../../config/read-config.ts'
 import { createLogger } from '../../lib/log.ts'
 import { requireNetAdmin } from '../../tunnel/capability.ts'
 import { HAND_OVER_TOOLS, type HandOverTool, handOver } from '../../tunnel/hand-over.ts'
@@ -14,12 +13,11 @@ import { type TunnelSpec, tunnelSpec } from '../../tunnel/spec.ts'
 import { SystemHost } from '../../tunnel/system-host.ts'
 import type { TunnelStatus, Tunnels } from '../../tunnel/tunnels.ts'
 import type { CliParts } from '../parts.ts'
+import { type StateFlags, stateOf, withState } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
 import { untilAborted } from '../until-aborted.ts'
 
-interface TunnelFlags {
-  readonly config?: string
-  readonly state?: string
+interface TunnelFlags extends StateFlags {
   readonly socket?: string
   readonly json?: true
 }
@@ -90,12 +88,6 @@ function forBoxes(command: Command): Command {
     .option('--socket <path>', 'where the tunnel helper serves; where there is none, this is done at once and as root')
 }
 
-function withState(command: Command): Command {
-  return command
-    .option('-c, --config <file>', 'YAML file, for its field "state"')
-    .option('--state <directory>', 'the directory that has the box files in "boxes"')
-}
-
 async function changeTunnels(
   change: Change,
   ids: readonly string[],
@@ -162,11 +154,6 @@ async function tunnelsFor(state: string, { socket }: TunnelFlags, { clock, signa
   }
   requireNetAdmin()
   return new HostTunnels({ host: new SystemHost({ clock }), clock, state })
-}
-
-function stateOf({ config, state }: TunnelFlags, { env }: CliParts): string {
-  const flags = { ...(config !== undefined && { config }), ...(state !== undefined && { state: resolve(state) }) }
-  return readConfig(flags, env).state
 }
 
 /** Throws when a box is not there. */

@@ -1,8 +1,7 @@
-import { homedir, networkInterfaces } from 'node:os'
-import { join, resolve } from 'node:path'
+import { networkInterfaces } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import { type AccessRequest, type BoxAccess, openBox } from '../../boxes/access.ts'
-import { type BoxFile, ENDPOINT, readBoxes, removeBoxFile, WORKER_ID } from '../../boxes/box-file.ts'
+import { type BoxFile, isEndpoint, readBoxes, removeBoxFile, WORKER_ID } from '../../boxes/box-file.ts'
 import { checkBox } from '../../boxes/install/check.ts'
 import { readFacts } from '../../boxes/install/facts.ts'
 import { InstallError } from '../../boxes/install/install-error.ts'
@@ -13,6 +12,7 @@ import { showUndo } from '../../boxes/install/undo.ts'
 import { checkDestination, parseDestination, type SshDestination, showDestination } from '../../ssh/destination.ts'
 import { tunnelSpec } from '../../tunnel/spec.ts'
 import type { CliParts } from '../parts.ts'
+import { type StateFlags, stateOf, withState } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
 
 export interface WorkerParts extends CliParts {
@@ -20,8 +20,7 @@ export interface WorkerParts extends CliParts {
   readonly payloadDirectory?: string
 }
 
-interface AccessFlags {
-  readonly state?: string
+interface AccessFlags extends StateFlags {
   readonly port?: number
   readonly user?: string
   readonly key?: string
@@ -75,12 +74,11 @@ export function workerCommand(parts: WorkerParts): Command {
 }
 
 function boxCommand(name: string, description: string, { out, err }: CliParts): Command {
-  return new Command(name)
+  return withState(new Command(name))
     .description(description)
     .exitOverride()
     .configureOutput({ writeOut: (text) => out.write(text), writeErr: (text) => err.write(text) })
     .argument('<host>', HOST_HELP)
-    .option('--state <directory>', 'where the box files and our SSH key are')
     .option('--port <port>', 'of SSH; 22', parsePort)
     .option('--user <name>', 'of SSH; root')
     .option('--key <file>', 'private key for SSH; made in the state directory when left out')
@@ -92,7 +90,7 @@ function boxCommand(name: string, description: string, { out, err }: CliParts): 
 async function runInstall(host: string, flags: InstallFlags & InstallKind, parts: WorkerParts): Promise<void> {
   const { out, err, clock, signal } = parts
   await using access = await open(host, flags, parts)
-  const { destination, hostKey, keyFile, stateDirectory, box } = access
+  const { destination, hostKey, keyFile, stateDirectory, box, known } = access
   const plan = await planInstall(box, {
     destination,
     hostKey,
@@ -100,33 +98,48 @@ async function runInstall(host: string, flags: InstallFlags & InstallKind, parts
     stateDirectory,
     clock,
     ...payloadOf(parts),
+    ...(known && { known }),
     ...(flags.id !== undefined && { id: flags.id }),
     ...(flags.tunnel !== undefined && { tunnel: flags.tunnel }),
     ...(flags.hostEndpoint !== undefined && { hostEndpoint: flags.hostEndpoint }),
   })
-  if (flags.isUpgrade && !plan.earlier)
-    throw new InstallError(
-      `Cannot upgrade ${showDestination(destination)}: it is no worker. Install it: cbtor worker install ${showDestination(destination)}`,
-    )
   const { id, tunnel, payload, ssh } = plan.boxFile
+  const name = showDestination(destination)
+  const formerKey = plan.place && plan.place.ssh.hostKey !== hostKey ? plan.place.ssh.hostKey : undefined
+  if (flags.isUpgrade && !plan.earlier)
+    throw new InstallError(`Cannot upgrade ${name}: it is no worker. Install it: cbtor worker install ${name}`)
+  const inPlace = formerKey === undefined ? '' : ` in the place of the box whose host key was ${formerKey}`
   const request = { destination, hostKey, keyFile, stateDirectory, clock }
   const changes = flags.dryRun
     ? await showChanges(box, plan)
     : await install({ box, plan, request, signal, onStep: (name) => err.write(`${id}: ${name}\n`) })
   if (flags.json) {
-    const answer = { id, tunnel: tunnel.n, host: ssh.host, payload, dry_run: flags.dryRun === true, changes }
+    const answer = {
+      id,
+      tunnel: tunnel.n,
+      host: ssh.host,
+      payload,
+      dry_run: flags.dryRun === true,
+      former_host_key: formerKey ?? null,
+      changes,
+    }
     out.write(`${JSON.stringify(answer, null, 2)}\n`)
     return
   }
   out.write(showSteps(changes))
   if (flags.dryRun) {
+    out.write(`Nothing was changed: this was a dry run of ${name} as ${id}, tunnel ${tunnel.n}${inPlace}.\n`)
+    return
+  }
+  if (formerKey !== undefined) {
     out.write(
-      `Nothing was changed: this was a dry run of ${showDestination(destination)} as ${id}, tunnel ${tunnel.n}.\n`,
+      `${name} is ${id}, tunnel ${tunnel.n},${inPlace}.\n\n` +
+        `Next:\n  restart the service, which reads box files when it starts\n  cbtor worker check ${id}\n  cbtor tunnel up ${id}\n`,
     )
     return
   }
   out.write(
-    `${showDestination(destination)} is ${id}, tunnel ${tunnel.n}.${changes.length === 0 ? ' Nothing had to be changed.' : ''}\n\n` +
+    `${name} is ${id}, tunnel ${tunnel.n}.${changes.length === 0 ? ' Nothing had to be changed.' : ''}\n\n` +
       `Next:\n  cbtor worker check ${id}\n  cbtor tunnel up ${id}\n\n` +
       `In the configuration:\n  workers:\n    - kind: openwrt\n      id: ${id}\n      clearnet: transparent\n`,
   )
@@ -177,7 +190,8 @@ async function runUninstall(host: string, flags: AccessFlags & { dryRun?: true }
   }
   for (const line of planned) out.write(`${line}\n`)
   for (const remark of remarks) out.write(`note: ${remark}\n`)
-  if (!earlier) out.write(`Nothing of CBTOR is on ${name}.\n`)
+  if (!earlier)
+    out.write(`Nothing of CBTOR is on ${name}.${known && !flags.dryRun ? ` ${known.id} is forgotten.` : ''}\n`)
   else if (flags.dryRun) out.write('Nothing was changed: this was a dry run.\n')
   else out.write(`${name} is no worker any more. Take ${earlier.journal.now.id} out of the configuration, too.\n`)
 }
@@ -199,7 +213,7 @@ interface OpenBox extends BoxAccess {
 }
 
 async function open(host: string, flags: AccessFlags, parts: WorkerParts): Promise<OpenBox> {
-  const stateDirectory = stateOf(flags, parts.env)
+  const stateDirectory = stateOf(flags, parts)
   const boxes = readBoxes(stateDirectory)
   const named = boxes.find(({ id }) => id === host)
   const given = named ? named.ssh : parseDestination(host)
@@ -219,12 +233,6 @@ async function open(host: string, flags: AccessFlags, parts: WorkerParts): Promi
     ...(parts.confirm && { confirm: parts.confirm }),
   }
   return Object.assign(await openBox(request, parts.signal), { destination, stateDirectory, known })
-}
-
-/** As `cbtor up` has it. */
-function stateOf({ state }: AccessFlags, env: CliParts['env']): string {
-  const chosen = state ?? env.CBTOR_STATE
-  return resolve(chosen ?? join(env.XDG_STATE_HOME || join(env.HOME || homedir(), '.local', 'state'), 'cbtor'))
 }
 
 function payloadOf({ payloadDirectory }: WorkerParts) {
@@ -253,7 +261,8 @@ function parsePort(text: string): number {
 }
 
 function parseEndpoint(text: string): string {
-  const port = Number(ENDPOINT.exec(text)?.[1])
-  if (port <= 65_535) return text
-  throw new InvalidArgumentError('Expected ADDRESS:PORT, such as 192.0.2.2:51821.')
+  if (isEndpoint(text)) return text
+  throw new InvalidArgumentError(
+    'Expected ADDRESS:PORT, such as 192.0.2.2:51821, [2001:db8::2]:51821 or home.example:51821.',
+  )
 }

@@ -1,0 +1,22 @@
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { readConfig } from '../config/read-config.ts'
+import type { CliParts } from './parts.ts'
+
+export interface StateFlags {
+  readonly config?: string
+  readonly state?: string
+}
+
+/** For a command that works on the state directory of a service, without being one. */
+export function withState(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'YAML file, for its field "state"')
+    .option('--state <directory>', 'the directory that has the box files in "boxes"')
+}
+
+/** The state directory, absolute, as `cbtor up` has it. Throws `ConfigError`. */
+export function stateOf({ config, state }: StateFlags, { env }: Pick<CliParts, 'env'>): string {
+  const flags = { ...(config !== undefined && { config }), ...(state !== undefined && { state: resolve(state) }) }
+  return readConfig(flags, env).state
+}
