@@ -101,6 +101,8 @@ export class CheckEndpoints {
     if (plan.length === 0) return { verdict: 'unclear', reason: 'no check endpoint is configured' }
 
     const startedAt = clock.monotonic()
+    // One that begins while the worker is ill and passes when it recovers has the length of its illness.
+    const isUsual = this.#options.isWell(workerId)
     const limitMs = this.#limitOf(workerId)
     const withdrawn = new AbortController()
     using _ = onAbort(signal, (reason) => withdrawn.abort(reason))
@@ -116,7 +118,7 @@ export class CheckEndpoints {
       }
       await Promise.any(checks)
       probed.passedAt = clock.monotonic()
-      probed.latencies.add(probed.passedAt - startedAt)
+      if (isUsual) probed.latencies.add(probed.passedAt - startedAt)
       return { verdict: 'passed' }
     } catch (error) {
       signal.throwIfAborted()

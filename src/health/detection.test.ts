@@ -72,7 +72,7 @@ describe('A pool that watches over itself', { timeout: 60_000 }, () => {
       '63.62s tor2 socks-answers passed',
       '65.62s tor2 restart-tor passed',
       '73.67s tor2 verify-circuit failed',
-      '76.72s tor2 recovery > healthy',
+      '76.22s tor2 recovery > healthy',
     ])
   })
 
