@@ -21,6 +21,8 @@ export interface FileEdit {
   readonly part: FilePart
   /** The operator may change it: then it stays as it is. */
   readonly isSettings?: true
+  /** A file of an earlier version, which is to be as it was before us, or gone. */
+  readonly isObsolete?: true
   /** What has to take up a change. */
   readonly reload?: ReloadedService
   edit(current: string | undefined, earlier: FilePart | undefined): string
@@ -32,11 +34,16 @@ export interface FileEdit {
 export async function lookAtEdit(box: BoxShell, journal: Journal | undefined, edit: FileEdit) {
   const current = await box.read(edit.path)
   const earlier = earlierEntries(journal, edit.path)
+  if (edit.isObsolete) return isAsBefore(journal, edit.path, current) ? [] : edit.show(current?.text, undefined)
   return wantedText(edit, current, earlier) === undefined ? [] : edit.show(current?.text, earlier[0]?.part)
 }
 
 /** Makes the edit, noted in the journal before, with a copy of what was there. */
 export async function applyEdit(box: BoxShell, keeper: JournalKeeper, edit: FileEdit): Promise<void> {
+  if (edit.isObsolete) {
+    await takeAway(box, keeper, edit)
+    return
+  }
   const { path, part, reload } = edit
   const current = await box.read(path)
   const earlier = earlierEntries(keeper.journal, path)
@@ -55,6 +62,26 @@ export async function applyEdit(box: BoxShell, keeper: JournalKeeper, edit: File
   ]
   const mode = part.kind === 'file' ? edit.mode : (current?.mode ?? edit.mode)
   await box.write({ path, text, mode, from: current, copies })
+}
+
+async function takeAway(box: BoxShell, keeper: JournalKeeper, { path, part, reload }: FileEdit): Promise<void> {
+  const current = await box.read(path)
+  if (isAsBefore(keeper.journal, path, current)) return
+  const left = entryOf(keeper.journal.original, path)?.original ?? null
+  await keeper.note(({ original, run, pending }) => {
+    for (const ledger of run ? [original, run] : [original])
+      noteChange(ledger, { path, part, current, left, isOurs: true })
+    if (reload && !pending.includes(reload)) pending.push(reload)
+  })
+  const { run } = keeper.journal
+  if (run && isToBeCopied(run, path, current)) await box.copy([[path, copyOf(BEFORE_RUN, path)]])
+  if (left === null) await box.remove([path])
+  else await box.restore(path, copyOf(ORIGINALS, path))
+}
+
+/** Whether the file is as it was before we came. */
+function isAsBefore(journal: Journal | undefined, path: string, current: RemoteFile | undefined): boolean {
+  return (current?.sha256 ?? null) === (entryOf(journal?.original, path)?.original ?? null)
 }
 
 /** Where the copy of a file is. */
@@ -90,7 +117,8 @@ interface Change {
   readonly path: string
   readonly part: FilePart
   readonly current: RemoteFile | undefined
-  readonly left: string
+  /** null: it is gone then. */
+  readonly left: string | null
   /** What is there is what we left. */
   readonly isOurs: boolean
 }

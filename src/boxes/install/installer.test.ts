@@ -285,6 +285,9 @@ describe('whatever happens at whichever command', () => {
     writeFileSync(join(payloadDirectory, 'health.conf'), 'TEST_TIMEOUT=31\n')
     writeFileSync(join(payloadDirectory, 'torrc.d', 'cbtor.conf'), 'SocksPort 9050\n')
     writeFileSync(join(payloadDirectory, 'crontab'), '*/2 * * * * /usr/local/bin/tor-health-check.sh\n')
+    const manifest = readFileSync(join(PAYLOAD, 'manifest'), 'utf8').replace('iface/99-cbtor', 'iface/90-cbtor')
+    writeFileSync(join(payloadDirectory, 'manifest'), manifest)
+    writeFileSync(join(payloadDirectory, 'tor.uci'), `add_list tor.conf.head_include='/etc/tor/torrc.d/cbtor.conf'\n`)
     const firewall = readFileSync(join(PAYLOAD, 'firewall.uci'), 'utf8').replaceAll('cbtor_ping', 'cbtor_echo')
     writeFileSync(join(payloadDirectory, 'firewall.uci'), firewall)
     return payloadDirectory
@@ -336,6 +339,9 @@ describe('whatever happens at whichever command', () => {
       )
       assert.equal(it.box.text('/etc/cbtor/health.conf'), 'TEST_TIMEOUT=31\n', String(at))
       assert.doesNotMatch(it.box.text('/etc/config/firewall') ?? '', /cbtor_ping/)
+      assert.doesNotMatch(it.box.text('/etc/config/tor') ?? '', /tail_include/)
+      assert.equal(it.box.text('/etc/hotplug.d/iface/99-cbtor'), undefined)
+      assert.notEqual(it.box.text('/etc/hotplug.d/iface/90-cbtor'), undefined)
       assert.deepEqual(await it.uninstall(), [], String(at))
       assert.deepEqual(it.box.snapshot(), bare, String(at))
       if (ended) break

@@ -95,7 +95,7 @@ export function stepsOf(
   wanted: { readonly tunnel: number; readonly hostPublicKey: string },
 ): readonly Step[] {
   const groups = [
-    ['files', payloadEdits(payload)],
+    ['files', payloadEdits(payload, journal)],
     ['tor', [uciEdit('tor', payload)]],
     ['firewall', [uciEdit('firewall', payload)]],
     ['network', [uciEdit('network', payload)]],
