@@ -51,6 +51,8 @@ export class FakeBox implements CommandRunner {
   clockS = 1_000
   opkgFailure: string | undefined
   refusesTorrc = false
+  /** Another machine that is at work. */
+  heldBy: string | undefined
   mishap: Mishap | undefined
   commands = 0
   #network = ''
@@ -130,6 +132,7 @@ export class FakeBox implements CommandRunner {
         () => silent(() => this.#removeUnder('/etc/cbtor/backup', '/etc/cbtor/before', '/etc/cbtor/install.json')),
       ],
       [file.REMOVE_COPIES_OF_RUN, () => silent(() => this.#removeUnder('/etc/cbtor/before'))],
+      [system.TAKE_TURN, () => (this.heldBy === undefined ? '' : { code: system.TURN_TAKEN, stdout: this.heldBy })],
       [system.FACTS, () => this.#facts()],
       [system.WAIT_FOR_PACKAGE_MANAGER, () => ''],
       [system.LIST_PACKAGES.opkg, () => [...this.packages].join('\n')],

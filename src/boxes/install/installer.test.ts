@@ -526,6 +526,31 @@ describe('ids and tunnels', () => {
     assert.deepEqual(readBoxes(it.state), [other])
   })
 
+  it('changes nothing while another machine does', async () => {
+    using it = lab()
+    const before = it.box.snapshot()
+    it.box.heldBy = '192.0.2.99'
+    await assert.rejects(it.install(), /another machine, 192\.0\.2\.99, is installing.*Nothing was changed/)
+    assert.deepEqual(it.box.snapshot(), before)
+  })
+
+  it('leaves the box to another installation that began meanwhile', async () => {
+    using it = lab()
+    const elsewhere = { stateDirectory: join(it.directory, 'elsewhere') }
+    const run = it.box.run.bind(it.box)
+    let isBegun = false
+    it.box.run = async (...command) => {
+      if (!isBegun && it.box.packages.has('tor')) {
+        isBegun = true
+        await it.install(elsewhere)
+      }
+      return await run(...command)
+    }
+    await assert.rejects(it.install(), /Another installation .* began meanwhile, so nothing was taken back/)
+    assert.deepEqual(await it.install(elsewhere), [])
+    assert.deepEqual(readBoxes(it.state), [])
+  })
+
   it('does not rename a worker', async () => {
     using it = lab()
     await it.install()

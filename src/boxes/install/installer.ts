@@ -13,9 +13,11 @@ import {
   type Journal,
   JournalKeeper,
   ORIGINALS,
+  OvertakenError,
   readJournal,
 } from './journal.ts'
 import type { InstallPlan, InstallRequest } from './plan.ts'
+import { takeTurn } from './turn.ts'
 import { undo } from './undo.ts'
 
 /** What a step of an installation changes. */
@@ -62,6 +64,7 @@ export async function install(run: InstallRun): Promise<readonly StepChanges[]> 
     keepBoxFile(request.stateDirectory, plan)
     return changes
   }
+  await takeTurn(box)
   const keeper = await beginJournal(box, plan, identity).catch(async (error: unknown) => {
     if (!isLost(error) && !earlier) await box.removeEmptyDirectories([JOURNAL_DIRECTORY]).catch(() => {})
     throw error
@@ -143,6 +146,13 @@ async function takeBack(
   const stays =
     `What was done so far is noted on the box (/etc/cbtor/install.json). Run the same command again to go on, ` +
     `or take it back: cbtor worker uninstall ${destination}`
+  if (error instanceof OvertakenError)
+    return new InstallError(
+      `${failed}, so nothing was taken back. Wait until that is over, and run the same command again`,
+      {
+        cause: error,
+      },
+    )
   if (isLost(error)) return new InstallError(`${failed}. ${stays}`, { cause: error })
   try {
     const remarks = await rollBack(box, plan, request.clock)
@@ -195,6 +205,7 @@ export async function uninstall(
   { journal, file }: NonNullable<InstallPlan['earlier']>,
   packageManager: InstallPlan['packageManager'],
 ): Promise<readonly string[]> {
+  await takeTurn(box)
   const keeper = new JournalKeeper(box, journal, file)
   await keeper.note((next) => {
     next.state = 'uninstalling'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { BoxShell, RemoteFile } from '../remote/box-shell.ts'
+import { type BoxShell, FileChangedError, type RemoteFile } from '../remote/box-shell.ts'
 import { InstallError } from './install-error.ts'
 
 /**
@@ -98,6 +98,15 @@ export async function readJournal(box: BoxShell): Promise<{ journal: Journal; fi
   )
 }
 
+/** Somebody else's installation has changed the journal. */
+export class OvertakenError extends Error {
+  override readonly name = 'OvertakenError'
+
+  constructor(options: ErrorOptions) {
+    super('Another installation or uninstallation of the box began meanwhile', options)
+  }
+}
+
 /** The journal of one run: what is noted is on the box before anything else happens. */
 export class JournalKeeper {
   readonly #box: BoxShell
@@ -115,7 +124,7 @@ export class JournalKeeper {
     return this.#journal
   }
 
-  /** Writes the journal if `change` changed it, or if it is not on the box yet. */
+  /** Writes the journal if `change` changed it, or if it is not on the box yet. Rejects with `OvertakenError`, or as `write` does. */
   async note(change: (journal: Journal) => void): Promise<void> {
     const changed = structuredClone(this.#journal)
     change(changed)
@@ -123,7 +132,10 @@ export class JournalKeeper {
     const next = journalSchema.parse(changed)
     const text = `${JSON.stringify(next, null, 1)}\n`
     if (text !== this.#file?.text) {
-      this.#file = await this.#box.write({ path: JOURNAL_FILE, text, mode: 0o600, from: this.#file, copies: [] })
+      const write = { path: JOURNAL_FILE, text, mode: 0o600, from: this.#file, copies: [] }
+      this.#file = await this.#box.write(write).catch((error: unknown) => {
+        throw error instanceof FileChangedError ? new OvertakenError({ cause: error }) : error
+      })
     }
     this.#journal = next
   }

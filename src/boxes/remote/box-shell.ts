@@ -35,10 +35,19 @@ export interface FileWrite {
   readonly copies: readonly string[]
 }
 
+/** A file is not what it was when it was read, so it was not replaced. */
+export class FileChangedError extends Error {
+  override readonly name = 'FileChangedError'
+
+  constructor(path: string) {
+    super(`Cannot write ${path}: somebody changed it just now; run it again`)
+  }
+}
+
 /** How long a small command may take on a slow box. */
 const SMALL_LIMIT_MS = 30_000
 
-/** What the installer does on a box, as functions. They reject with `RemoteCommandError`, `SshError` or the signal's reason. */
+/** What the installer does on a box, as functions. They reject with `RemoteCommandError`, `FileChangedError`, `SshError` or the signal's reason. */
 export class BoxShell {
   readonly #session: CommandRunner
   readonly #signal: AbortSignal
@@ -97,8 +106,7 @@ export class BoxShell {
     const lines = [path, mode.toString(8), from?.sha256 ?? 'absent', sha256, first, second]
     const input = { lines, body: bytes, limitMs: SMALL_LIMIT_MS }
     const result = await runScript(this.#session, WRITE_FILE, input, this.#signal)
-    if (result.code === WRITE_CHANGED)
-      throw new Error(`Cannot write ${path}: somebody changed it just now; run it again`)
+    if (result.code === WRITE_CHANGED) throw new FileChangedError(path)
     if (result.code === WRITE_INCOMPLETE) throw new Error(`Cannot write ${path}: not all of it arrived at the box`)
     if (result.code !== 0) throw new RemoteCommandError(`write ${path}`, result)
     return { text, mode, sha256 }

@@ -84,7 +84,8 @@ export const LIST_TORRC_DIRECTORY = command`ls /etc/tor/torrc.d 2>/dev/null; tru
 
 /** What the journal and its copies leave in /etc/cbtor when all else has been taken back. */
 export const REMOVE_JOURNAL = command`
-rm -rf /etc/cbtor/backup /etc/cbtor/before && rm -f /etc/cbtor/install.json /etc/cbtor/install.json.cbtor-new && sync`
+rm -rf /etc/cbtor/backup /etc/cbtor/before && rm -f /etc/cbtor/install.json /etc/cbtor/install.json.cbtor-new && sync
+rm -f /var/lock/cbtor-install /var/lock/cbtor-install.lock`
 
 /** The copies of one run, which is over. */
 export const REMOVE_COPIES_OF_RUN = command`rm -rf /etc/cbtor/before && sync`

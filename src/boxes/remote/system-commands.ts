@@ -32,6 +32,24 @@ netstat -ltunp 2>/dev/null | while read -r protocol _ _ local rest; do
 done
 true`
 
+/** Exit code of TAKE_TURN when another machine is at work. */
+export const TURN_TAKEN = 23
+
+/**
+ * One gateway at a time changes a box: noted is the process of its SSH connection, so it ends with that. An older connection from the
+ * same address is taken for one of ours that was lost or hangs, and ended. Prints the address of another machine that is at work.
+ */
+export const TAKE_TURN = command`
+umask 077
+mkdir -p /var/lock && exec 9>/var/lock/cbtor-install.lock && flock 9 || exit 1
+from=\${SSH_CONNECTION%% *}
+read -r pid other 2>/dev/null </var/lock/cbtor-install
+if [ -n "$pid" ] && [ "$pid" != "$PPID" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$(cat "/proc/$PPID/comm")" ]; then
+  [ "$other" = "$from" ] || { echo "$other"; exit 23; }
+  kill "$pid"
+fi
+echo "$PPID $from" >/var/lock/cbtor-install`
+
 /** A connection that was lost, or an interrupted run, leaves the package manager at its work: it is let end, within a minute. */
 export const WAIT_FOR_PACKAGE_MANAGER = command`
 seconds=0

@@ -16,6 +16,7 @@ import type { BoxFacts } from '../facts.ts'
 import { type FileEdit, lookAtEdit } from '../file-edit.ts'
 import { InstallError } from '../install-error.ts'
 import type { Journal, JournalKeeper, ReloadedService } from '../journal.ts'
+import { takeTurn } from '../turn.ts'
 import type { Step, StepRun } from './step.ts'
 
 /** After which time a tunnel that is not there is taken as one whose protocol netifd does not know. */
@@ -102,7 +103,11 @@ async function bringTunnelUp({ box, clock, signal }: StepRun): Promise<void> {
   await box.run('bring the tunnel up', TUNNEL_UP, [], SERVICE_LIMIT_MS)
   if (await isUpWithin(box, TUNNEL_WITHIN_MS, { clock, signal })) return
   await box.run('restart the network', RESTART_NETWORK)
-  if (await isUpWithin(box, NETWORK_RESTART_WITHIN_MS, { clock, signal, isRestarting: true })) return
+  if (await isUpWithin(box, NETWORK_RESTART_WITHIN_MS, { clock, signal, isRestarting: true })) {
+    // The restart may have ended the connection that had it.
+    await takeTurn(box)
+    return
+  }
   throw new InstallError(
     'Cannot bring up the tunnel: wg0 did not appear. See on the box what `ifup wg0; logread -e netifd` says; most often the kernel has ' +
       'no WireGuard (package kmod-wireguard for exactly this kernel)',
