@@ -41,6 +41,59 @@ describe('parseUci()', () => {
     assert.equal(wan?.options.get('hostname'), `it's "mine"`)
   })
 
+  it('reads what libuci reads, in whatever shape: CRLF, tabs, comments behind words, several lines, abbreviations', () => {
+    const odd = [
+      "config\tzone  'lan'#mine\r",
+      '\t option \tname\tlan # a comment\r',
+      "option network 'lan",
+      "config zone fake'; list device \"br-\"'lan'",
+      'option masq \\',
+      '1',
+      'c zone',
+      "o name 'second'",
+      'l network a',
+      'list network b',
+      'option input ACCEPT',
+      "list input 'REJECT'",
+      'list network c',
+    ].join('\n')
+    const [first, second, ...more] = parseUci(odd)
+    assert.deepEqual(more, [])
+    assert.deepEqual([first?.name, first?.start, first?.end], ['lan', 0, 6])
+    assert.deepEqual(
+      [...(first?.options ?? [])],
+      [
+        ['name', 'lan'],
+        ['network', 'lan\nconfig zone fake'],
+        ['device', ['br-lan']],
+        ['masq', '1'],
+      ],
+    )
+    assert.deepEqual([second?.name, second?.options.get('name')], [undefined, 'second'])
+    assert.deepEqual(second?.options.get('network'), ['a', 'b', 'c'])
+    assert.deepEqual(second?.options.get('input'), ['ACCEPT', 'REJECT'])
+  })
+
+  it('leaves odd files as they were when ours is taken out again, but for line ends that were missing', () => {
+    for (const odd of [
+      NETWORK.replaceAll('\n', '\r\n'),
+      `${NETWORK}\noption x 'a\nb'\n`,
+      '\n\n',
+      '# only a comment\n',
+    ]) {
+      const placed = placeSection(odd, WG)
+      assert.ok(placed.startsWith(odd))
+      assert.equal(findSection(placed, 'wg0')?.options.get('private_key'), 'secret=')
+      assert.equal(removeSection(placed, 'wg0'), odd)
+    }
+    assert.equal(removeSection(placeSection("config a 'b'", WG), 'wg0'), "config a 'b'\n")
+  })
+
+  it('takes out every part of a section that begins twice', () => {
+    const twice = `${placeSection(NETWORK, WG)}\nconfig interface wg0\n\toption auto '0'\n`
+    assert.equal(removeSection(twice, 'wg0'), NETWORK)
+  })
+
   it('knows anonymous sections', () => {
     const [section] = parseUci(`config defaults\n\toption input REJECT\n`)
     assert.deepEqual([section?.type, section?.name, section?.options.get('input')], ['defaults', undefined, 'REJECT'])

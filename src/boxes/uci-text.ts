@@ -22,21 +22,20 @@ interface FoundSection {
   readonly end: number
 }
 
-/** Sections of a file in their order; anonymous ones have no name. Lines that UCI would refuse are passed over. */
+/** Sections of a file in their order; anonymous ones have no name. What UCI would refuse is passed over. */
 export function parseUci(text: string): readonly FoundSection[] {
   const sections: (Omit<FoundSection, 'options'> & { options: Map<string, UciValue> })[] = []
-  text.split('\n').forEach((line, index) => {
-    const [keyword, first = '', second] = wordsOf(line)
+  for (const { words, start, end } of statementsOf(text)) {
+    const [keyword = '', first = '', second] = words
     const current = sections.at(-1)
-    if (keyword === 'config') {
-      sections.push({ type: first, name: second, options: new Map(), start: index, end: index + 1 })
-    } else if (current && second !== undefined && (keyword === 'option' || keyword === 'list')) {
+    if (isKeyword(keyword, 'config')) {
+      sections.push({ type: first, name: second, options: new Map(), start, end })
+    } else if (current && second !== undefined && (isKeyword(keyword, 'option') || isKeyword(keyword, 'list'))) {
       const earlier = current.options.get(first)
-      const isList = keyword === 'list'
-      current.options.set(first, isList ? [...(Array.isArray(earlier) ? earlier : []), second] : second)
-      sections[sections.length - 1] = { ...current, end: index + 1 }
+      current.options.set(first, isKeyword(keyword, 'list') ? [...listOf(earlier), second] : second)
+      sections[sections.length - 1] = { ...current, end }
     }
-  })
+  }
   return sections
 }
 
@@ -49,28 +48,26 @@ export function placeSection(text: string, { type, name, options }: UciSection):
   const found = findSection(text, name)
   if (!found) {
     const lines = [`config ${type} '${name}'`, ...[...options].flatMap(([key, value]) => linesOf(key, value))]
-    return `${text}${text === '' || text.endsWith('\n\n') ? '' : text.endsWith('\n') ? '\n' : '\n\n'}${lines.join('\n')}\n`
+    return `${text}${text === '' ? '' : text.endsWith('\n') ? '\n' : '\n\n'}${lines.join('\n')}\n`
   }
   const wrong = new Map([...options].filter(([key, value]) => !isSame(found.options.get(key), value)))
   if (wrong.size === 0) return text
-  const lines = text.split('\n')
-  const kept = lines.slice(found.start + 1, found.end).filter((line) => {
-    const [keyword, key = ''] = wordsOf(line)
-    return !((keyword === 'option' || keyword === 'list') && wrong.has(key))
-  })
   const added = [...wrong].flatMap(([key, value]) => linesOf(key, value))
-  lines.splice(found.start, found.end - found.start, lines[found.start] ?? '', ...kept, ...added)
-  return lines.join('\n')
+  const lines = text.split('\n')
+  lines.splice(found.end, 0, ...added)
+  return withoutStatements(lines.join('\n'), found, ([keyword = '', key = '']) => {
+    return !isKeyword(keyword, 'config') && wrong.has(key)
+  })
 }
 
-/** The file without the section, and without the blank line before it. */
+/** The file without the section, however often it begins anew, and without the blank line before it. */
 export function removeSection(text: string, name: string): string {
   const found = findSection(text, name)
   if (!found) return text
   const lines = text.split('\n')
-  const start = found.start > 0 && lines[found.start - 1] === '' ? found.start - 1 : found.start
+  const start = found.start > 0 && lines[found.start - 1]?.trim() === '' ? found.start - 1 : found.start
   lines.splice(start, found.end - start)
-  return lines.join('\n')
+  return removeSection(lines.join('\n'), name)
 }
 
 /** The file with `value` in a list of the named section, which is there. */
@@ -85,12 +82,9 @@ export function addToList(text: string, name: string, key: string, value: string
 export function removeFromList(text: string, name: string, key: string, value: string): string {
   const found = findSection(text, name)
   if (!found) return text
-  const lines = text.split('\n').filter((line, index) => {
-    if (index < found.start || index >= found.end) return true
-    const words = wordsOf(line)
-    return !(words[0] === 'list' && words[1] === key && words[2] === value)
+  return withoutStatements(text, found, ([keyword = '', one, item]) => {
+    return isKeyword(keyword, 'list') && one === key && item === value
   })
-  return lines.join('\n')
 }
 
 /** What `placeSection` would change, as lines of `uci`. Values of secret options are not shown. */
@@ -129,18 +123,55 @@ function isSame(found: UciValue | undefined, wanted: UciValue): boolean {
   return a.length === b.length && a.every((one, index) => one === b[index])
 }
 
-/** The words of a line by UCI's rules: blanks part them, quotes of both kinds and backslashes join, `#` begins a comment. */
-function wordsOf(line: string): readonly string[] {
-  const words: string[] = []
-  for (const [word] of line.matchAll(/(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])+/g)) {
-    if (word.startsWith('#')) break
-    words.push(
-      word.replace(
-        /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/g,
-        (_, single?: string, double?: string, escaped?: string) =>
-          single ?? double?.replace(/\\(.)/g, '$1') ?? escaped ?? '',
-      ),
-    )
+function isKeyword(word: string, keyword: string): boolean {
+  return word === keyword || word === keyword[0]
+}
+
+function withoutStatements(text: string, within: FoundSection, isGone: (words: readonly string[]) => boolean): string {
+  const gone = statementsOf(text).filter(({ words, start, end }) => {
+    return start >= within.start && end <= within.end && isGone(words)
+  })
+  return text
+    .split('\n')
+    .filter((_, index) => gone.every(({ start, end }) => index < start || index >= end))
+    .join('\n')
+}
+
+interface Statement {
+  readonly words: readonly string[]
+  /** Indices of its first line, and of the one after its last. */
+  readonly start: number
+  readonly end: number
+}
+
+/** By UCI's rules: blanks part words, quotes of both kinds and backslashes join them and lines, `#` begins a comment, `;` ends. */
+const TOKEN = /(?<word>(?:'[^']*'|"(?:[^"\\]|\\[\s\S])*"|\\[\s\S]|[^\s'"\\#;])+)|(?<end>#.*|;|\n)|[\s\S]/g
+
+function statementsOf(text: string): readonly Statement[] {
+  const statements: Statement[] = []
+  let words: string[] = []
+  let start = 0
+  let line = 0
+  const close = () => {
+    if (words.length > 0) statements.push({ words, start, end: line + 1 })
+    words = []
   }
-  return words
+  for (const { 0: token, groups } of text.matchAll(TOKEN)) {
+    if (groups?.end !== undefined) close()
+    if (groups?.word !== undefined) {
+      if (words.length === 0) start = line
+      words.push(unquoted(token))
+    }
+    line += token.split('\n').length - 1
+  }
+  close()
+  return statements
+}
+
+function unquoted(word: string): string {
+  return word.replace(
+    /'([^']*)'|"((?:[^"\\]|\\[\s\S])*)"|\\([\s\S])/g,
+    (_, single?: string, double?: string, escaped?: string) =>
+      single ?? double?.replace(/\\([\s\S])/g, '$1') ?? (escaped === '\n' ? '' : escaped) ?? '',
+  )
 }

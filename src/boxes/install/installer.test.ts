@@ -194,6 +194,17 @@ describe('uninstall()', () => {
     assert.match(remarks.join(), /only our part was taken out/)
   })
 
+  it('says what others wrote of files that are gone', async () => {
+    using it = lab()
+    await it.install()
+    const edited = (it.box.text('/etc/crontabs/root') ?? '').replace('* * * * * /usr', '*/5 * * * * /usr')
+    it.box.put('/etc/crontabs/root', edited)
+    assert.deepEqual(await it.uninstall(), [
+      '/etc/crontabs/root names /usr/local/bin/tor-health-check.sh still, in a line of somebody else, and that file is gone',
+    ])
+    assert.equal(it.box.text('/etc/crontabs/root'), edited)
+  })
+
   it('does so, too, when another installation came after the change of others', async () => {
     using it = lab()
     await it.install()
@@ -377,6 +388,12 @@ describe('a box that cannot become a worker', () => {
       'a zone of that name',
       (box) => box.put('/etc/config/firewall', "config zone\n\toption name 'wgtor'\n"),
       /firewall has a zone wgtor of somebody else/,
+    ],
+    [
+      'a forwarding out of everywhere, in odd quotes',
+      (box) =>
+        box.put('/etc/config/firewall', 'config\tforwarding # all\r\n\toption \'src\' "*"\r\n\toption dest wan\r\n'),
+      /forwards from every zone to wan/,
     ],
     [
       'a forwarding out of the tunnel',

@@ -24,7 +24,7 @@ const CLOCK_LIMIT_S = 30 * 60
 
 /** Options of somebody else's that would take our ports, overrule our policy, or make a relay of what is to be a client. */
 const CONFLICTING =
-  /^\s*(SocksPort|SocksPolicy|TransPort|NATDPort|DNSPort|HTTPTunnelPort|ControlPort|ControlSocket|ORPort|DirPort|DisableNetwork|RunAsDaemon)\b\s*(.*)$/i
+  /^\s*[+/]?(SocksPort|SocksPolicy|TransPort|NATDPort|DNSPort|HTTPTunnelPort|ControlPort|ControlSocket|ORPort|DirPort|DisableNetwork|RunAsDaemon)\b\s*(.*)$/i
 
 /**
  * Why a worker cannot be installed on the box as it is, each with how to mend it; none when it can. What our own earlier
@@ -73,7 +73,7 @@ function clockObstacles({ clockS }: BoxFacts, nowS: number): string[] {
   if (Math.abs(offS) <= CLOCK_LIMIT_S) return []
   const minutes = Math.round(Math.abs(offS) / 60)
   return [
-    `Its clock is ${minutes} minutes ${offS < 0 ? 'behind' : 'ahead'}, and Tor does not start with a wrong clock. ` +
+    `Its clock is ${minutes} minutes ${offS < 0 ? 'behind' : 'ahead of'} this machine's, and Tor does not start with a wrong clock. ` +
       'Mend it on the box: /etc/init.d/sysntpd restart (or: date -u -s "YYYY-MM-DD hh:mm:ss")',
   ]
 }
@@ -142,10 +142,12 @@ function tunnelObstacles(facts: BoxFacts, journal: Journal | undefined, tunnel: 
 
 function firewallObstacles({ configs }: BoxFacts): string[] {
   const sections = parseUci(configs.get('/etc/config/firewall') ?? '')
-  const forwarding = sections.find(({ type, options }) => type === 'forwarding' && options.get('src') === ZONE_NAME)
+  const forwarding = sections.find(
+    ({ type, options }) => type === 'forwarding' && [ZONE_NAME, '*'].includes(String(options.get('src'))),
+  )
   if (forwarding)
     return [
-      `Its firewall forwards from zone ${ZONE_NAME} to ${forwarding.options.get('dest') ?? 'another zone'}: traffic of the tunnel would ` +
+      `Its firewall forwards from ${forwarding.options.get('src') === '*' ? 'every zone' : `zone ${ZONE_NAME}`} to ${forwarding.options.get('dest') ?? 'another zone'}: traffic of the tunnel would ` +
         'leave in clear. Remove that forwarding from /etc/config/firewall',
     ]
   const zone = sections.find(({ type, name, options }) => {

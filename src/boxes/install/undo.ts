@@ -17,7 +17,7 @@ import {
 import { removeLines } from '../text-lines.ts'
 import { removeFromList, removeSection } from '../uci-text.ts'
 import { copyOf } from './file-edit.ts'
-import { BEFORE_RUN, type FileEntry, type FilePart, type Ledger, type ORIGINALS } from './journal.ts'
+import { BEFORE_RUN, type FileEntry, type FilePart, type Ledger, ORIGINALS } from './journal.ts'
 
 const PACKAGES_LIMIT_MS = 180_000
 const WAIT_LIMIT_MS = 90_000
@@ -70,6 +70,7 @@ export async function undo({ box, ledger, copies, packageManager }: Undoing): Pr
     if (entry.part.kind === 'user') await undoFile(box, entry, copies, remarks)
   }
   await box.removeEmptyDirectories(ledger.directories)
+  if (copies === ORIGINALS) remarks.push(...(await leftMentions(box, ledger)))
   return remarks
 }
 
@@ -88,6 +89,18 @@ async function addedPackages(box: BoxShell, ledger: Ledger, manager: PackageMana
 function inOrder(names: readonly string[]): readonly string[] {
   const wanted: readonly string[] = WANTED_PACKAGES
   return [...names.filter((name) => wanted.includes(name)), ...names.filter((name) => !wanted.includes(name))]
+}
+
+/** What others wrote of files that have gone with us, such as a line of the crontab that is ours no more. */
+async function leftMentions(box: BoxShell, { files }: Ledger): Promise<readonly string[]> {
+  const gone = files.filter(({ part, original }) => part.kind === 'file' && original === null).map(({ path }) => path)
+  const shared = files.filter(({ part }) => part.kind === 'lines' || part.kind === 'uci').map(({ path }) => path)
+  return [...(await box.readAll(shared))].flatMap(([path, { text }]) => {
+    const lines = text.split('\n').filter((line) => !line.trim().startsWith('#'))
+    return gone
+      .filter((one) => lines.some((line) => line.includes(one)))
+      .map((one) => `${path} names ${one} still, in a line of somebody else, and that file is gone`)
+  })
 }
 
 async function undoFile(box: BoxShell, entry: FileEntry, copies: Undoing['copies'], remarks: string[]): Promise<void> {
