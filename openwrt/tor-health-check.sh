@@ -130,7 +130,7 @@ set_to() {
 # --- Tor's process ---
 
 tor_pid() {
-	pidof tor | cut -d ' ' -f 1
+	pgrep -f '^/usr/sbin/tor ' | head -n 1
 }
 
 # How many seconds ago process $1 was started; 0 when it is gone.

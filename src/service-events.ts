@@ -137,6 +137,12 @@ export class ServiceEvents implements Disposable {
           text: `${worker} is not trusted: ${event.reason}`,
         })
         return
+      case 'ailing': {
+        const text = `The box of ${worker}: ${event.ailments.join('; ')}`
+        if (event.ailments.length === 0) problems.close('box_ailing', worker)
+        else problems.open('box_ailing', { worker, severity: 'warn', text })
+        return
+      }
       case 'trusted':
         problems.close('worker_untrusted', worker)
         return

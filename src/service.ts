@@ -270,7 +270,9 @@ function leaseOf(lease: { readonly member: WorkerUnit } & Disposable): FetchLeas
 }
 
 function isMonitorEvent(event: Parameters<ServiceEvents['ofWorker']>[1]): event is MonitorEvent {
-  return !['progressed', 'lost', 'storm-stopped', 'isolation-missing', 'untrusted', 'trusted'].includes(event.type)
+  return !['progressed', 'lost', 'storm-stopped', 'isolation-missing', 'untrusted', 'trusted', 'ailing'].includes(
+    event.type,
+  )
 }
 
 function allHealthy(pool: Pool<WorkerUnit>, signal: AbortSignal): Promise<void> {

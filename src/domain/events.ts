@@ -12,6 +12,7 @@ export const SERVICE_PROBLEMS = [
   'worker_flapping',
   'isolation_missing',
   'worker_untrusted',
+  'box_ailing',
   'uplink_suspect',
   'no_worker',
   'store_unwritable',

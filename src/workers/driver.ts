@@ -54,6 +54,8 @@ export type DriverEvent =
   | { readonly type: 'untrusted'; readonly reason: string }
   /** It is the box again that it was. */
   | { readonly type: 'trusted' }
+  /** What is wrong with its box, or with the way to it, although its Tor may work; empty when nothing is any more. */
+  | { readonly type: 'ailing'; readonly ailments: readonly string[] }
 
 /** What came of an order for new circuits. */
 export interface NewCircuits {

@@ -14,6 +14,9 @@ const SETTLED_WITHIN_MS = 20_000
 const POLL_MS = 100
 const GREETING_WITHIN_MS = 2_000
 
+/** By the command line: the init script has the same name while it runs. */
+const TOR_PIDS = "pgrep -f '^/usr/sbin/tor '"
+
 /** Of dropbear's processes the one that listens: the others, one a connection, are its children. */
 const DROPBEAR_LISTENER = `
 listener() {
@@ -89,8 +92,8 @@ export class TestBox {
 
   /** Inside the box. Undefined while tor is not running. */
   async torPid(): Promise<number | undefined> {
-    const { stdout } = await this.exec('pidof tor')
-    const [pid = ''] = stdout.trim().split(' ')
+    const { stdout } = await this.exec(TOR_PIDS)
+    const [pid = ''] = stdout.trim().split('\n')
     return pid === '' ? undefined : Number(pid)
   }
 
@@ -133,7 +136,7 @@ export class TestBox {
 
   /** Ends tor by force; procd starts it again after 5 s. */
   async killTor(): Promise<void> {
-    await this.read('kill -9 $(pidof tor)')
+    await this.read(`kill -9 $(${TOR_PIDS})`)
   }
 
   /** Ends tor by force as often as procd starts it, until procd gives it up: half a minute. `startTor()` is its undo. */
@@ -152,11 +155,11 @@ export class TestBox {
 
   /** tor keeps its connections and answers nothing. */
   async freezeTor(): Promise<void> {
-    await this.read('kill -STOP $(pidof tor)')
+    await this.read(`kill -STOP $(${TOR_PIDS})`)
   }
 
   async thawTor(): Promise<void> {
-    await this.read('kill -CONT $(pidof tor)')
+    await this.read(`kill -CONT $(${TOR_PIDS})`)
   }
 
   /** Resolves when tor is gone. */

@@ -5,6 +5,7 @@ import type { TorControl } from '../../tor/control/client.ts'
 import { greetSocksOver } from '../../tor/socks/dial.ts'
 import type { HostInspection, NodeView, WorkerHost } from '../driver.ts'
 import { SOCKS_PASSWORD } from '../socks-link.ts'
+import { ailmentsOf } from './ailments.ts'
 import type { BoxTor } from './box-tor.ts'
 import { isMending } from './node-status.ts'
 import type { BoxTunnels } from './tunnels.ts'
@@ -12,6 +13,7 @@ import type { BoxTunnels } from './tunnels.ts'
 const AUTH = { username: 'pulse', password: SOCKS_PASSWORD }
 const CARRIES_WITHIN_MS = 3_000
 const INSPECTED_WITHIN_MS = 1_000
+const AILMENTS_WITHIN_MS = 8_000
 const POLL_MS = 250
 /** From the order until the box shows another boot; as long as a rebooted box is left alone. */
 const REBOOTED_WITHIN_MS = 90_000
@@ -60,6 +62,16 @@ export class BoxHost implements WorkerHost {
   async nodeStatus(signal: AbortSignal): Promise<NodeView | undefined> {
     const status = await this.asking(() => this.#options.tor.nodeStatus(signal))
     return status && { ...status, isMending: isMending(status) }
+  }
+
+  /** What is wrong with the box or the way to it, a sentence each. Never rejects. */
+  async ailments(signal: AbortSignal): Promise<readonly string[]> {
+    const { clock, tor, tunnels, tunnel } = this.#options
+    using limit = deadline(clock, AILMENTS_WITHIN_MS, signal, () => new Error('there was no answer in time'))
+    const why = (error: unknown) => [error instanceof Error ? error.message : String(error)]
+    const ofBox = this.asking(() => tor.vitals(limit.signal)).then((vitals) => ailmentsOf(vitals, clock.now()), why)
+    const ofTunnel = tunnels.status(tunnel, limit.signal).then(({ problems }) => problems, why)
+    return (await Promise.all([ofBox, ofTunnel])).flat()
   }
 
   async greetSocks(signal: AbortSignal): Promise<void> {

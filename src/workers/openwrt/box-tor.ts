@@ -12,6 +12,14 @@ export interface BoxShell {
   forward(port: number, signal: AbortSignal): Promise<Duplex>
 }
 
+export interface BoxVitals {
+  /** By the clock of the box, milliseconds since the epoch. */
+  readonly now: number
+  readonly node: NodeStatus | undefined
+  /** 0 to 100, of what can be written to; undefined where df tells nothing. */
+  readonly usedPercent: Readonly<Record<string, number | undefined>>
+}
+
 /** The order was given, and the box does not show that it was carried out. The message says which. */
 export class BoxOrderError extends Error {
   override readonly name = 'BoxOrderError'
@@ -22,11 +30,16 @@ const START = command`/etc/init.d/tor start`
 const STOP = command`/etc/init.d/tor stop && rm -f /var/run/tor/health-status`
 const RESTART = command`/etc/init.d/tor restart`
 /** Without waiting, as an order to procd would, for one that does not hear. procd starts it again only after 5 s. */
-const KILL = command`for pid in $(pidof tor); do kill -9 "$pid"; done`
-/** The oldest when there are several: a new one cannot bind the ports before the old one is gone. */
-const PID = command`pidof tor || true`
+const KILL = command`for pid in $(pgrep -f '^/usr/sbin/tor '); do kill -9 "$pid"; done`
+/**
+ * The oldest when there are several: a new one cannot bind the ports before the old one is gone. By its command line, since
+ * its init script bears the same name while it runs.
+ */
+const PID = command`pgrep -f '^/usr/sbin/tor ' || true`
 const COOKIE = command`hexdump -v -e '1/1 "%02x"' /var/lib/tor/control_auth_cookie`
 const STATUS = command`date +%s; cat /var/run/tor/health-status 2>/dev/null || true`
+/** Where Tor, the health script and the lists of packages write. */
+const SPACE = command`df -k /tmp | tail -n 1; df -k / | tail -n 1`
 const BOOT_ID = command`cat /proc/sys/kernel/random/boot_id`
 /** In the background, so that the session can end in order before the box goes down. */
 const REBOOT = command`(sleep 1; reboot) </dev/null >/dev/null 2>&1 &`
@@ -100,9 +113,21 @@ export class BoxTor {
 
   /** Undefined when the health script has not written its file. */
   async nodeStatus(signal: AbortSignal): Promise<NodeStatus | undefined> {
+    return (await this.#status(signal)).node
+  }
+
+  /** What only the box itself knows of its state. */
+  async vitals(signal: AbortSignal): Promise<BoxVitals> {
+    const { now, node } = await this.#status(signal)
+    const { stdout } = await this.#shell.run(SPACE, { limitMs: LOOK_MS }, signal)
+    const [memory, flash] = stdout.split('\n').map(usedPercent)
+    return { now, node, usedPercent: { '/tmp': memory, 'the flash': flash } }
+  }
+
+  async #status(signal: AbortSignal) {
     const { stdout } = await this.#shell.run(STATUS, { limitMs: LOOK_MS }, signal)
-    const [now = '', ...lines] = stdout.split('\n')
-    return parseNodeStatus(lines.join('\n'), Number(now))
+    const [nowS = '', ...lines] = stdout.split('\n')
+    return { now: Number(nowS) * 1_000, node: parseNodeStatus(lines.join('\n'), Number(nowS)) }
   }
 
   async bootId(signal: AbortSignal): Promise<string> {
@@ -160,4 +185,10 @@ export class BoxTor {
       await this.#clock.sleep(POLL_MS, limit.signal)
     }
   }
+}
+
+/** Of a line of df(1). */
+function usedPercent(line: string): number | undefined {
+  const [, percent] = /\s(\d{1,3})%\s/.exec(line) ?? []
+  return percent === undefined ? undefined : Number(percent)
 }

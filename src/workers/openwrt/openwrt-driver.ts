@@ -35,6 +35,8 @@ const HOLD_MARGIN_MS = 60_000
 /** A Tor that was just started opens its ports before it does anything else, and writes its cookie. */
 const CONTROL_OPENS_WITHIN_MS = 10_000
 const POLL_MS = 250
+/** How often a box is asked for what only it knows. */
+const LOOK_EVERY_MS = 10_000
 /** A stop that is to be quick all the same needs some answers from the box. */
 const FORCED_STOP_WITHIN_MS = 15_000
 
@@ -76,6 +78,9 @@ export class OpenwrtDriver implements WorkerDriver {
   /** Whether no circuit of Tor can have been used by a source address of ours before we kept count of them. */
   #isCounting = false
   #isTrusted = true
+  readonly #life = new AbortController()
+  /** Looks after the box from the first start on. */
+  #looking: Promise<void> | undefined
 
   constructor(options: OpenwrtDriverOptions) {
     const { id, tunnel, clearnet, shell, tunnels, clock, random, logger } = options
@@ -113,6 +118,7 @@ export class OpenwrtDriver implements WorkerDriver {
   }
 
   async start(signal: AbortSignal): Promise<void> {
+    this.#looking ??= this.#lookAfterBox(this.#life.signal)
     await this.#starts.join(signal)
   }
 
@@ -179,11 +185,26 @@ export class OpenwrtDriver implements WorkerDriver {
 
   /** Lets go of the box; its Tor and its tunnel stay as they are. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#life.abort()
+    await this.#looking
     const going = new CbtorError('worker_unreachable', `Worker ${this.id} is going`)
     await Promise.all([this.#starts.cancel(going), this.#reattaches.cancel(going)])
     await this.#letGo()
     await this.#options.shell[Symbol.asyncDispose]()
     if (this.#state !== 'exited') this.#state = 'stopped'
+  }
+
+  async #lookAfterBox(signal: AbortSignal): Promise<void> {
+    let told = ''
+    while (!signal.aborted) {
+      await this.#options.clock.sleep(LOOK_EVERY_MS, signal).catch(() => {})
+      if (this.#state === 'stopped') told = ''
+      if (signal.aborted || this.#state === 'stopped') continue
+      const ailments = await this.host.ailments(signal)
+      if (signal.aborted || ailments.join() === told) continue
+      told = ailments.join()
+      this.#listeners.notify({ type: 'ailing', ailments })
+    }
   }
 
   #attached(attempt: string): { readonly attachment: Attachment; readonly link: WorkerLink } {
