@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import type { TestBox } from '../../src/testnet/boxes/box.ts'
-import { type BoxService, createBoxService, Load } from './box-service.ts'
+import { type BoxLab, createBoxLab } from './box-lab.ts'
+import { Load, type RunningService, startBoxService } from './box-service.ts'
 import { eventually, removeHostPeers } from './rack-host.ts'
 
 interface Fault {
@@ -95,16 +96,18 @@ async function run(box: TestBox, script: string): Promise<void> {
 }
 
 describe('four boxes under five requests a second', { timeout: 900_000 }, () => {
-  let lab: BoxService
+  let lab: BoxLab
+  let running: RunningService
   let load: Load
   const told: { at: number; worker: string | undefined; type: string; to: unknown; code: unknown }[] = []
   const watching = new AbortController()
 
   before(async () => {
-    lab = await createBoxService()
+    lab = await createBoxLab({})
+    running = await startBoxService(lab)
     const { urls } = lab.network
     load = new Load(
-      lab.api,
+      running.api,
       [`${urls.www}/ip`, `${urls.onion}/`, `${urls.check}/api/ip`, `${urls.httpsWww}/`, `${urls.www}/ip`],
       5,
     )
@@ -112,10 +115,15 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
   })
 
   after(async () => {
-    watching.abort()
-    await load?.[Symbol.asyncDispose]()
+    await ended()
     await lab?.[Symbol.asyncDispose]()
   })
+
+  async function ended(): Promise<void> {
+    watching.abort()
+    await load?.[Symbol.asyncDispose]()
+    await running?.[Symbol.asyncDispose]()
+  }
 
   async function watch(): Promise<void> {
     try {
@@ -126,7 +134,7 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
   }
 
   async function listen(): Promise<void> {
-    for await (const item of lab.api.watchEvents({}, watching.signal)) {
+    for await (const item of running.api.watchEvents({}, watching.signal)) {
       if (item.type !== 'event') continue
       const { type, worker, details } = item.event
       told.push({ at: performance.now(), worker: worker ?? undefined, type, to: details.to, code: details.code })
@@ -149,10 +157,37 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
     assert.deepEqual(load.failures, [])
   })
 
+  it('reboot one that nothing else helps, once, and see that it did', async () => {
+    await ended()
+    // The original's pace would take minutes.
+    const health = {
+      check_interval: '2s',
+      check_timeout: '2s',
+      recovery_backoff: ['1s'],
+      reboot_after_attempts: 1,
+      reboot_wait: '10s',
+    }
+    await using impatient = await startBoxService(lab, { health })
+    const box = lab.rack.box(1)
+    const before = await box.bootId()
+    const { next_since_id: since_id } = await impatient.api.events({ limit: 1 })
+    // In the box's own kernel, so that only a reboot ends it.
+    await run(box, "nft 'add table inet broken; add chain inet broken out { type filter hook output priority 0; }'")
+    await run(box, "nft 'add rule inet broken out ip daddr 203.0.113.0/24 drop'")
+    await eventually(async () => box.boots > 1, 120_000)
+    await box.waitUp({ after: before })
+    assert.notEqual(await box.bootId(), before)
+    await eventually(async () => (await impatient.api.worker('tor01')).state === 'healthy', 60_000)
+    const { events } = await impatient.api.events({ since_id, limit: 1_000 })
+    const own = events.filter(({ worker }) => worker === 'tor01').map(({ type }) => type)
+    assert.equal(own.filter((type) => type === 'reboot_ordered').length, 1, own.join())
+    assert.equal(box.boots, 2)
+  })
+
   async function suffer(each: Fault, n: number): Promise<string> {
     const box = lab.rack.box(n)
     const worker = `tor0${n}`
-    await eventually(async () => (await lab.api.worker(worker)).state === 'healthy', 60_000)
+    await eventually(async () => (await running.api.worker(worker)).state === 'healthy', 60_000)
     const since = performance.now()
     const end = await each.inject(box)
     const first = (isIt: (event: (typeof told)[number]) => boolean, from: number) =>
@@ -168,7 +203,7 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
     }
     const healFrom = endsByItself ? performance.now() : since
     if (each.toldBy === 'nothing') {
-      assert.equal((await lab.api.worker(worker)).state, 'healthy', each.name)
+      assert.equal((await running.api.worker(worker)).state, 'healthy', each.name)
       assert.equal(first(isNotice, since), undefined, `${each.name}: nothing is the matter with the worker`)
       return [each.name, worker, '-', '-'].join('\t')
     }
@@ -187,7 +222,7 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
       return last?.type === 'problem_closed' ? Math.max(last.at, from) : undefined
     }
     const last = own.findLast(({ type }) => type === 'health_changed')
-    if (last?.to !== 'healthy' || (await lab.api.worker(worker)).state !== 'healthy') return undefined
+    if (last?.to !== 'healthy' || (await running.api.worker(worker)).state !== 'healthy') return undefined
     return Math.max(last.at, from)
   }
 

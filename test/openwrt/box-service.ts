@@ -6,39 +6,54 @@ import { type BoxLab, createBoxLab } from './box-lab.ts'
 
 const never = new AbortController().signal
 
-export interface BoxService extends BoxLab {
+export interface RunningService extends AsyncDisposable {
   readonly service: Service
   readonly api: ApiClient
 }
 
-export async function createBoxService(
-  options: { readonly clearnet?: 'transparent' | 'socks'; readonly boxes?: number } = {},
-): Promise<BoxService> {
-  const { clearnet = 'transparent', boxes = 4 } = options
-  await using parts = new AsyncDisposableStack()
-  const lab = parts.use(await createBoxLab({ boxes }))
-  const { urls, caFile } = lab.network
+export interface BoxService extends BoxLab, RunningService {}
+
+/** The service on all boxes of the lab; resolves when every worker is healthy. */
+export async function startBoxService(
+  { network, rack, state }: BoxLab,
+  options: { readonly clearnet?: 'transparent' | 'socks'; readonly health?: Readonly<Record<string, unknown>> } = {},
+): Promise<RunningService> {
+  const { clearnet = 'transparent', health = {} } = options
+  const { urls, caFile } = network
   const config = parseConfig(
     {
       listen: '127.0.0.1:0',
-      state: lab.state,
+      state,
       log: process.env.BOX_LOG ?? 'silent',
-      workers: lab.rack.boxes.map(({ n }) => ({ kind: 'openwrt', id: `tor0${n}`, clearnet })),
+      workers: rack.boxes.map(({ n }) => ({ kind: 'openwrt', id: `tor0${n}`, clearnet })),
       targets: { allow: ['203.0.113.0/24', '198.51.100.0/24'] },
       tls: { ca_file: caFile },
       checks: { clearnet: [`${urls.check}/api/ip`], onion: [`${urls.onion}/`] },
+      health,
     },
     {},
   )
+  await using parts = new AsyncDisposableStack()
   const service = parts.use(await createService(config, {}, never))
   await service.ready(AbortSignal.timeout(90_000))
   const owned = parts.move()
   return {
-    ...lab,
     service,
     api: createApiClient({ baseUrl: service.url }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/** A lab of boxes with the service on it. */
+export async function createBoxService(
+  options: { readonly clearnet?: 'transparent' | 'socks'; readonly boxes?: number } = {},
+): Promise<BoxService> {
+  const { boxes = 4, ...others } = options
+  await using parts = new AsyncDisposableStack()
+  const lab = parts.use(await createBoxLab({ boxes }))
+  const running = parts.use(await startBoxService(lab, others))
+  const owned = parts.move()
+  return { ...lab, ...running, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 export interface Answered {
