@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -5,8 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
+import { readBoxes } from '../../src/boxes/box-file.ts'
 import { type WorkerParts, workerCommand } from '../../src/cli/commands/worker.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import type { TestBox } from '../../src/testnet/boxes/box.ts'
 import { BoxRack, type BoxRackOptions, type RackNetwork } from '../../src/testnet/boxes/rack.ts'
 import { eventually, knock } from './rack-host.ts'
 
@@ -50,22 +53,20 @@ export interface RunOptions {
   /** Told the name of each step that begins. */
   readonly onStep?: (name: string) => void
   readonly payloadDirectory?: string
-  /** A state directory, with the key that is made in it. */
-  readonly ownKey?: string
+  /** With the key that is made in the state directory. */
+  readonly hasOwnKey?: true
+  readonly state?: string
 }
 
 /** A rack of boxes and a `cbtor worker` that reaches them. */
 export class InstallLab implements AsyncDisposable {
   readonly rack: BoxRack
   readonly directory: string
-  /** The state directory of the commands. */
-  readonly state: string
   readonly #parts: AsyncDisposableStack
 
   private constructor(rack: BoxRack, directory: string, parts: AsyncDisposableStack) {
     this.rack = rack
     this.directory = directory
-    this.state = join(directory, 'state')
     this.#parts = parts
   }
 
@@ -82,10 +83,10 @@ export class InstallLab implements AsyncDisposable {
     return new InstallLab(rack, directory, parts.move())
   }
 
-  /** Runs `cbtor worker ARGV`, with the state directory and the key that the boxes accept unless told. */
+  /** Runs `cbtor worker ARGV`, with the key that the boxes accept unless told. */
   async worker(
     argv: readonly string[],
-    { signal, confirm, onStep, payloadDirectory, ownKey }: RunOptions = {},
+    { state, signal, confirm, onStep, payloadDirectory, hasOwnKey }: RunOptions & { readonly state: string },
   ): Promise<Ran> {
     const written = { out: '', err: '' }
     const into = (name: 'out' | 'err') => ({
@@ -105,14 +106,14 @@ export class InstallLab implements AsyncDisposable {
       ...(confirm && { confirm }),
       ...(payloadDirectory !== undefined && { payloadDirectory }),
     }
-    const key = argv.includes('--key') || ownKey !== undefined ? [] : ['--key', this.rack.clientKeyFile]
-    const state = argv.includes('--state') ? [] : ['--state', ownKey ?? this.state]
+    const key = argv.includes('--key') || hasOwnKey ? [] : ['--key', this.rack.clientKeyFile]
+    const inState = argv.includes('--state') ? [] : ['--state', state]
     const program = new Command('cbtor')
       .exitOverride()
       .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
     program.addCommand(workerCommand(parts).copyInheritedSettings(program))
     try {
-      await program.parseAsync(['worker', ...argv, ...key, ...state], { from: 'user' })
+      await program.parseAsync(['worker', ...argv, ...key, ...inState], { from: 'user' })
       return { ...written, failure: undefined }
     } catch (error) {
       return { ...written, failure: (error as Error).message }
@@ -122,6 +123,80 @@ export class InstallLab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts[Symbol.asyncDispose]()
   }
+}
+
+/** One box of the lab, and the `cbtor worker` of a gateway of its own, so that boxes can be tested side by side. */
+export class Bench {
+  readonly lab: InstallLab
+  readonly box: TestBox
+  /** The state directory of the gateway. */
+  readonly state: string
+
+  constructor(lab: InstallLab, n: number) {
+    this.lab = lab
+    this.box = lab.rack.box(n)
+    this.state = join(lab.directory, `state-${n}`)
+  }
+
+  async worker(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    return await this.lab.worker(argv, { state: this.state, ...options })
+  }
+
+  async install(...more: readonly string[]): Promise<Ran> {
+    const { address, hostKey, n } = this.box
+    return await this.worker(['install', address, '--accept-host-key', hostKey, '--tunnel', String(n), ...more])
+  }
+
+  /** The file that says what is known of the box. */
+  boxes() {
+    return readBoxes(this.state)
+  }
+
+  /** An installation of a box that cannot be one, and what it has to say. */
+  async refused(attempt: Promise<Ran>, expected: RegExp): Promise<void> {
+    const { failure, out } = await attempt
+    assert.match(failure ?? `It was done: ${out}`, expected)
+    assert.deepEqual(this.boxes(), [])
+  }
+
+  /** All is right with the worker, but for its health: the rack has no Tor network, so the health check finds that there is none. */
+  async checkedRight(id: string): Promise<void> {
+    const { out } = await this.worker(['check', id, '--json'])
+    const { findings } = JSON.parse(out) as { findings: { name: string; right: boolean; text: string }[] }
+    assert.ok(findings.length >= 18)
+    assert.deepEqual(
+      findings.filter(({ name, right }) => !right && name !== 'health'),
+      [],
+    )
+  }
+
+  /** Its SSH answers. */
+  async answering(): Promise<void> {
+    await eventually(async () => (await knock(this.box.address, 22, 1_000)).startsWith('SSH-'))
+  }
+
+  /** dropbear and its connections are gone, what they had begun goes on. */
+  async cutOff(): Promise<void> {
+    await this.box.stopDropbear()
+    await this.box.exec('kill -9 $(pidof dropbear)')
+  }
+}
+
+export function done(ran: Ran): Ran {
+  assert.equal(ran.failure, undefined)
+  return ran
+}
+
+export function without(files: ReadonlyMap<string, string>, ...paths: readonly string[]): Map<string, string> {
+  return new Map([...files].filter(([one]) => !paths.includes(one)))
+}
+
+export function assertSame(now: ReadonlyMap<string, string>, before: ReadonlyMap<string, string>): void {
+  const differing = [...new Set([...before.keys(), ...now.keys()])].filter((path) => before.get(path) !== now.get(path))
+  assert.deepEqual(
+    differing.map((path) => `${path}: ${before.get(path)} -> ${now.get(path)}`),
+    [],
+  )
 }
 
 async function notHere(): Promise<never> {

@@ -67,12 +67,21 @@ export async function install(run: InstallRun): Promise<readonly StepChanges[]> 
   await takeTurn(box)
   const keeper = await beginJournal(box, plan, identity).catch(async (error: unknown) => {
     if (!isLost(error) && !earlier) await box.removeEmptyDirectories([JOURNAL_DIRECTORY]).catch(() => {})
-    throw error
+    throw beginFailure(error, request)
   })
   await runSteps(run, keeper)
   // Should it fail, the copies are in nobody's way until the next run.
   await box.run('remove the copies of this run', REMOVE_COPIES_OF_RUN).catch(() => {})
   return changes
+}
+
+function beginFailure(error: unknown, { destination }: InstallRequest): unknown {
+  if (!isLost(error) && !(error instanceof OvertakenError)) return error
+  const after = error instanceof OvertakenError ? 'When that is over, run' : 'Run'
+  return new InstallError(
+    `Cannot install ${showDestination(destination)}; nothing was changed yet. ${messageOf(error)}. ${after} the same command again`,
+    { cause: error },
+  )
 }
 
 async function beginJournal(

@@ -55,9 +55,25 @@ export const WAIT_FOR_PACKAGE_MANAGER = command`
 seconds=0
 while pidof opkg apk >/dev/null && [ "$seconds" -lt 60 ]; do sleep 1; seconds=$((seconds + 1)); done`
 
+/**
+ * Fails rather than prints nothing: what is not in the list is taken for ours later on, and removed. Waits, as opkg lists nothing
+ * while another one has its lock.
+ */
 export const LIST_PACKAGES = {
-  opkg: command`opkg list-installed | cut -d ' ' -f 1`,
-  apk: command`apk info`,
+  opkg: command`
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  list=$(opkg list-installed) && [ -n "$list" ] && break
+  list=
+  sleep 1
+done
+[ -n "$list" ] && echo "$list" | cut -d ' ' -f 1`,
+  apk: command`
+for try in 1 2 3 4 5 6 7 8 9 10; do
+  list=$(apk info) && [ -n "$list" ] && break
+  list=
+  sleep 1
+done
+[ -n "$list" ] && echo "$list"`,
 } as const
 
 /** stdin: packages. */

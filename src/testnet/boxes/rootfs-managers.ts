@@ -11,6 +11,11 @@ export const FEED_URL = `http://${ROUTER_ADDRESS}:${FEED_PORT}`
 /** What a box that is not bare has from the beginning. Not curl: the health check must do without. */
 const INSTALLED = 'tor wireguard-tools'
 
+/** What every box has, in the list of what is installed: such a list is never empty. */
+const BASE = ['base-files', 'busybox', 'dropbear', 'netifd', 'uci']
+  .map((name) => `Package: ${name}\nVersion: 1\nStatus: install ok installed\n\n`)
+  .join('')
+
 interface Kind {
   /** Files that it expects, with what is in them. */
   readonly files: Readonly<Record<string, string>>
@@ -22,7 +27,7 @@ const KINDS: Readonly<Record<PackageManager, Kind>> = {
   opkg: {
     files: {
       'etc/opkg/distfeeds.conf': `src/gz cbtor_test ${FEED_URL}/packages\n`,
-      'usr/lib/opkg/status': '',
+      'usr/lib/opkg/status': BASE,
     },
     directory: 'usr/lib/opkg/info',
     install: `opkg update && opkg install ${INSTALLED}`,
@@ -31,7 +36,7 @@ const KINDS: Readonly<Record<PackageManager, Kind>> = {
     files: {
       'etc/apk/repositories.d/distfeeds.list': `${FEED_URL}/packages/packages.adb\n`,
       'etc/apk/world': '',
-      'lib/apk/db/installed': '',
+      'lib/apk/db/installed': BASE,
     },
     directory: 'lib/apk/packages',
     install: `apk update && apk add ${INSTALLED}`,

@@ -97,7 +97,7 @@ function split_words(line,    at, c, quote, word, has, count) {
 		} else if (c == "\\") {
 			word = word substr(line, ++at, 1)
 			has = 1
-		} else if (c == " " || c == "\t") {
+		} else if (c == " " || c == "\t" || c == "\r") {
 			if (has) words[++count] = word
 			word = ""
 			has = 0
@@ -178,12 +178,16 @@ function load(p,    file, line, number) {
 	return 1
 }
 
-function read_config(p, file, line,    number, s) {
+function read_config(p, file, line,    number, s, more) {
 	number = 0
 	s = 0
 	do {
 		number++
-		n_file = split_line(line)
+		# A quoted value may go over several lines.
+		while ((n_file = split_line(line)) < 0 && (getline more < file) > 0) {
+			number++
+			line = line "\n" more
+		}
 		if (n_file < 0) return fail("Parse error (unterminated ') at line " number ", byte 1")
 		if (n_file == 0 || token[1] == "package") continue
 		if (token[1] == "config" && (n_file == 2 || n_file == 3)) {
