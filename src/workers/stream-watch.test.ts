@@ -118,4 +118,35 @@ describe('StreamWatch', () => {
     await clock.advance(WAIT_MS)
     assert.deepEqual(await exit, { nickname: 'exit1', fingerprint: 'B'.repeat(40) })
   })
+
+  describe('over the TransPort', () => {
+    const from = { host: '10.201.1.16', port: 20_001 }
+    const trans = (id: number, status: string, circuit: number, more = '') =>
+      `STREAM ${id} ${status} ${circuit} 10.128.0.9:80 ${more} PURPOSE=USER CLIENT_PROTOCOL=TRANS`
+    const isNew = (id: number, port: number) => trans(id, 'NEW', 0, `SOURCE_ADDR=10.201.1.16:${port}`)
+
+    it('tells a stream by where it comes from, and takes the address that the exit connected to for success', async () => {
+      const { watch, tell } = watchWith(built(7, EXIT), built(8, OTHER_EXIT))
+      using expected = watch.expect({ from })
+      tell(isNew(2, 20_002), isNew(1, 20_001))
+      await expected.taken
+      tell(trans(1, 'REMAP', 0, 'SOURCE=CACHE'), trans(2, 'REMAP', 8, 'SOURCE=EXIT'), trans(1, 'SENTCONNECT', 7))
+      assert.equal(watch.hasCarried({ id: '7' }), false)
+      tell(trans(1, 'REMAP', 7, 'SOURCE=EXIT'))
+      const outcome = await expected.settled
+      assert.ok('circuit' in outcome && outcome.circuit?.id === '7')
+      assert.equal(watch.hasCarried({ id: '7' }), true)
+      assert.equal(watch.hasCarried({ id: '8' }), false, 'a stream that nobody asked for is not ours')
+      tell('CIRC 7 CLOSED')
+      assert.equal(watch.hasCarried({ id: '7' }), false)
+    })
+
+    it('gives the reason of a stream that fails, after whatever Tor has tried', async () => {
+      const { watch, tell } = watchWith(built(7, EXIT))
+      using expected = watch.expect({ from })
+      tell(isNew(1, 20_001), trans(1, 'DETACHED', 7, 'REASON=END REMOTE_REASON=RESOLVEFAILED'))
+      tell(trans(1, 'CLOSED', 7, 'REASON=END REMOTE_REASON=RESOLVEFAILED'))
+      assert.deepEqual(await expected.settled, { failure: { reason: 'END', remoteReason: 'RESOLVEFAILED' } })
+    })
+  })
 })

@@ -13,6 +13,7 @@ import type { BoxTunnels } from './tunnels.ts'
 const AUTH = { username: 'pulse', password: SOCKS_PASSWORD }
 const CARRIES_WITHIN_MS = 3_000
 const INSPECTED_WITHIN_MS = 1_000
+const LOOK_EVERY_MS = 10_000
 const AILMENTS_WITHIN_MS = 8_000
 const POLL_MS = 250
 /** From the order until the box shows another boot; as long as a rebooted box is left alone. */
@@ -31,6 +32,10 @@ export interface BoxHostOptions {
   reattach(signal: AbortSignal): Promise<void>
   /** Told of every outcome of SSH: undefined when it worked. */
   told(error: SshError | undefined): void
+  /** Whether anybody wants to know how the box is. */
+  isOfInterest(): boolean
+  /** Told when other things are wrong with it than were before; nothing, when it is well again. */
+  onAilments(ailments: readonly string[]): void
   /** Gives up the Tor that is about to go. */
   letGo(): Promise<void>
 }
@@ -64,8 +69,23 @@ export class BoxHost implements WorkerHost {
     return status && { ...status, isMending: isMending(status) }
   }
 
+  /** Asks the box for what only it knows, now and then, until the signal aborts. Never rejects. */
+  async lookAfter(signal: AbortSignal): Promise<void> {
+    const { clock, isOfInterest, onAilments } = this.#options
+    let told = ''
+    while (!signal.aborted) {
+      await clock.sleep(LOOK_EVERY_MS, signal).catch(() => {})
+      if (!isOfInterest()) told = ''
+      if (signal.aborted || !isOfInterest()) continue
+      const ailments = await this.#ailments(signal)
+      if (signal.aborted || ailments.join() === told) continue
+      told = ailments.join()
+      onAilments(ailments)
+    }
+  }
+
   /** What is wrong with the box or the way to it, a sentence each. Never rejects. */
-  async ailments(signal: AbortSignal): Promise<readonly string[]> {
+  async #ailments(signal: AbortSignal): Promise<readonly string[]> {
     const { clock, tor, tunnels, tunnel } = this.#options
     using limit = deadline(clock, AILMENTS_WITHIN_MS, signal, () => new Error('there was no answer in time'))
     const why = (error: unknown) => [error instanceof Error ? error.message : String(error)]

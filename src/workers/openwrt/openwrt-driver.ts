@@ -8,8 +8,7 @@ import type { Logger } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import { SharedRun } from '../../lib/shared-run.ts'
 import { SshError } from '../../ssh/errors.ts'
-import { TorControl } from '../../tor/control/client.ts'
-import { ControlError } from '../../tor/control/errors.ts'
+import type { TorControl } from '../../tor/control/client.ts'
 import { greetSocks } from '../../tor/socks/dial.ts'
 import { SocksUnreachableError } from '../../tor/socks/errors.ts'
 import { Attachment } from '../attachment.ts'
@@ -23,8 +22,9 @@ import {
   type WorkerObservation,
 } from '../driver.ts'
 import { SOCKS_PASSWORD, type WorkerLink } from '../socks-link.ts'
+import { openBoxControl } from './box-control.ts'
 import { BoxHost } from './box-host.ts'
-import { BoxOrderError, type BoxShell, BoxTor } from './box-tor.ts'
+import { type BoxShell, BoxTor } from './box-tor.ts'
 import { SourceAddresses } from './source-addresses.ts'
 import { TransparentRoute } from './transparent-route.ts'
 import type { BoxTunnels } from './tunnels.ts'
@@ -32,11 +32,6 @@ import type { BoxTunnels } from './tunnels.ts'
 /** Tor's default for MaxCircuitDirtiness, which our torrc leaves alone. */
 const DIRTINESS_MS = 600_000
 const HOLD_MARGIN_MS = 60_000
-/** A Tor that was just started opens its ports before it does anything else, and writes its cookie. */
-const CONTROL_OPENS_WITHIN_MS = 10_000
-const POLL_MS = 250
-/** How often a box is asked for what only it knows. */
-const LOOK_EVERY_MS = 10_000
 /** A stop that is to be quick all the same needs some answers from the box. */
 const FORCED_STOP_WITHIN_MS = 15_000
 
@@ -94,6 +89,8 @@ export class OpenwrtDriver implements WorkerDriver {
       feel: (signal) => this.#feel(signal),
       reattach: (signal) => this.#reattaches.join(signal),
       told: (outcome) => this.#sshTold(outcome),
+      isOfInterest: () => this.#state !== 'stopped',
+      onAilments: (ailments) => this.#listeners.notify({ type: 'ailing', ailments }),
       letGo: () => this.#letGo(),
     })
     if (clearnet === 'transparent') {
@@ -118,7 +115,7 @@ export class OpenwrtDriver implements WorkerDriver {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    this.#looking ??= this.#lookAfterBox(this.#life.signal)
+    this.#looking ??= this.host.lookAfter(this.#life.signal)
     await this.#starts.join(signal)
   }
 
@@ -194,17 +191,8 @@ export class OpenwrtDriver implements WorkerDriver {
     if (this.#state !== 'exited') this.#state = 'stopped'
   }
 
-  async #lookAfterBox(signal: AbortSignal): Promise<void> {
-    let told = ''
-    while (!signal.aborted) {
-      await this.#options.clock.sleep(LOOK_EVERY_MS, signal).catch(() => {})
-      if (this.#state === 'stopped') told = ''
-      if (signal.aborted || this.#state === 'stopped') continue
-      const ailments = await this.host.ailments(signal)
-      if (signal.aborted || ailments.join() === told) continue
-      told = ailments.join()
-      this.#listeners.notify({ type: 'ailing', ailments })
-    }
+  #openControl(signal: AbortSignal): Promise<TorControl> {
+    return this.host.asking(() => openBoxControl(this.#tor, this.#options, signal))
   }
 
   #attached(attempt: string): { readonly attachment: Attachment; readonly link: WorkerLink } {
@@ -286,25 +274,6 @@ export class OpenwrtDriver implements WorkerDriver {
     })
     this.#attachment = attachment
     await attachment.open(signal)
-  }
-
-  async #openControl(signal: AbortSignal): Promise<TorControl> {
-    const { clock, logger } = this.#options
-    const late = () => new BoxOrderError("Tor's control port is not open on the box")
-    using limit = deadline(clock, CONTROL_OPENS_WITHIN_MS, signal, late)
-    for (;;) {
-      try {
-        const cookie = await this.host.asking(() => this.#tor.cookie(limit.signal))
-        const stream = await this.#tor.control(limit.signal)
-        return await TorControl.over(stream, { method: 'cookie', cookie }, { logger }, limit.signal)
-      } catch (error) {
-        limit.signal.throwIfAborted()
-        // Without SSH there is nothing to wait for; a Tor that was just started may need another moment.
-        const isEarly = error instanceof BoxOrderError || error instanceof ControlError
-        if (!isEarly && !(error instanceof SshError && error.fault === 'ended')) throw error
-        await clock.sleep(POLL_MS, limit.signal)
-      }
-    }
   }
 
   /**

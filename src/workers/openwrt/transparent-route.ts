@@ -36,6 +36,8 @@ export interface TransparentRouteOptions {
   readonly clock: Clock
   /** What the control port tells; undefined while it is out of reach. */
   watch(): ControlWatch | undefined
+  /** How the network is used; by the tunnel, unless told. */
+  readonly way?: { readonly dial: typeof dialTransparently; readonly resolve: typeof resolveTransparently }
 }
 
 /**
@@ -48,9 +50,11 @@ export interface TransparentRouteOptions {
  */
 export class TransparentRoute {
   readonly #options: TransparentRouteOptions
+  readonly #way: NonNullable<TransparentRouteOptions['way']>
 
   constructor(options: TransparentRouteOptions) {
     this.#options = options
+    this.#way = options.way ?? { dial: dialTransparently, resolve: resolveTransparently }
   }
 
   /** As `WorkerDriver.connect` promises; resolves to undefined when no source address is free for the identity. */
@@ -80,7 +84,7 @@ export class TransparentRoute {
    */
   async pulse(signal: AbortSignal): Promise<void> {
     try {
-      await resolveTransparently(this.#query(PULSE_NAME), signal)
+      await this.#way.resolve(this.#query(PULSE_NAME), signal)
     } catch (cause) {
       signal.throwIfAborted()
       const silence = `Worker ${this.#options.worker} does not answer: its DNSPort is silent`
@@ -89,8 +93,8 @@ export class TransparentRoute {
   }
 
   async #dial(target: Target, from: SourceLease, signal: AbortSignal): Promise<Socket> {
-    const address = isIPv4(target.host) ? target.host : await resolveTransparently(this.#query(target.host), signal)
-    return await dialTransparently({ address, port: target.port, from }, signal)
+    const address = isIPv4(target.host) ? target.host : await this.#way.resolve(this.#query(target.host), signal)
+    return await this.#way.dial({ address, port: target.port, from }, signal)
   }
 
   #query(name: string) {
