@@ -50,21 +50,12 @@ export function apkBox(lab: () => InstallLab): void {
       assertSame(await box.snapshot(), bare)
     })
 
-    it('takes back what there is after a connection that was lost in the middle of starting services', async () => {
-      const { box } = bench
-      const bare = await box.snapshot()
-      let isCut: Promise<unknown> | undefined
-      const cut = await bench.worker(['install', box.address, '--accept-host-key', box.hostKey], {
-        onStep: (name) => {
-          if (name === 'services') isCut = bench.cutOff()
-        },
-      })
-      assert.match(cut.failure ?? '', /What was done so far is noted on the box/)
-      await isCut
-      await box.startDropbear()
-      await bench.answering()
-      done(await bench.worker(['uninstall', box.address, '--accept-host-key', box.hostKey]))
-      assertSame(await box.snapshot(), bare)
+    it('goes on after a connection that was lost', async () => {
+      await bench.loseConnection('firewall', { isCompleted: true })
+    })
+
+    it('takes back what there is after a connection that was lost while services were started', async () => {
+      await bench.loseConnection('services', { isCompleted: false })
     })
 
     it('says that its package feed cannot be reached', async () => {

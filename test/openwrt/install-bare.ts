@@ -76,30 +76,8 @@ export function bareBox(lab: () => InstallLab): void {
       assert.match(refused.failure ?? '', /it is no worker\. Install it: cbtor worker install root@192\.0\.2\.11:22/)
     })
 
-    it('goes on after a connection that was lost, or takes back what there is', async () => {
-      const { box } = bench
-      const bare = await box.snapshot()
-      for (const [step, isCompleted] of [
-        ['packages', false],
-        ['firewall', true],
-      ] as const) {
-        let isCut: Promise<unknown> | undefined
-        const cut = await bench.worker(['install', box.address, '--accept-host-key', box.hostKey], {
-          onStep: (name) => {
-            if (name === step) isCut = bench.cutOff()
-          },
-        })
-        assert.match(cut.failure ?? '', /What was done so far is noted on the box/, step)
-        await isCut
-        await box.startDropbear()
-        await bench.answering()
-        if (isCompleted) {
-          done(await bench.install())
-          await bench.checkedRight('tor01')
-        }
-        done(await bench.worker(['uninstall', box.address, '--accept-host-key', box.hostKey]))
-        assertSame(await box.snapshot(), bare)
-      }
+    it('takes back what there is after a connection that was lost while packages were installed', async () => {
+      await bench.loseConnection('packages', { isCompleted: false })
     })
 
     it('changes nothing and says how to mend it: a package feed that cannot be reached', async () => {

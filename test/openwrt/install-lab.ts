@@ -175,6 +175,28 @@ export class Bench {
     await eventually(async () => (await knock(this.box.address, 22, 1_000)).startsWith('SSH-'))
   }
 
+  /** The connection is lost in the middle of a step; what was done is taken away, or completed before. */
+  async loseConnection(step: string, { isCompleted }: { readonly isCompleted: boolean }): Promise<void> {
+    const { box } = this
+    const before = await box.snapshot()
+    let isCut: Promise<unknown> | undefined
+    const cut = await this.worker(['install', box.address, '--accept-host-key', box.hostKey], {
+      onStep: (name) => {
+        if (name === step) isCut = this.cutOff()
+      },
+    })
+    assert.match(cut.failure ?? '', /What was done so far is noted on the box/)
+    await isCut
+    await box.startDropbear()
+    await this.answering()
+    if (isCompleted) {
+      done(await this.worker(['install', box.address, '--accept-host-key', box.hostKey]))
+      await this.checkedRight('tor01')
+    }
+    done(await this.worker(['uninstall', box.address, '--accept-host-key', box.hostKey]))
+    assertSame(await box.snapshot(), before)
+  }
+
   /** dropbear and its connections are gone, what they had begun goes on. */
   async cutOff(): Promise<void> {
     await this.box.stopDropbear()
