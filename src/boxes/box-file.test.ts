@@ -3,7 +3,16 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { it } from 'node:test'
-import { type BoxFile, boxFilePath, readBoxes, readBoxFile, removeBoxFile, writeBoxFile } from './box-file.ts'
+import {
+  type BoxFile,
+  boxFilePath,
+  isEndpoint,
+  readBoxes,
+  readBoxFile,
+  removeBoxFile,
+  splitEndpoint,
+  writeBoxFile,
+} from './box-file.ts'
 import { createWireguardKeys } from './wireguard-keys.ts'
 
 function temporaryState() {
@@ -114,4 +123,22 @@ it('says what is wrong with a file and what would be right', () => {
 it('writes no file that it could not read', () => {
   using state = temporaryState()
   assert.throws(() => writeBoxFile(state.path, { ...boxFile('tor01', 1), id: '../x' }), /id: expected a letter/)
+})
+
+it('knows an endpoint when it sees one', () => {
+  for (const right of ['192.0.2.2:51821', '[2001:db8::2]:51821', '[fe80::1%wan]:1', 'home.example:65535', 'gw:51821'])
+    assert.ok(isEndpoint(right), right)
+  for (const wrong of [
+    '192.0.2.300:51821',
+    '192.0.2.2',
+    'gw:0',
+    'gw:65536',
+    '2001:db8::2:51821',
+    '-x:1',
+    "a'b:1",
+    'x.onion:1',
+    '',
+  ])
+    assert.ok(!isEndpoint(wrong), wrong)
+  assert.deepEqual(splitEndpoint('[fe80::1%wan]:51821'), ['fe80::1%wan', 51821])
 })
