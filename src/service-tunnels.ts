@@ -1,7 +1,7 @@
 import type { ServiceConfig } from './config/read-config.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Logger } from './lib/log.ts'
-import { isListening, TunnelHelperClient } from './tunnel/helper/client.ts'
+import { TunnelHelperClient } from './tunnel/helper/client.ts'
 import { socketOfService } from './tunnel/helper/protocol.ts'
 import { SpawnedTunnels } from './tunnel/helper/spawn.ts'
 import type { Tunnels } from './tunnel/tunnels.ts'
@@ -16,8 +16,8 @@ export async function openTunnels(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   signal: AbortSignal,
 ): Promise<Tunnels & AsyncDisposable> {
-  const socketPath = tunnels.helper ?? socketOfService(state)
-  if (tunnels.helper === undefined && !(await isListening(socketPath, clock, signal)))
-    return await SpawnedTunnels.start({ socketPath, state, log, clock, logger }, signal)
-  return Object.assign(new TunnelHelperClient({ socketPath, clock }), { async [Symbol.asyncDispose]() {} })
+  if (tunnels.helper === undefined)
+    return await SpawnedTunnels.start({ socketPath: socketOfService(state), state, log, clock, logger }, signal)
+  const client = new TunnelHelperClient({ socketPath: tunnels.helper, clock })
+  return Object.assign(client, { async [Symbol.asyncDispose]() {} })
 }

@@ -31,6 +31,9 @@ const CHECK_REQUEST = {
   isolation: 'none',
 } as const
 
+/** A worker that fails for long takes no more identities than that, for each may hold something of the worker for a while. */
+const CHECK_IDENTITIES = 8
+
 /** Checks workers with the same fetcher that serves the callers, but through the one worker, whatever the pool thinks of it. */
 export class WorkerChecks extends CheckEndpoints implements Disposable {
   readonly #fetcher: Fetcher
@@ -66,7 +69,7 @@ export class WorkerChecks extends CheckEndpoints implements Disposable {
         const startedAt = clock.monotonic()
         const turn = turns.get(workerId) ?? 0
         try {
-          const stickyKey = `check ${workerId} ${turn}`
+          const stickyKey = `check ${workerId} ${turn % CHECK_IDENTITIES}`
           const { status } = await fetcher.fetch({ ...CHECK_REQUEST, url, workerId, stickyKey }, signal)
           if (status >= 400) throw new Error(`answered with status ${status}`)
           return { latencyMs: clock.monotonic() - startedAt }

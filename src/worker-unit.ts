@@ -20,6 +20,7 @@ import type {
 } from './workers/driver.ts'
 
 const WARM_UP_LIMIT_MS = 10_000
+const ORDER_TICK_MS = 10_000
 /** The attempt from which on a tunnel is made anew although bytes come back through it. */
 const FORCED_FROM = 3
 
@@ -60,7 +61,10 @@ export class WorkerUnit implements AsyncDisposable {
       pulse: (signal: AbortSignal) => driver.pulse(signal),
       isGone: () => ['stopped', 'exited'].includes(driver.observe().process),
       recover: (attempt: RecoveryAttempt, signal: AbortSignal) => this.#recover(attempt, signal),
-      ...(driver.host && { reboot: driver.host.reboot.bind(driver.host) }),
+      ...(driver.host && {
+        canReboot: driver.host.reach.bind(driver.host),
+        reboot: driver.host.reboot.bind(driver.host),
+      }),
     }
     this.#monitor = new Monitor(monitored, { ...options, onEvent: (event) => this.#monitorTold(event) })
     driver.onEvent((event) => this.#driverTold(event))
@@ -127,7 +131,7 @@ export class WorkerUnit implements AsyncDisposable {
     }
     await this.#order(async () => {
       this.#monitor.reset('its box is rebooted by the operator')
-      await host.reboot(this.#life.signal)
+      await this.#unhurried(host.reboot(this.#life.signal))
       await this.#bringWhereItBelongs()
     }, signal)
   }
@@ -193,6 +197,23 @@ export class WorkerUnit implements AsyncDisposable {
     this.#life.abort(new Error(`Worker ${this.name.id} is going: the service is stopping`))
     await this.#watch
     await this.#driver[Symbol.asyncDispose]()
+  }
+
+  /** While an order takes long, the watch does not take its silence for a start that is stuck. */
+  async #unhurried(order: Promise<void>): Promise<void> {
+    const ended = new AbortController()
+    const ticking = (async () => {
+      while (!ended.signal.aborted) {
+        this.#monitor.progressed()
+        await this.#options.clock.sleep(ORDER_TICK_MS, ended.signal).catch(() => {})
+      }
+    })()
+    try {
+      await order
+    } finally {
+      ended.abort()
+      await ticking
+    }
   }
 
   /** One order at a time; a stop does not wait for a start that it makes pointless. */

@@ -7,6 +7,8 @@ import type { HealthPolicy } from './policy.ts'
 import type { Ward } from './pool-governor.ts'
 import { climb, type RecoveryAttempt, type RecoveryResult } from './recovery.ts'
 
+const REACHED_WITHIN_MS = 10_000
+
 export interface HealerOptions {
   readonly worker: Monitored
   readonly clock: Clock
@@ -21,6 +23,8 @@ export class Healer {
   readonly #options: HealerOptions
   /** Since when the worker hangs, if that is why it is dead. */
   #hungSince: number | undefined
+  /** Where the latest attempt failed. */
+  #failedAt: string | undefined
   /** Why healing is held, as last told. */
   #held: Healing['held']
 
@@ -60,6 +64,7 @@ export class Healer {
     const startedAt = clock.monotonic()
     const order: RecoveryAttempt = {
       number: attempt,
+      failedAt: attempt === 1 ? undefined : this.#failedAt,
       isHung: this.#hungSince !== undefined,
       climb: (ladder, end) =>
         climb(ladder, clock, end, (step) => onEvent({ type: 'recovery-step-ended', attempt, step })),
@@ -74,17 +79,26 @@ export class Healer {
     const result: RecoveryResult =
       'error' in tried ? { ok: false, steps: [{ name: 'recover', ok: false, ms, error: tried.error }] } : tried.value
     if (result.ok) ward.tell({ type: 'passed' })
+    this.#failedAt = result.ok ? undefined : result.steps.at(-1)?.name
     onEvent({ type: 'recovery-ended', attempt, ms, result })
     return result
   }
 
-  async reboot(signal: AbortSignal): Promise<void> {
+  /** `refused` when it could not even be ordered, and so counts for nothing. */
+  async reboot(signal: AbortSignal): Promise<'refused' | undefined> {
     const { worker, clock, policy, ward, task, onEvent } = this.#options
+    const asked = await task.run(REACHED_WITHIN_MS, async (limit) => worker.canReboot?.(limit), signal)
+    if (asked === undefined) return undefined
+    if ('error' in asked) {
+      onEvent({ type: 'reboot-failed', reason: asked.error })
+      return 'refused'
+    }
     // Counted before it is known whether the order gets through: it may, and only its answer be lost.
     ward.tell({ type: 'reboot-began', until: clock.monotonic() + policy.rebootWaitMs })
     const ordered = await task.run(policy.rebootWaitMs, async (limit) => worker.reboot?.(limit), signal)
-    if (ordered === undefined) return
+    if (ordered === undefined) return undefined
     onEvent('error' in ordered ? { type: 'reboot-failed', reason: ordered.error } : { type: 'reboot-ordered' })
+    return undefined
   }
 
   #isGone(): boolean {

@@ -32,6 +32,8 @@ export const HEALTH_EVENTS = [
   'due',
   'recovery-passed',
   'recovery-failed',
+  /** The reboot that was due could not be ordered, so the host goes on as it was. */
+  'reboot-refused',
   /** The operator says that it is well. */
   'enabled',
   /** The operator started, stopped or restarted Tor: nothing that was seen before holds any more. */
@@ -92,6 +94,8 @@ export function step(health: Health, event: HealthEvent, now: number, policy: He
       return isAttempting(health) ? { health: HEALTHY } : { health }
     case 'recovery-failed':
       return isAttempting(health) ? { health: waiting(health.attempt, now, policy) } : { health }
+    case 'reboot-refused':
+      return isRebooting(health) ? { health: waitingAnew(now, policy) } : { health }
     case 'enabled':
       return { health: healed(health) }
     case 'reset':
@@ -118,7 +122,7 @@ export function upcoming(health: Health, policy: HealthPolicy): Upcoming | undef
     return { type: 'recover', attempt: 1, at: health.until, reason: 'its host was rebooted' }
   }
   const { failed, until: at } = health
-  const reason = `recovery attempt ${failed} failed`
+  const reason = failed === 0 ? 'its host could not be told to reboot' : `recovery attempt ${failed} failed`
   const { rebootAfterAttempts: limit } = policy
   return limit !== null && failed >= limit
     ? { type: 'reboot', at, reason }
@@ -201,6 +205,15 @@ function waiting(failed: number, now: number, policy: HealthPolicy): Health {
   const { backoffMs } = policy
   const wait = backoffMs[Math.min(failed, backoffMs.length) - 1] ?? backoffMs[0]
   return { status: 'recovery', phase: 'waiting', failed, until: now + wait }
+}
+
+/** No reboot is to be had, so recovery begins anew, after its longest wait. */
+function waitingAnew(now: number, { backoffMs }: HealthPolicy): Health {
+  return { status: 'recovery', phase: 'waiting', failed: 0, until: now + (backoffMs.at(-1) ?? backoffMs[0]) }
+}
+
+function isRebooting(health: Health): boolean {
+  return health.status === 'recovery' && health.phase === 'rebooting'
 }
 
 function healed(health: Health): Health {

@@ -160,6 +160,21 @@ describe('Monitor in recovery and under orders', { timeout: 30_000 }, () => {
     assert.deepEqual(deeds.slice(6), ['63s reboot failed', '153s recovery 1 started', '154s recovery 2 started'])
   })
 
+  it('does not count a reboot that cannot be ordered at all, and goes on probing', async () => {
+    const out = () => Promise.reject(new Error('SSH is out of reach'))
+    let isBack = false
+    const probe = async () => (isBack ? ({ verdict: 'passed' } as const) : FAILED)
+    await using world = watch({}, { probe, recover: out, canReboot: out, reboot: async () => assert.fail('rebooted') })
+    world.monitor.lost('gone')
+    await world.clock.advance(70_000)
+    const deeds = world.story.filter((line) => /reboot/.test(line))
+    assert.deepEqual(deeds, ['63s reboot failed'])
+    assert.equal(world.monitor.nextAction?.reason, 'its host could not be told to reboot')
+    isBack = true
+    await world.clock.advance(10_000)
+    assert.equal(world.monitor.health.status, 'healthy')
+  })
+
   it('never reboots a worker that has no host', async () => {
     await using world = watch({}, { probe: async () => FAILED, recover: () => Promise.reject(new Error('no')) })
     world.monitor.lost('gone')

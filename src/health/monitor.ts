@@ -234,7 +234,7 @@ export class Monitor {
       case 'recover':
         return await this.#recover(action.attempt, signal)
       case 'reboot':
-        return await this.#healer.reboot(signal)
+        return await this.#reboot(signal)
     }
   }
 
@@ -291,6 +291,12 @@ export class Monitor {
       this.#feed('recovery-failed', `recovery attempt ${attempt} failed`)
       this.#pace.hasten('ill')
     }
+  }
+
+  async #reboot(signal: AbortSignal): Promise<void> {
+    if ((await this.#healer.reboot(signal)) !== 'refused') return
+    this.#feed('reboot-refused', 'its host cannot be told to reboot')
+    this.#pace.hasten('ill')
   }
 
   #planHealing(): Healing | undefined {

@@ -25,6 +25,8 @@ export interface Monitored {
   isGone?(): boolean
   /** Tries to bring it back, by `attempt.climb()`. A rejection is a failed attempt. */
   recover(attempt: RecoveryAttempt, signal: AbortSignal): Promise<RecoveryResult>
+  /** Whether an order to reboot would get there; rejects when it would not. Left out where that is not known before. */
+  canReboot?(signal: AbortSignal): Promise<void>
   /** Orders the host to reboot. Left out where there is no host to reboot: then recovery goes on without it. */
   reboot?(signal: AbortSignal): Promise<void>
 }

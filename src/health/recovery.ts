@@ -33,6 +33,8 @@ export interface RecoveryResult {
 export interface RecoveryAttempt {
   /** Counts from 1, anew after each death and each reboot. */
   readonly number: number
+  /** The step at which the attempt before this one failed, if there was one since the worker died. */
+  readonly failedAt?: string | undefined
   /** It was given up because it hung, so what answers just now proves little. */
   readonly isHung: boolean
   /** Runs the steps in order, and tells of each; see the function of the same name. */

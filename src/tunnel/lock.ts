@@ -2,6 +2,7 @@ import type { TunnelNames } from './spec.ts'
 
 /** What its rules are known by, in their order: chain and comment. */
 const RULES = [
+  ['output', 'cbtor: from the addresses of the tunnel not to this machine itself'],
   ['output', 'cbtor: from the addresses of the tunnel by no other interface'],
   ['output', 'cbtor: to the addresses of the tunnel by no other interface'],
   ['input', 'cbtor: answers to us'],
@@ -19,25 +20,28 @@ const RULES = [
 export function lockRuleset({ lockTable, subnet, interfaceName }: TunnelNames): string {
   const comments = RULES.map(([, comment]) => `comment "${comment}"`)
   const elsewhere = `oifname != { "lo", "${interfaceName}" } counter reject with icmpx type host-unreachable`
+  // An address of this machine's own is reached by its loopback interface, whatever our routing table says. ICMP errors are.
+  const toOurselves = 'oifname "lo" meta l4proto { tcp, udp } counter reject with icmpx type host-unreachable'
   // The first line makes that there is something to delete; nft 1.0.6 wants each statement on a line of its own.
   return `table inet ${lockTable}
 delete table inet ${lockTable}
 table inet ${lockTable} {
   chain output {
     type filter hook output priority filter; policy accept;
-    ip saddr ${subnet} ${elsewhere} ${comments[0]}
-    ip daddr ${subnet} ${elsewhere} ${comments[1]}
+    ip saddr ${subnet} ${toOurselves} ${comments[0]}
+    ip saddr ${subnet} ${elsewhere} ${comments[1]}
+    ip daddr ${subnet} ${elsewhere} ${comments[2]}
   }
   chain input {
     type filter hook input priority filter; policy accept;
-    iifname "${interfaceName}" ct state established,related accept ${comments[2]}
-    iifname "${interfaceName}" icmp type echo-request accept ${comments[3]}
-    iifname "${interfaceName}" counter drop ${comments[4]}
+    iifname "${interfaceName}" ct state established,related accept ${comments[3]}
+    iifname "${interfaceName}" icmp type echo-request accept ${comments[4]}
+    iifname "${interfaceName}" counter drop ${comments[5]}
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-    iifname "${interfaceName}" counter drop ${comments[5]}
-    oifname "${interfaceName}" counter drop ${comments[6]}
+    iifname "${interfaceName}" counter drop ${comments[6]}
+    oifname "${interfaceName}" counter drop ${comments[7]}
   }
 }
 `

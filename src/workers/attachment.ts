@@ -11,7 +11,7 @@ import { type Bootstrap, NOT_BOOTSTRAPPED } from '../tor/process/tor-log.ts'
 import type { SocksProxy } from '../tor/socks/dial.ts'
 import { greetSocks } from '../tor/socks/dial.ts'
 import type { DriverEvent, WorkerConnection } from './driver.ts'
-import { proveIsolation } from './prove-isolation.ts'
+import { OtherTorError, proveIsolation } from './prove-isolation.ts'
 import { SOCKS_PASSWORD, SocksLink, type WorkerLink } from './socks-link.ts'
 import { TorLink } from './tor-link.ts'
 
@@ -30,8 +30,11 @@ export interface AttachmentOptions {
   readonly socks: SocksProxy
   /** Connects to the control port and authenticates; left out where there is none. */
   readonly openControl?: (signal: AbortSignal) => Promise<TorControl>
-  /** Whether the way to the control port may be lost while Tor is well, so that its silence is no sign of ill health. */
-  readonly mayLoseControl?: boolean
+  /**
+   * Where the way to the control port may be lost while Tor is well, so that its silence is no sign of ill health: whether to do
+   * without it at the beginning, after this failure to open it. Left out where it may not.
+   */
+  readonly mayDoWithoutControl?: (error: unknown) => boolean
   readonly limits: AttachmentLimits
   readonly clock: Clock
   readonly random: Random
@@ -88,14 +91,16 @@ export class Attachment implements AsyncDisposable {
   }
 
   /** Resolves once the Tor is proven and bootstrapped. To be called once. Rejects as what failed, or with the signal's reason. */
-  async open(signal: AbortSignal): Promise<void> {
-    const { openControl, mayLoseControl } = this.#options
+  async open(caller: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([caller, this.#life.signal])
+    const { openControl, mayDoWithoutControl } = this.#options
     if (openControl === undefined) return await this.#doWithout('none', signal)
     let attached: TorControl
     try {
       attached = await this.#attach(openControl, signal)
     } catch (error) {
-      if (!mayLoseControl || !this.#isIsolating || signal.aborted) throw error
+      const mayDoWithout = this.#isIsolating && !isOtherTor(error) && mayDoWithoutControl?.(error)
+      if (!mayDoWithout || signal.aborted) throw error
       await this.#doWithout('lost', signal)
       this.#controlLost(openControl, error instanceof Error ? error : new Error(String(error)))
       return
@@ -150,7 +155,8 @@ export class Attachment implements AsyncDisposable {
   /** Takes control, sees that it is of the Tor whose SOCKS port we use, and that this keeps identities apart. */
   async #attach(openControl: OpenControl, signal: AbortSignal): Promise<TorControl> {
     return await this.#inTime(async (limit) => {
-      const { worker, socks, clock, random, mayLoseControl = false } = this.#options
+      const { worker, socks, clock, random, mayDoWithoutControl } = this.#options
+      const mayLoseControl = mayDoWithoutControl !== undefined
       const control = await openControl(limit)
       try {
         onBootstrap(control, (bootstrap) => this.#progressed(bootstrap))
@@ -159,6 +165,7 @@ export class Attachment implements AsyncDisposable {
         this.#progressed(await control.bootstrap(limit))
         this.#requireIsolation(await proveIsolation(control, { socks, clock, random }, limit))
         await this.#adviseOnConflux(control, limit)
+        limit.throwIfAborted()
         this.#control = control
         this.#torVersion = control.torVersion
         this.#link = link
@@ -222,7 +229,7 @@ export class Attachment implements AsyncDisposable {
         return
       } catch (error) {
         if (life.aborted) return
-        if (!this.#isIsolating) return this.lose(messageOf(error))
+        if (!this.#isIsolating || isOtherTor(error)) return this.lose(messageOf(error))
         logger.debug({ err: error }, 'The control port is still lost')
       }
     }
@@ -285,4 +292,9 @@ function onBootstrap(control: TorControl, listener: (bootstrap: Bootstrap) => vo
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/** The two ports are of two Tors: that says who answers there, and not that nobody could be asked. */
+function isOtherTor(error: unknown): boolean {
+  return error instanceof OtherTorError
 }

@@ -45,9 +45,9 @@ describe('StormFuse', () => {
   })
 
   it('names the oldest waiting stream when Tor does not say for whom it builds', () => {
-    const launches = Array.from({ length: 13 }, (_, n) => `${n * 10 + 10} CIRC ${n} LAUNCHED`)
+    const launches = Array.from({ length: 15 }, (_, n) => `${n * 10 + 10} CIRC ${n} LAUNCHED`)
     const told = replay(`0 STREAM 7 NEW alice\n5 STREAM 8 NEW bob\n${launches.join('\n')}`)
-    assert.deepEqual(told, ['130: close 7 after 13 circuits in 130 ms'])
+    assert.deepEqual(told, ['150: close 7 after 15 circuits in 150 ms'])
   })
 
   it('leaves circuits alone that no stream waits for', () => {

@@ -18,7 +18,10 @@ export interface StormPolicy {
   /** Circuits launched in all while one stream waits. */
   readonly maxInAll: number
   readonly allWindowMs: number
-  /** Each further stream that waits explains so many circuits: many new identities at once are no storm. */
+  /**
+   * Each further stream that waits explains so many circuits, one more than a name takes that does not resolve: many new
+   * identities at once are no storm.
+   */
   readonly perFurtherStream: number
 }
 
@@ -27,7 +30,7 @@ export const STORM_POLICY: StormPolicy = {
   oneWindowMs: 10_000,
   maxInAll: 10,
   allWindowMs: 1_000,
-  perFurtherStream: 2,
+  perFurtherStream: 4,
 }
 
 /** A busy identity has more streams than are worth remembering: its storm is stopped at so many circuits and a few. */

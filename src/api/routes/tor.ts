@@ -41,7 +41,7 @@ const ORDERS = {
     operationId: 'rebootBox',
     summary: 'Reboot the box of a worker',
     description:
-      'Reboots the box on which the Tor of an `openwrt` worker runs, and answers once it has shown another boot id and its Tor is bootstrapped. A worker that has no box answers `conflict`.',
+      'Reboots the box on which the Tor of an `openwrt` worker runs, and answers once it has shown another boot id and its Tor is as wished: bootstrapped, unless it is to be stopped. A worker that has no box answers `conflict`.',
   },
 } as const
 

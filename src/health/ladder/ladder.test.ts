@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { FakeClock } from '../../lib/fake-clock.ts'
-import { climb } from '../recovery.ts'
+import { climb, type RecoveryAttempt, type RecoveryStep } from '../recovery.ts'
 import { boxLadder } from './box-ladder.ts'
 import type { LadderWorker } from './ladder-worker.ts'
 import { localLadder } from './local-ladder.ts'
@@ -72,6 +72,18 @@ describe('boxLadder()', { timeout: 10_000 }, () => {
     assert.deepEqual(reconnected, ['wg0'])
   })
 
+  it('restarts a Tor that answers only when the attempt before found nothing wrong but its circuits', async () => {
+    for (const [failedAt, restarts] of [
+      [undefined, false],
+      ['host-reachable', false],
+      ['reconnect-tunnel', false],
+      ['verify-circuit', true],
+    ] as const) {
+      const steps = await climbed(boxLadder, worker(), { number: 2, isHung: true, failedAt })
+      assert.equal(steps.includes('restart-tor'), restarts, failedAt)
+    }
+  })
+
   it('goes on when what the box says of itself cannot be read', async () => {
     const steps = await climbed(boxLadder, worker({ readNode: refuse }), FIRST)
     assert.deepEqual(steps.slice(0, 2), ['host-reachable', 'node-status failed'])
@@ -95,15 +107,17 @@ function worker(changes: Partial<LadderWorker> = {}): LadderWorker {
   return { reachHost: pass, greetSocks: pass, restartTor: pass, verifyCircuit: pass, ...changes }
 }
 
+type Attempt = Pick<RecoveryAttempt, 'number' | 'isHung' | 'failedAt'>
+
 function refuse(): Promise<never> {
   return Promise.reject(new Error('refused'))
 }
 
 /** The steps as they were told of while climbing, and how it ended. */
 async function climbed(
-  ladder: typeof localLadder,
+  ladder: (worker: LadderWorker, attempt: Attempt) => readonly RecoveryStep[],
   worker: LadderWorker,
-  attempt: { number: number; isHung: boolean },
+  attempt: Attempt,
 ): Promise<string[]> {
   const told: string[] = []
   const { ok } = await climb(ladder(worker, attempt), new FakeClock(0), never, ({ name, ok, skipped }) => {

@@ -39,6 +39,18 @@ describe('dialThroughSocks()', { timeout: 20_000 }, () => {
       socket.destroy()
     })
 
+  it('comes from the address that it is told, or not at all', async () => {
+    const script = ['05 01 00', '>05 00', CONNECT, `>${SUCCESS}`]
+    await using proxy = await ScriptedProxy.listen('tcp', script)
+    if ('path' in proxy.address) throw new TypeError('a TCP proxy was wanted')
+    const socket = await dialThroughSocks({ proxy: { ...proxy.address, from: '127.0.0.3' }, target }, never())
+    assert.equal(socket.localAddress, '127.0.0.3')
+    socket.destroy()
+    // No interface has it while the tunnel is down.
+    const away = { ...proxy.address, from: '10.201.250.2' }
+    await assert.rejects(dialThroughSocks({ proxy: away, target }, never()), SocksUnreachableError)
+  })
+
   it('connects without credentials when it has none', async () => {
     await using proxy = await ScriptedProxy.listen('unix', ['05 01 00', '>05 00', CONNECT, `>${SUCCESS}`])
     const socket = await dialThroughSocks({ proxy: proxy.address, target }, never())

@@ -5,8 +5,13 @@ import { SocksProtocolError, SocksUnreachableError } from './errors.ts'
 import { ask, negotiate, type SocksCommand, type SocksHandshake } from './handshake.ts'
 import type { SocksAuth } from './messages.ts'
 
-/** Where a SOCKS proxy listens: a unix socket, or a host of the operator's. */
-export type SocksProxy = { readonly path: string } | { readonly host: string; readonly port: number }
+/**
+ * Where a SOCKS proxy listens: a unix socket, or a host of the operator's. `from`: the address of our own that a connection is to
+ * come from; it decides which way the packets take, and without it on any interface there is no connection.
+ */
+export type SocksProxy =
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number; readonly from?: string }
 
 export interface SocksDial {
   readonly proxy: SocksProxy
@@ -90,9 +95,13 @@ async function converse(
 }
 
 function open(proxy: SocksProxy): Socket {
-  const socket = 'path' in proxy ? connect(proxy.path) : connect({ host: proxy.host, port: proxy.port, noDelay: true })
+  const socket = 'path' in proxy ? connect(proxy.path) : connect(addressOf(proxy))
   socket.on('error', () => {})
   return socket
+}
+
+function addressOf({ host, port, from }: Exclude<SocksProxy, { path: string }>) {
+  return { host, port, noDelay: true, ...(from !== undefined && { localAddress: from }) }
 }
 
 /** Does what the handshake asks for, one step at a time. Destroys the socket when it fails. */

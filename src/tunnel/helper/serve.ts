@@ -28,6 +28,7 @@ export interface TunnelServerOptions {
 
 const REQUEST_WITHIN_MS = 5_000
 const DOWN_WITHIN_MS = 10_000
+const SUCCESSION_POLL_MS = 250
 const MAX_CONNECTIONS = 64
 /** What fits into a sockaddr_un with its terminating zero. */
 const MAX_PATH = 107
@@ -47,8 +48,12 @@ export class TunnelServer implements AsyncDisposable {
     const { socketPath, clock } = options
     if (Buffer.byteLength(socketPath) > MAX_PATH)
       throw cannotServe(socketPath, `its path is longer than ${MAX_PATH} bytes`)
-    if (await isListening(socketPath, clock, signal))
-      throw cannotServe(socketPath, 'another tunnel helper serves there')
+    // One that is ending takes its tunnels down first.
+    const endsBy = clock.monotonic() + DOWN_WITHIN_MS
+    while (await isListening(socketPath, clock, signal)) {
+      if (clock.monotonic() >= endsBy) throw cannotServe(socketPath, 'another tunnel helper serves there')
+      await clock.sleep(SUCCESSION_POLL_MS, signal)
+    }
     const tunnels = new HostTunnels(options)
     await tunnels.adopt(signal)
     const server = new TunnelServer(options, tunnels)
@@ -69,16 +74,15 @@ export class TunnelServer implements AsyncDisposable {
     this.#server.maxConnections = MAX_CONNECTIONS
   }
 
+  /** The name is given up last, so that a successor waits until nothing of ours is in its way. Closing removes it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { socketPath, keep } = this.#options
+    const { keep } = this.#options
     this.#ended.abort(new TunnelError('no-helper', 'The tunnel helper is ending'))
-    const isListening = this.#server.listening
-    this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
     await Promise.all(this.#running)
     await this.#watch[Symbol.asyncDispose]()
     if (!keep) await Promise.all(this.#tunnels.wanted.map((n) => this.#takeDown(n)))
-    if (isListening) rmSync(socketPath, { force: true })
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
   }
 
   async #listen(): Promise<void> {

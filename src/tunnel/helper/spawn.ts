@@ -9,11 +9,11 @@ import { SharedRun } from '../../lib/shared-run.ts'
 import { within } from '../../lib/within.ts'
 import { TunnelError } from '../errors.ts'
 import type { TunnelStatus, Tunnels } from '../tunnels.ts'
-import { TunnelHelperClient } from './client.ts'
+import { isListening, TunnelHelperClient } from './client.ts'
 import { parseAnswer } from './protocol.ts'
 
 export interface SpawnedTunnelsOptions {
-  /** Where the child serves; best in a directory of our own. */
+  /** Where the child serves, unless somebody does so already; best in a directory of our own. */
   readonly socketPath: string
   /** The state directory that has the box files in `boxes`. */
   readonly state: string
@@ -29,7 +29,7 @@ export interface SpawnedTunnelsOptions {
 
 const START_WITHIN_MS = 15_000
 /** It takes the tunnels down first. */
-const END_WITHIN_MS = 20_000
+const END_WITHIN_MS = 12_000
 
 /**
  * A tunnel helper of our own, for a service that runs as root and finds none. It hangs on a pipe: when this process is
@@ -46,7 +46,7 @@ export class SpawnedTunnels implements Tunnels, AsyncDisposable {
   /** Rejects with a `TunnelError` when it cannot serve, and with the signal's reason. */
   static async start(options: SpawnedTunnelsOptions, signal: AbortSignal): Promise<SpawnedTunnels> {
     const tunnels = new SpawnedTunnels(options)
-    await tunnels.#starts.join(signal)
+    await tunnels.#running(signal)
     return tunnels
   }
 
@@ -85,7 +85,9 @@ export class SpawnedTunnels implements Tunnels, AsyncDisposable {
 
   async #running(signal: AbortSignal): Promise<TunnelHelperClient> {
     if (this.#isEnded) throw ended()
-    if (this.#child === undefined) await this.#starts.join(signal)
+    const { socketPath, clock } = this.#options
+    // Somebody else's may serve there, and may go; then it is our turn.
+    if (this.#child === undefined && !(await isListening(socketPath, clock, signal))) await this.#starts.join(signal)
     return this.#client
   }
 

@@ -24,7 +24,11 @@ export async function openBoxControl(
   for (;;) {
     try {
       const cookie = await tor.cookie(limit.signal)
-      const stream = await tor.control(limit.signal)
+      const stream = await tor.control(limit.signal).catch((error: unknown) => {
+        // SSH has just given the cookie, which may be of an earlier Tor; so it is the port that is not there yet.
+        const isPort = error instanceof SshError && error.fault === 'unreachable'
+        throw isPort ? new BoxOrderError("Tor's control port is not open on the box", { cause: error }) : error
+      })
       return await TorControl.over(stream, { method: 'cookie', cookie }, { logger }, limit.signal)
     } catch (error) {
       limit.signal.throwIfAborted()

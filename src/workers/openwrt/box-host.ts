@@ -60,8 +60,11 @@ export class BoxHost implements WorkerHost {
     }
   }
 
+  /** Our own end of the tunnel first: while that is wrong, nothing that is seen is the box's fault. */
   async reach(signal: AbortSignal): Promise<void> {
-    await this.asking(() => this.#options.tor.bootId(signal))
+    const { tor, tunnels, tunnel } = this.#options
+    await tunnels.up(tunnel, signal)
+    await this.asking(() => tor.bootId(signal))
   }
 
   async nodeStatus(signal: AbortSignal): Promise<NodeView | undefined> {
@@ -75,9 +78,9 @@ export class BoxHost implements WorkerHost {
     let told = ''
     while (!signal.aborted) {
       await clock.sleep(LOOK_EVERY_MS, signal).catch(() => {})
-      if (!isOfInterest()) told = ''
-      if (signal.aborted || !isOfInterest()) continue
-      const ailments = await this.#ailments(signal)
+      const ailments = isOfInterest() && !signal.aborted ? await this.#ailments(signal) : []
+      // Of a worker that was stopped meanwhile nothing is wrong.
+      if (!isOfInterest()) ailments.length = 0
       if (signal.aborted || ailments.join() === told) continue
       told = ailments.join()
       onAilments(ailments)
@@ -85,7 +88,7 @@ export class BoxHost implements WorkerHost {
   }
 
   /** What is wrong with the box or the way to it, a sentence each. Never rejects. */
-  async #ailments(signal: AbortSignal): Promise<readonly string[]> {
+  async #ailments(signal: AbortSignal): Promise<string[]> {
     const { clock, tor, tunnels, tunnel } = this.#options
     using limit = deadline(clock, AILMENTS_WITHIN_MS, signal, () => new Error('there was no answer in time'))
     const why = (error: unknown) => [error instanceof Error ? error.message : String(error)]
@@ -99,8 +102,11 @@ export class BoxHost implements WorkerHost {
   }
 
   async restartTor({ isForced }: { readonly isForced: boolean }, signal: AbortSignal): Promise<void> {
-    await this.#options.letGo()
-    await this.asking(() => this.#options.tor.restart(isForced, signal))
+    const { tor, letGo } = this.#options
+    // Nothing is given up for an order that does not get there.
+    await this.asking(() => tor.bootId(signal))
+    await letGo()
+    await this.asking(() => tor.restart(isForced, signal))
     await this.awaitTor(signal)
   }
 
@@ -135,6 +141,7 @@ export class BoxHost implements WorkerHost {
 
   async reboot(signal: AbortSignal): Promise<void> {
     const { tor, letGo } = this.#options
+    await this.asking(() => tor.bootId(signal))
     await letGo()
     await this.asking(() => tor.reboot(REBOOTED_WITHIN_MS, signal))
   }

@@ -43,8 +43,11 @@ const SPACE = command`df -k /tmp | tail -n 1; df -k / | tail -n 1`
 const BOOT_ID = command`cat /proc/sys/kernel/random/boot_id`
 /** In the background, so that the session can end in order before the box goes down. */
 const REBOOT = command`(sleep 1; reboot) </dev/null >/dev/null 2>&1 &`
-/** The firewall too: without its table the tunnel is up and nothing gets from it into Tor. */
-const TUNNEL = command`/sbin/ifdown wg0; /sbin/ifup wg0 && /etc/init.d/firewall reload >/dev/null 2>&1`
+/**
+ * The firewall first: without its table a new wg0 would forward in clear until its hotplug script has run. And once more, for the
+ * zone of the new one.
+ */
+const TUNNEL = command`/etc/init.d/firewall reload >/dev/null 2>&1; /sbin/ifdown wg0; /sbin/ifup wg0 && /etc/init.d/firewall reload >/dev/null 2>&1`
 
 /** netifd brings the interface up in the background. */
 const TUNNEL_IS_UP = command`wg show wg0 listen-port`

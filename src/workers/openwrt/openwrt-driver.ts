@@ -1,7 +1,8 @@
+import { isIP } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import { isOnionHost, type Target } from '../../domain/worker.ts'
-import { deadline } from '../../lib/abort.ts'
+import { abortable, deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Listeners } from '../../lib/listeners.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -73,6 +74,14 @@ export class OpenwrtDriver implements WorkerDriver {
   /** Whether no circuit of Tor can have been used by a source address of ours before we kept count of them. */
   #isCounting = false
   #isTrusted = true
+  /** Whether its trouble was told since it was last begun with. */
+  #hasToldUntrusted = false
+  /** False once its Tor was seen not to keep identities apart, until one is seen that does. */
+  #isIsolating = true
+  /** While it is being stopped. */
+  #stopping: Promise<void> | undefined
+  /** Ends the wait for circuits of earlier runs to grow too old. */
+  #ageing: Disposable | undefined
   readonly #life = new AbortController()
   /** Looks after the box from the first start on. */
   #looking: Promise<void> | undefined
@@ -91,7 +100,7 @@ export class OpenwrtDriver implements WorkerDriver {
       told: (outcome) => this.#sshTold(outcome),
       isOfInterest: () => this.#state !== 'stopped',
       onAilments: (ailments) => this.#listeners.notify({ type: 'ailing', ailments }),
-      letGo: () => this.#letGo(),
+      letGo: () => this.#giveUp(),
     })
     if (clearnet === 'transparent') {
       this.#route = new TransparentRoute({
@@ -120,29 +129,21 @@ export class OpenwrtDriver implements WorkerDriver {
   }
 
   async stop(signal: AbortSignal): Promise<void> {
-    const why = `Cannot start worker ${this.id}: it was stopped meanwhile`
-    const stopped = new CbtorError('worker_unreachable', why)
-    await Promise.all([this.#starts.cancel(stopped), this.#reattaches.cancel(stopped)])
-    await this.#letGo()
-    const late = () => new CbtorError('worker_unreachable', `Cannot stop worker ${this.id}: its box does not answer`)
-    using limit = deadline(this.#options.clock, FORCED_STOP_WITHIN_MS, undefined, late)
+    const before = this.#stopping ?? Promise.resolve()
+    const stopping = before.catch(() => {}).then(() => this.#stop(signal))
+    this.#stopping = stopping
     try {
-      await this.host.asking(() => this.#tor.stop(signal.aborted, signal.aborted ? limit.signal : signal))
-    } catch (error) {
-      // One that lost its patience on the way.
-      if (signal.aborted && error === signal.reason) await this.#tor.stop(true, limit.signal)
-      else throw this.#unreachable('stop', error)
+      await stopping
+    } finally {
+      if (this.#stopping === stopping) this.#stopping = undefined
     }
-    this.#state = 'stopped'
-    this.#pid = undefined
-    this.#startedAt = undefined
-    this.#problem = undefined
   }
 
   async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
     signal.throwIfAborted()
     const { attachment, link } = this.#attached('connect through')
-    const isForSocks = isOnionHost(target.host) || identity.keepsExit || target.host.includes(':')
+    // Where an address leads is for the kernel to say, and it may be one of this machine's own: only names go by the other way.
+    const isForSocks = isOnionHost(target.host) || identity.keepsExit || isIP(target.host) !== 0
     const route = this.#isCounting && !isForSocks ? this.#route : undefined
     return await attachment.connect(async (wanted) => {
       return (await route?.connect(target, identity, wanted)) ?? (await link.connect(target, identity, wanted))
@@ -151,13 +152,13 @@ export class OpenwrtDriver implements WorkerDriver {
 
   async pulse(signal: AbortSignal): Promise<void> {
     const { attachment, link } = this.#attached('feel the pulse of')
-    try {
-      await Promise.all([link.pulse(signal), this.#route?.pulse(signal)])
-    } catch (error) {
+    const [tor, names] = await Promise.allSettled([link.pulse(signal), this.#route?.pulse(signal)])
+    if (tor.status === 'rejected') {
       // The box's kernel says that nobody listens there: that is no matter of patience.
-      if (isSocksRefused(error)) attachment.lose('its SOCKS port refuses connections, so its Tor is gone')
-      throw error
+      if (isSocksRefused(tor.reason)) attachment.lose('its SOCKS port refuses connections, so its Tor is gone')
+      throw tor.reason
     }
+    if (names.status === 'rejected') throw names.reason
   }
 
   async newCircuits(signal: AbortSignal): Promise<NewCircuits> {
@@ -182,13 +183,36 @@ export class OpenwrtDriver implements WorkerDriver {
 
   /** Lets go of the box; its Tor and its tunnel stay as they are. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#life.abort()
+    this.#life.abort(new CbtorError('worker_unreachable', `Worker ${this.id} is going`))
+    this.#ageing?.[Symbol.dispose]()
     await this.#looking
     const going = new CbtorError('worker_unreachable', `Worker ${this.id} is going`)
     await Promise.all([this.#starts.cancel(going), this.#reattaches.cancel(going)])
     await this.#letGo()
     await this.#options.shell[Symbol.asyncDispose]()
     if (this.#state !== 'exited') this.#state = 'stopped'
+  }
+
+  async #stop(signal: AbortSignal): Promise<void> {
+    const why = `Cannot start worker ${this.id}: it was stopped meanwhile`
+    const stopped = new CbtorError('worker_unreachable', why)
+    await Promise.all([this.#starts.cancel(stopped), this.#reattaches.cancel(stopped)])
+    await this.#giveUp()
+    const late = () => new CbtorError('worker_unreachable', `Cannot stop worker ${this.id}: its box does not answer`)
+    using limit = deadline(this.#options.clock, FORCED_STOP_WITHIN_MS, this.#life.signal, late)
+    try {
+      await this.host.asking(() => this.#tor.stop(signal.aborted, signal.aborted ? limit.signal : signal))
+    } catch (error) {
+      // One that lost its patience on the way, unless we are going: then the Tor is left as it is.
+      if (signal.aborted && error === signal.reason && !this.#life.signal.aborted)
+        await this.#tor.stop(true, limit.signal)
+      else throw this.#unreachable('stop', error)
+    }
+    await this.#letGo()
+    this.#state = 'stopped'
+    this.#startedAt = undefined
+    this.#problem = undefined
+    this.#hasToldUntrusted = false
   }
 
   #openControl(signal: AbortSignal): Promise<TorControl> {
@@ -204,11 +228,13 @@ export class OpenwrtDriver implements WorkerDriver {
   }
 
   async #bringUp(signal: AbortSignal): Promise<void> {
+    await abortable(this.#stopping?.catch(() => {}) ?? Promise.resolve(), signal)
     await this.#reattaches.cancel(new CbtorError('worker_unreachable', `Worker ${this.id} is being started`))
     if (this.#attachment?.link !== undefined) return
     const { tunnels, tunnel, clock } = this.#options
     this.#state = 'starting'
     this.#problem = undefined
+    this.#hasToldUntrusted = false
     try {
       await tunnels.up(tunnel, signal)
       const isNew = await this.#startTor(signal)
@@ -217,6 +243,7 @@ export class OpenwrtDriver implements WorkerDriver {
       // Of a Tor that ran before, and whose streams nobody here has counted.
       if (!isNew && !this.#isCounting) await this.#forgetCircuits(signal)
       else this.#isCounting = true
+      this.#requireLink()
       this.#state = 'running'
     } catch (error) {
       await this.#letGo()
@@ -224,6 +251,16 @@ export class OpenwrtDriver implements WorkerDriver {
       this.#problem = error instanceof Error ? error.message : String(error)
       throw signal.aborted && error === signal.reason ? error : this.#unreachable('start', error)
     }
+  }
+
+  /** What was taken up may have been lost meanwhile. */
+  #requireLink(): WorkerLink {
+    const link = this.#attachment?.link
+    if (link !== undefined) return link
+    throw new CbtorError(
+      'worker_unreachable',
+      `Cannot use worker ${this.id}: ${this.#problem ?? 'its Tor is gone again'}`,
+    )
   }
 
   /** Whether Tor did not run before. A box whose SSH is out of reach may have a Tor that works all the same. */
@@ -239,9 +276,10 @@ export class OpenwrtDriver implements WorkerDriver {
     }
   }
 
-  /** Through the tunnel. */
+  /** From our end of the tunnel, and so by the tunnel or not at all. */
   get #socks() {
-    return { host: `10.201.${this.#options.tunnel}.1`, port: 9050 }
+    const { tunnel } = this.#options
+    return { host: `10.201.${tunnel}.1`, port: 9050, from: `10.201.${tunnel}.2` }
   }
 
   async #feel(signal: AbortSignal): Promise<void> {
@@ -251,29 +289,47 @@ export class OpenwrtDriver implements WorkerDriver {
 
   /** A Tor that was lost with its box, and is there again; its circuits and our addresses are as they were, or gone. */
   async #reattach(signal: AbortSignal): Promise<void> {
-    if (this.#attachment !== undefined || this.#starts.isRunning || this.#state !== 'exited' || !this.#isTrusted) return
+    if (this.#stopping !== undefined || this.#starts.isRunning || this.#state !== 'exited' || !this.#isTrusted) return
+    const { tunnels, tunnel, clock } = this.#options
+    await tunnels.up(tunnel, signal)
     await this.#feel(signal)
     try {
       await this.#attach(signal)
+      this.#requireLink()
       this.#state = 'running'
+      this.#startedAt = clock.now()
       this.#problem = undefined
     } catch (error) {
       await this.#letGo()
       throw error
     }
+    // It may be another process than before; which one is of no weight.
+    this.#pid = await this.host.asking(() => this.#tor.pid(signal)).catch(() => undefined)
   }
 
   async #attach(signal: AbortSignal): Promise<void> {
     const { id: worker, clock, random, logger } = this.#options
+    await this.#letGo()
     const attachment = new Attachment({
-      ...{ worker, clock, random, logger, limits: LIMITS, mayLoseControl: true },
+      ...{ worker, clock, random, logger, limits: LIMITS },
       socks: this.#socks,
       openControl: (limit) => this.#openControl(limit),
-      onEvent: (event) => this.#listeners.notify(event),
+      mayDoWithoutControl: (error) => this.#isIsolating && !isUntrusted(error),
+      onEvent: (event) => this.#told(event),
       onLost: (reason) => this.#lost(attachment, reason),
     })
     this.#attachment = attachment
     await attachment.open(signal)
+    if (attachment.link?.watch !== undefined) this.#isIsolating = true
+  }
+
+  #told(event: DriverEvent): void {
+    if (event.type === 'isolation-missing') {
+      const isNews = this.#isIsolating
+      this.#isIsolating = false
+      if (!isNews) return
+    }
+    this.#listeners.notify(event)
   }
 
   /**
@@ -281,14 +337,16 @@ export class OpenwrtDriver implements WorkerDriver {
    * by SOCKS until such circuits are too old to be used.
    */
   async #forgetCircuits(signal: AbortSignal): Promise<void> {
+    const link = this.#requireLink()
     try {
-      await this.#attachment?.link?.newCircuits(signal)
+      await link.newCircuits(signal)
       this.#isCounting = true
     } catch (error) {
       signal.throwIfAborted()
       const { clock, logger, id } = this.#options
       logger.info({ worker: id, err: error }, 'Clearnet goes by SOCKS until the circuits of earlier runs are gone')
-      clock.timer(DIRTINESS_MS + HOLD_MARGIN_MS, () => {
+      this.#ageing?.[Symbol.dispose]()
+      this.#ageing = clock.timer(DIRTINESS_MS + HOLD_MARGIN_MS, () => {
         this.#isCounting = true
       })
     }
@@ -311,17 +369,26 @@ export class OpenwrtDriver implements WorkerDriver {
     await attachment?.[Symbol.asyncDispose]()
   }
 
+  /** Lets go of a Tor that somebody is about to end. */
+  async #giveUp(): Promise<void> {
+    await this.#letGo()
+    if (this.#state === 'running') this.#state = 'exited'
+    this.#pid = undefined
+  }
+
   /** What SSH showed of whom it speaks to. */
   #sshTold(error: SshError | undefined): void {
     if (error?.fault === 'untrusted') {
-      if (!this.#isTrusted) return
       this.#isTrusted = false
+      if (this.#state === 'stopped' || this.#hasToldUntrusted) return
+      this.#hasToldUntrusted = true
       this.#problem = error.message
       void this.#letGo()
       this.#state = 'exited'
       this.#listeners.notify({ type: 'untrusted', reason: error.message })
     } else if (error === undefined && !this.#isTrusted) {
       this.#isTrusted = true
+      this.#hasToldUntrusted = false
       this.#listeners.notify({ type: 'trusted' })
     }
   }
@@ -331,6 +398,10 @@ export class OpenwrtDriver implements WorkerDriver {
     const why = error instanceof Error ? error.message : String(error)
     return new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: ${why}`, { cause: error })
   }
+}
+
+function isUntrusted(error: unknown): boolean {
+  return error instanceof SshError && error.fault === 'untrusted'
 }
 
 function isSocksRefused(error: unknown): boolean {

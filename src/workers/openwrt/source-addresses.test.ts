@@ -38,6 +38,18 @@ describe('source addresses', () => {
     assert.equal(addresses.lease('one too many')?.host, leases[5]?.host)
   })
 
+  it('are free again at once when nothing was sent from them', () => {
+    const { addresses } = create()
+    const used = addresses.lease('alice')
+    used?.[Symbol.dispose]()
+    for (const who of ['alice', 'bob']) {
+      const lease = addresses.lease(who)
+      lease?.cancel()
+      lease?.[Symbol.dispose]()
+    }
+    assert.equal(addresses.available, ADDRESSES - 1, 'alice has sent before')
+  })
+
   it('are not taken from an identity whose stream lasts, however long', async () => {
     const { clock, addresses } = create()
     const lasting = addresses.lease('lasting')

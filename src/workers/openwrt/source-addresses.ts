@@ -29,6 +29,8 @@ export interface SourceLease extends Disposable {
   readonly host: string
   /** For this stream alone. */
   readonly port: number
+  /** Says that nothing has been sent from it: an identity that never has sent anything has nothing to be held for. */
+  cancel(): void
 }
 
 interface Holder {
@@ -36,6 +38,8 @@ interface Holder {
   streams: number
   usedAt: number
   nextPort: number
+  /** Whether anything may have been sent for this identity. */
+  isUsed: boolean
 }
 
 /**
@@ -75,6 +79,7 @@ export class SourceAddresses {
     const port = FIRST_PORT + holder.nextPort
     holder.nextPort = (holder.nextPort + 1) % PORTS
     let isOpen = true
+    let isCancelled = false
     return {
       host: `10.201.${this.#tunnel}.${holder.last}`,
       port,
@@ -82,7 +87,12 @@ export class SourceAddresses {
         if (!isOpen) return
         isOpen = false
         holder.streams--
-        this.#use(token, holder, this.#clock.monotonic())
+        if (!isCancelled) holder.isUsed = true
+        if (holder.streams === 0 && !holder.isUsed) this.#forget(token, holder)
+        else this.#use(token, holder, this.#clock.monotonic())
+      },
+      cancel: () => {
+        isCancelled = true
       },
     }
   }
@@ -90,13 +100,18 @@ export class SourceAddresses {
   /** An address for a newcomer. */
   #settle(now: number): Holder | undefined {
     const last = this.#free.pop()
-    if (last !== undefined) return { last, streams: 0, usedAt: now, nextPort: this.#random.int(PORTS) }
+    if (last !== undefined) return { last, streams: 0, usedAt: now, nextPort: this.#random.int(PORTS), isUsed: false }
     for (const [token, holder] of this.#holders) {
       if (!this.#isOver(holder, now)) continue
       this.#holders.delete(token)
-      return { last: holder.last, streams: 0, usedAt: now, nextPort: holder.nextPort }
+      return { last: holder.last, streams: 0, usedAt: now, nextPort: holder.nextPort, isUsed: false }
     }
     return undefined
+  }
+
+  #forget(token: string, holder: Holder): void {
+    this.#holders.delete(token)
+    this.#free.push(holder.last)
   }
 
   #use(token: string, holder: Holder, now: number): void {

@@ -20,7 +20,11 @@ const HOP = `$${'A'.repeat(40)}~relay1`
 const EXIT = `$${'B'.repeat(40)}~exit1`
 
 /** A TransPort that takes everything, as the kernel before a real one does, and a Tor that says what the test says. */
-async function lab(t: TestContext, { isHeard = true, name = async () => '10.128.0.9' } = {}) {
+async function lab(
+  t: TestContext,
+  options: { isHeard?: boolean; name?: () => Promise<string>; refuseFirst?: Error } = {},
+) {
+  const { isHeard = true, name = async () => '10.128.0.9', refuseFirst } = options
   let isSilent = false
   const tor = new FakeTor((line) => {
     if (isSilent) return undefined
@@ -53,6 +57,7 @@ async function lab(t: TestContext, { isHeard = true, name = async () => '10.128.
       resolve: name,
       async dial(dial) {
         dialled.push(dial)
+        if (dialled.length === 1 && refuseFirst !== undefined) throw refuseFirst
         const socket = connect({ host: '127.0.0.1', port })
         await once(socket, 'connect')
         return socket.on('error', () => {})
@@ -194,6 +199,27 @@ describe('TransparentRoute', { timeout: 10_000 }, () => {
     }
     const { route } = await lab(t, { name: silent })
     await assert.rejects(route.pulse(never), /Worker tor01 does not answer: its DNSPort is silent/)
+  })
+
+  it('dials nothing but what stands for a name, so that no answer leads to this machine or past Tor', async (t) => {
+    for (const address of ['127.0.0.1', '203.0.113.7', '10.127.255.255', '10.192.0.0', '::1']) {
+      const { route, dialled, addresses } = await lab(t, { name: async () => address })
+      await assert.rejects(route.connect(target, identity, never), (error) => codeOf(error) === 'worker_unreachable')
+      assert.deepEqual(dialled, [])
+      assert.equal(addresses.available, 239)
+    }
+  })
+
+  it('takes another port when somebody has the one that it wanted', async (t) => {
+    const taken = Object.assign(new Error('bind EADDRINUSE'), { code: 'EADDRINUSE' })
+    const inUse = new TransparentUnreachableError('Cannot reach the TransPort: bind EADDRINUSE', { cause: taken })
+    const { route, tell, dialled, dialledBy } = await lab(t, { refuseFirst: inUse })
+    const connecting = route.connect(target, identity, never)
+    await dialledBy(1)
+    tell('NEW', 0)
+    tell('REMAP', 7, 'SOURCE=EXIT')
+    ;(await connecting)?.socket.destroy()
+    assert.equal(new Set(dialled.map(({ from }) => from.port)).size, 2)
   })
 
   it('gives way when every address is held', async (t) => {

@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net'
-import { isIPv4 } from 'node:net'
+import { BlockList, isIPv4, type Socket } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import type { Target } from '../../domain/worker.ts'
@@ -17,6 +16,11 @@ import type { SourceAddresses, SourceLease } from './source-addresses.ts'
 /** Through a tunnel that is well, an answer takes a round trip, as Tor makes it up by itself. */
 const ANSWERED_WITHIN_MS = 1_000
 const QUESTIONS = 3
+/** What the box's torrc has as VirtualAddrNetworkIPv4. */
+const VIRTUAL = new BlockList()
+VIRTUAL.addSubnet('10.128.0.0', 10, 'ipv4')
+/** How often another port is tried, when somebody on this machine has the one that was chosen. */
+const PORTS_TRIED = 3
 /** A name that nobody connects to. */
 const PULSE_NAME = 'pulse.invalid'
 /** How long Tor's word that it has taken a stream may be on its way from the box. */
@@ -59,41 +63,56 @@ export class TransparentRoute {
 
   /** As `WorkerDriver.connect` promises; resolves to undefined when no source address is free for the identity. */
   async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection | undefined> {
-    const { addresses, worker } = this.#options
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#connect(target, identity, signal)
+      } catch (error) {
+        if (!isPortTaken(error) || attempt >= PORTS_TRIED) throw problemOfTransparent(error, this.#options.worker)
+      }
+    }
+  }
+
+  async #connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection | undefined> {
+    const { addresses } = this.#options
     const lease = addresses.lease(identity.token)
     if (lease === undefined) return undefined
     const watch = this.#options.watch()
     const expected = watch?.expect({ from: lease })
+    let isDialled = false
     try {
       if (watch?.refusal) throw watch.refusal
       const wanted = expected ? AbortSignal.any([signal, expected.stopped]) : signal
       const socket = await this.#dial(target, lease, wanted)
+      isDialled = true
       socket.once('close', () => lease[Symbol.dispose]())
       return await this.#confirmed(socket, watch, expected, wanted)
     } catch (error) {
+      // Nothing has come from its address, so nobody can have seen it.
+      if (!isDialled) lease.cancel()
       lease[Symbol.dispose]()
       expected?.[Symbol.dispose]()
-      if (expected?.stopped.aborted) throw expected.stopped.reason
-      throw problemOfTransparent(error, worker)
+      throw expected?.stopped.aborted ? expected.stopped.reason : error
     }
   }
 
   /**
    * Has the DNSPort answer, through the tunnel and the box's firewall; it makes the answer up by itself, so no circuit is built.
-   * Rejects with `worker_unreachable` or the signal's reason.
+   * Rejects with `worker_unreachable`, also when its time is up.
    */
   async pulse(signal: AbortSignal): Promise<void> {
     try {
       await this.#way.resolve(this.#query(PULSE_NAME), signal)
     } catch (cause) {
-      signal.throwIfAborted()
       const silence = `Worker ${this.#options.worker} does not answer: its DNSPort is silent`
       throw new CbtorError('worker_unreachable', silence, { cause })
     }
   }
 
   async #dial(target: Target, from: SourceLease, signal: AbortSignal): Promise<Socket> {
-    const address = isIPv4(target.host) ? target.host : await this.#way.resolve(this.#query(target.host), signal)
+    const address = await this.#way.resolve(this.#query(target.host), signal)
+    // Any other address may lead elsewhere than into Tor, to this machine itself among others.
+    if (!isVirtual(address))
+      throw new TransparentResolveError('ENOTVIRTUAL', 'The DNSPort answers with an address that stands for no name')
     return await this.#way.dial({ address, port: target.port, from }, signal)
   }
 
@@ -180,6 +199,19 @@ export class TransparentRoute {
       },
     )
   }
+}
+
+function isVirtual(address: string): boolean {
+  return isIPv4(address) && VIRTUAL.check(address, 'ipv4')
+}
+
+/** Another program listens on the port that we wanted to come from. */
+function isPortTaken(error: unknown): boolean {
+  return error instanceof TransparentUnreachableError && codeIn(error.cause) === 'EADDRINUSE'
+}
+
+function codeIn(cause: unknown): string | undefined {
+  return cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined
 }
 
 /** Foreign errors of the way into the TransPort become ours here, and nowhere else. */
