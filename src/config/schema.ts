@@ -47,7 +47,7 @@ const localWorker = z.strictObject({
 const openwrtWorker = z.strictObject({
   kind: z.literal('openwrt'),
   id: workerId,
-  /** How clearnet goes into its Tor; onion services and sticky keys always go by SOCKS. */
+  /** How clearnet goes into its Tor; onion services, sticky keys and IP addresses always go by SOCKS. */
   clearnet: z.enum(['transparent', 'socks']).default('transparent'),
 })
 

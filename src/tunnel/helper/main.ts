@@ -8,8 +8,12 @@ import { systemClock } from '../../lib/clock.ts'
 import { createLogger, type LogLevel } from '../../lib/log.ts'
 import { requireNetAdmin } from '../capability.ts'
 import { SystemHost } from '../system-host.ts'
+import { isListening } from './client.ts'
 import { formatAnswer, formatFailure } from './protocol.ts'
 import { TunnelServer } from './serve.ts'
+
+const PREDECESSOR_ENDS_WITHIN_MS = 10_000
+const POLL_MS = 250
 
 const { values } = parseArgs({
   options: {
@@ -34,6 +38,10 @@ try {
   requireNetAdmin()
   const host = new SystemHost({ clock: systemClock, onProblem: (message) => logger.warn({}, message) })
   const { socket: socketPath = '', state = '', keep } = values
+  // That of an earlier run, which ends when it has taken its tunnels down.
+  const endsBy = systemClock.monotonic() + PREDECESSOR_ENDS_WITHIN_MS
+  while (systemClock.monotonic() < endsBy && (await isListening(socketPath, systemClock, ended.signal)))
+    await systemClock.sleep(POLL_MS, ended.signal)
   await using _server = await TunnelServer.start(
     { socketPath, state, keep, host, clock: systemClock, logger },
     ended.signal,

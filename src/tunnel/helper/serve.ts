@@ -28,7 +28,6 @@ export interface TunnelServerOptions {
 
 const REQUEST_WITHIN_MS = 5_000
 const DOWN_WITHIN_MS = 10_000
-const SUCCESSION_POLL_MS = 250
 const MAX_CONNECTIONS = 64
 /** What fits into a sockaddr_un with its terminating zero. */
 const MAX_PATH = 107
@@ -48,12 +47,8 @@ export class TunnelServer implements AsyncDisposable {
     const { socketPath, clock } = options
     if (Buffer.byteLength(socketPath) > MAX_PATH)
       throw cannotServe(socketPath, `its path is longer than ${MAX_PATH} bytes`)
-    // One that is ending takes its tunnels down first.
-    const endsBy = clock.monotonic() + DOWN_WITHIN_MS
-    while (await isListening(socketPath, clock, signal)) {
-      if (clock.monotonic() >= endsBy) throw cannotServe(socketPath, 'another tunnel helper serves there')
-      await clock.sleep(SUCCESSION_POLL_MS, signal)
-    }
+    if (await isListening(socketPath, clock, signal))
+      throw cannotServe(socketPath, 'another tunnel helper serves there')
     const tunnels = new HostTunnels(options)
     await tunnels.adopt(signal)
     const server = new TunnelServer(options, tunnels)

@@ -26,13 +26,12 @@ import { SOCKS_PASSWORD, type WorkerLink } from '../socks-link.ts'
 import { openBoxControl } from './box-control.ts'
 import { BoxHost } from './box-host.ts'
 import { type BoxShell, BoxTor } from './box-tor.ts'
+import { CircuitCount, HOLD_MS } from './circuit-count.ts'
 import { SourceAddresses } from './source-addresses.ts'
 import { TransparentRoute } from './transparent-route.ts'
+import { isUntrusted, Trust } from './trust.ts'
 import type { BoxTunnels } from './tunnels.ts'
 
-/** Tor's default for MaxCircuitDirtiness, which our torrc leaves alone. */
-const DIRTINESS_MS = 600_000
-const HOLD_MARGIN_MS = 60_000
 /** A stop that is to be quick all the same needs some answers from the box. */
 const FORCED_STOP_WITHIN_MS = 15_000
 
@@ -71,17 +70,12 @@ export class OpenwrtDriver implements WorkerDriver {
   #pid: number | undefined
   #startedAt: number | undefined
   #problem: string | undefined
-  /** Whether no circuit of Tor can have been used by a source address of ours before we kept count of them. */
-  #isCounting = false
-  #isTrusted = true
-  /** Whether its trouble was told since it was last begun with. */
-  #hasToldUntrusted = false
+  readonly #circuits: CircuitCount
+  readonly #trust = new Trust()
   /** False once its Tor was seen not to keep identities apart, until one is seen that does. */
   #isIsolating = true
   /** While it is being stopped. */
   #stopping: Promise<void> | undefined
-  /** Ends the wait for circuits of earlier runs to grow too old. */
-  #ageing: Disposable | undefined
   readonly #life = new AbortController()
   /** Looks after the box from the first start on. */
   #looking: Promise<void> | undefined
@@ -92,6 +86,7 @@ export class OpenwrtDriver implements WorkerDriver {
     this.#options = options
     this.#tor = new BoxTor(shell, clock)
     this.#listeners = new Listeners((err) => logger.error({ err }, 'A listener of a worker failed'))
+    this.#circuits = new CircuitCount(clock, logger)
     this.host = new BoxHost({
       ...{ tor: this.#tor, tunnels, tunnel, clock },
       openControl: (signal) => this.#openControl(signal),
@@ -105,7 +100,7 @@ export class OpenwrtDriver implements WorkerDriver {
     if (clearnet === 'transparent') {
       this.#route = new TransparentRoute({
         ...{ worker: id, tunnel, clock },
-        addresses: new SourceAddresses({ tunnel, clock, random, holdMs: DIRTINESS_MS + HOLD_MARGIN_MS }),
+        addresses: new SourceAddresses({ tunnel, clock, random, holdMs: HOLD_MS }),
         watch: () => this.#attachment?.link?.watch,
       })
     }
@@ -144,7 +139,7 @@ export class OpenwrtDriver implements WorkerDriver {
     const { attachment, link } = this.#attached('connect through')
     // Where an address leads is for the kernel to say, and it may be one of this machine's own: only names go by the other way.
     const isForSocks = isOnionHost(target.host) || identity.keepsExit || isIP(target.host) !== 0
-    const route = this.#isCounting && !isForSocks ? this.#route : undefined
+    const route = this.#circuits.isComplete && !isForSocks ? this.#route : undefined
     return await attachment.connect(async (wanted) => {
       return (await route?.connect(target, identity, wanted)) ?? (await link.connect(target, identity, wanted))
     }, signal)
@@ -184,7 +179,7 @@ export class OpenwrtDriver implements WorkerDriver {
   /** Lets go of the box; its Tor and its tunnel stay as they are. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#life.abort(new CbtorError('worker_unreachable', `Worker ${this.id} is going`))
-    this.#ageing?.[Symbol.dispose]()
+    this.#circuits[Symbol.dispose]()
     await this.#looking
     const going = new CbtorError('worker_unreachable', `Worker ${this.id} is going`)
     await Promise.all([this.#starts.cancel(going), this.#reattaches.cancel(going)])
@@ -212,7 +207,7 @@ export class OpenwrtDriver implements WorkerDriver {
     this.#state = 'stopped'
     this.#startedAt = undefined
     this.#problem = undefined
-    this.#hasToldUntrusted = false
+    this.#trust.begin()
   }
 
   #openControl(signal: AbortSignal): Promise<TorControl> {
@@ -222,8 +217,8 @@ export class OpenwrtDriver implements WorkerDriver {
   #attached(attempt: string): { readonly attachment: Attachment; readonly link: WorkerLink } {
     const attachment = this.#attachment
     const link = attachment?.link
-    if (attachment !== undefined && link !== undefined && this.#isTrusted) return { attachment, link }
-    const why = this.#isTrusted ? 'its Tor is not up' : 'its box is not the one that was installed'
+    if (attachment !== undefined && link !== undefined && this.#trust.isGiven) return { attachment, link }
+    const why = this.#trust.isGiven ? 'its Tor is not up' : 'its box is not the one that was installed'
     throw new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: ${why}`)
   }
 
@@ -234,15 +229,14 @@ export class OpenwrtDriver implements WorkerDriver {
     const { tunnels, tunnel, clock } = this.#options
     this.#state = 'starting'
     this.#problem = undefined
-    this.#hasToldUntrusted = false
+    this.#trust.begin()
     try {
       await tunnels.up(tunnel, signal)
       const isNew = await this.#startTor(signal)
       this.#startedAt = clock.now()
       await this.#attach(signal)
-      // Of a Tor that ran before, and whose streams nobody here has counted.
-      if (!isNew && !this.#isCounting) await this.#forgetCircuits(signal)
-      else this.#isCounting = true
+      if (isNew) this.#circuits.begin()
+      else await this.#circuits.beginAnew(this.#requireLink(), signal)
       this.#requireLink()
       this.#state = 'running'
     } catch (error) {
@@ -270,7 +264,7 @@ export class OpenwrtDriver implements WorkerDriver {
       this.#pid = pid
       return isNew
     } catch (error) {
-      if (!(error instanceof SshError) || error.fault === 'untrusted') throw error
+      if (!(error instanceof SshError) || isUntrusted(error)) throw error
       this.#problem = error.message
       return false
     }
@@ -289,7 +283,8 @@ export class OpenwrtDriver implements WorkerDriver {
 
   /** A Tor that was lost with its box, and is there again; its circuits and our addresses are as they were, or gone. */
   async #reattach(signal: AbortSignal): Promise<void> {
-    if (this.#stopping !== undefined || this.#starts.isRunning || this.#state !== 'exited' || !this.#isTrusted) return
+    if (this.#stopping !== undefined || this.#starts.isRunning || this.#state !== 'exited' || !this.#trust.isGiven)
+      return
     const { tunnels, tunnel, clock } = this.#options
     await tunnels.up(tunnel, signal)
     await this.#feel(signal)
@@ -332,26 +327,6 @@ export class OpenwrtDriver implements WorkerDriver {
     this.#listeners.notify(event)
   }
 
-  /**
-   * After this no circuit is left that a source address of ours could have been on. Where that cannot be ordered, clearnet goes
-   * by SOCKS until such circuits are too old to be used.
-   */
-  async #forgetCircuits(signal: AbortSignal): Promise<void> {
-    const link = this.#requireLink()
-    try {
-      await link.newCircuits(signal)
-      this.#isCounting = true
-    } catch (error) {
-      signal.throwIfAborted()
-      const { clock, logger, id } = this.#options
-      logger.info({ worker: id, err: error }, 'Clearnet goes by SOCKS until the circuits of earlier runs are gone')
-      this.#ageing?.[Symbol.dispose]()
-      this.#ageing = clock.timer(DIRTINESS_MS + HOLD_MARGIN_MS, () => {
-        this.#isCounting = true
-      })
-    }
-  }
-
   #lost(attachment: Attachment, reason: string): void {
     if (this.#attachment !== attachment) return
     this.#attachment = undefined
@@ -378,18 +353,13 @@ export class OpenwrtDriver implements WorkerDriver {
 
   /** What SSH showed of whom it speaks to. */
   #sshTold(error: SshError | undefined): void {
-    if (error?.fault === 'untrusted') {
-      this.#isTrusted = false
-      if (this.#state === 'stopped' || this.#hasToldUntrusted) return
-      this.#hasToldUntrusted = true
+    if (error === undefined) {
+      if (this.#trust.confirm()) this.#listeners.notify({ type: 'trusted' })
+    } else if (isUntrusted(error) && this.#trust.withdraw(this.#state !== 'stopped')) {
       this.#problem = error.message
-      void this.#letGo()
       this.#state = 'exited'
+      void this.#letGo()
       this.#listeners.notify({ type: 'untrusted', reason: error.message })
-    } else if (error === undefined && !this.#isTrusted) {
-      this.#isTrusted = true
-      this.#hasToldUntrusted = false
-      this.#listeners.notify({ type: 'trusted' })
     }
   }
 
@@ -398,10 +368,6 @@ export class OpenwrtDriver implements WorkerDriver {
     const why = error instanceof Error ? error.message : String(error)
     return new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: ${why}`, { cause: error })
   }
-}
-
-function isUntrusted(error: unknown): boolean {
-  return error instanceof SshError && error.fault === 'untrusted'
 }
 
 function isSocksRefused(error: unknown): boolean {
