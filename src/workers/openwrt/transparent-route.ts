@@ -168,7 +168,6 @@ export class TransparentRoute {
       void within(clock, REASON_KNOWN_WITHIN_MS, expected.settled).then((told) => ended.resolve(told ?? unknown))
     }
     socket.once('close', onEnd)
-    // Paused until somebody reads, a socket does not notice that the other side has closed.
     const settled = Promise.race([expected.settled, ended.promise, unheard.promise])
     settled.catch(() => {})
     try {
