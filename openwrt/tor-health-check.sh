@@ -129,8 +129,9 @@ set_to() {
 
 # --- Tor's process ---
 
+# By its command line: the init script has the same name while it runs.
 tor_pid() {
-	pgrep -f '^/usr/sbin/tor ' | head -n 1
+	pgrep -f '^(/usr/sbin/)?tor ' | head -n 1
 }
 
 # How many seconds ago process $1 was started; 0 when it is gone.

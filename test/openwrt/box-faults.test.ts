@@ -25,8 +25,6 @@ interface Fault {
 /** A fault that is a fact, and not a matter of patience. */
 const AT_ONCE = 1_000
 const SOON = 12_000
-/** After a fault has ended by itself. */
-const BACK = 5_000
 /** How long such a fault lasts. */
 const HOLD_MS = 15_000
 /** By the ladder: the settling of a hang, a greeting that is not answered, procd, a handshake; and a busy machine. */
@@ -47,7 +45,7 @@ const FAULTS: readonly Fault[] = [
     await removeHostPeers(`wg-tor0${n}`)
   }),
   fault('the firewall lost', 'state', SOON, BY_LADDER, (box) => box.dropFirewall()),
-  // What takes its time after these two is Tor's own connection to its guard.
+  // What takes its time after these four is Tor's own connection to its guard, which does not know yet that it is over.
   fault('relays lost, in silence', 'state', SOON, BY_LADDER, async (box) => {
     await box.blockRelays('drop')
     return () => box.unblockRelays()
@@ -56,11 +54,11 @@ const FAULTS: readonly Fault[] = [
     await box.blockRelays('reset')
     return () => box.unblockRelays()
   }),
-  fault('the cable pulled', 'state', SOON, BACK, async (box) => {
+  fault('the cable pulled', 'state', SOON, BY_LADDER, async (box) => {
     await box.linkDown()
     return () => box.linkUp()
   }),
-  fault('everything lost at the router', 'state', SOON, BACK, async (box) => {
+  fault('everything lost at the router', 'state', SOON, BY_LADDER, async (box) => {
     await box.blackhole(true)
     return () => box.blackhole(false)
   }),
