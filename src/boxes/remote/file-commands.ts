@@ -73,7 +73,7 @@ while IFS= read -r path; do [ -d "$path" ] || echo "$path"; done`
 /** stdin: directories, parents first. */
 export const MAKE_DIRECTORIES = command`
 umask 022
-while IFS= read -r path; do [ -d "$path" ] || mkdir "$path" || exit 1; done`
+while IFS= read -r path; do [ -d "$path" ] || mkdir "$path" || [ -d "$path" ] || exit 1; done`
 
 /** stdin: directories, children first. One that is not empty stays. */
 export const REMOVE_EMPTY_DIRECTORIES = command`
