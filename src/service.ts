@@ -259,10 +259,12 @@ function leaseOf(lease: { readonly member: WorkerUnit } & Disposable): FetchLeas
   let asked: Target | undefined
   return {
     worker: member.name,
-    connect(target, identity, signal) {
+    connect(target, identity, signal, options) {
       asked = target
-      return member.connect(target, identity, signal)
+      return member.connect(target, identity, signal, options)
     },
+    resolve: (host, identity, signal) => member.resolve(host, identity, signal),
+    forget: (identity) => member.forget(identity),
     report: (outcome) => member.report(outcome, asked),
     stalled: (phase) => member.stalled(`a request hangs (${phase})`),
     [Symbol.dispose]: () => lease[Symbol.dispose](),

@@ -51,8 +51,10 @@ export class WorkerChecks extends CheckEndpoints implements Disposable {
           return {
             worker: name,
             // Its sticky key is for one circuit, not for one exit: it is to go the way that most requests go.
-            connect: (target, identity, signal) =>
-              unit(workerId).connect(target, { ...identity, keepsExit: false }, signal),
+            connect: (target, identity, signal, options) =>
+              unit(workerId).connect(target, { ...identity, keepsExit: false }, signal, options),
+            resolve: (host, identity, signal) => unit(workerId).resolve(host, identity, signal),
+            forget: (identity) => unit(workerId).forget(identity),
             report() {},
             [Symbol.dispose]() {},
           }

@@ -11,6 +11,7 @@ import type { MonitorEvent, ProbeResult } from './health/monitored.ts'
 import type { RecoveryAttempt, RecoveryResult } from './health/recovery.ts'
 import { abortable, deadline } from './lib/abort.ts'
 import type {
+  ConnectOptions,
   DriverEvent,
   HostInspection,
   NewCircuits,
@@ -76,8 +77,21 @@ export class WorkerUnit implements AsyncDisposable {
     this.#watch = this.#monitor.run(this.#life.signal)
   }
 
-  connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
-    return this.#driver.connect(target, identity, signal)
+  connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    options?: ConnectOptions,
+  ): Promise<WorkerConnection> {
+    return this.#driver.connect(target, identity, signal, options)
+  }
+
+  resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
+    return this.#driver.resolve(host, identity, signal)
+  }
+
+  forget(identity: Identity): void {
+    this.#driver.forget(identity)
   }
 
   /** How a request's try on this worker went. */

@@ -1,4 +1,4 @@
-import type { Isolation } from './identity.ts'
+import type { ExitRule, Isolation } from './identity.ts'
 import type { ProblemCode } from './problems.ts'
 import type { Exit, Route } from './worker.ts'
 
@@ -20,8 +20,29 @@ export interface Selection {
 export const ON_LOSS = ['migrate', 'fail'] as const
 export type OnLoss = (typeof ON_LOSS)[number]
 
+/** As whom a request goes, and through which worker: the same in the API and in a proxy's user name. */
+export interface Routing {
+  readonly isolation: Isolation
+  readonly stickyKey?: string
+  readonly mode?: Mode
+  readonly workerId?: string
+  /** What becomes of a session whose worker is lost: it moves to another one (the default), or the request fails. */
+  readonly onLoss?: OnLoss
+  /** How long the session of the sticky key may go unused before it ends, instead of as long as configured. */
+  readonly sessionTtlMs?: number
+  /** Which exits may be used; any when left out. */
+  readonly exitRule?: ExitRule
+}
+
+/** A tunnel as the client of a proxy port asks for it; the target policy has not seen it yet. */
+export interface TunnelRequest extends Routing {
+  /** A name, an IPv4 address, or an IPv6 address without brackets, as the client wrote it. */
+  readonly host: string
+  readonly port: number
+}
+
 /** One anonymous HTTP exchange as the caller asks for it, its syntax checked but not yet the target policy. */
-export interface FetchRequest {
+export interface FetchRequest extends Routing {
   readonly url: string
   readonly method: string
   readonly headers: readonly (readonly [name: string, value: string])[]
@@ -36,16 +57,8 @@ export interface FetchRequest {
   readonly allowDowngrade: boolean
   /** Follow a redirect from an onion service to the clearnet. */
   readonly allowOnionToClearnet: boolean
-  readonly isolation: Isolation
-  readonly stickyKey?: string
-  readonly mode?: Mode
-  readonly workerId?: string
   /** Ask a second worker, too, when the first takes long. For GET and HEAD without a sticky key only. */
   readonly hedge?: boolean
-  /** What becomes of a session whose worker is lost: it moves to another one (the default), or the request fails. */
-  readonly onLoss?: OnLoss
-  /** How long the session of the sticky key may go unused before it ends, instead of as long as configured. */
-  readonly sessionTtlMs?: number
 }
 
 /** One try on one worker. */

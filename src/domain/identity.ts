@@ -4,6 +4,23 @@ import { createHmac } from 'node:crypto'
 export const ISOLATIONS = ['destination', 'request', 'none'] as const
 export type Isolation = (typeof ISOLATIONS)[number]
 
+/** Which exits an identity may have, as the caller asks for it. Countries are two lower-case letters (ISO 3166-1 alpha-2). */
+export interface ExitRule {
+  /** Only exits of this country. */
+  readonly country?: string
+  readonly excludeCountries?: readonly string[]
+  /** Never the exit of the session with this sticky key. */
+  readonly distinctFrom?: string
+}
+
+/** An exit rule with what it depends on looked up: what a worker is to obey. */
+export interface ExitDemand {
+  readonly country?: string
+  readonly excludeCountries: readonly string[]
+  /** Fingerprints of relays that may not be the exit, nor any of their families or addresses. */
+  readonly notBy: readonly string[]
+}
+
 /**
  * What circuits, connections, TLS sessions and cookies are shared by: two requests with the same token may share them,
  * two with different tokens never do.
@@ -15,6 +32,8 @@ export interface Identity {
   readonly isOneOff: boolean
   /** True when its exit is to stay the same for as long as it is used: it has a sticky key. */
   readonly keepsExit: boolean
+  /** What its exits have to be; any exit will do when left out. An exit that does not fit is never used. */
+  readonly exit?: ExitDemand
 }
 
 export interface IdentityRequest {

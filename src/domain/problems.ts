@@ -44,6 +44,11 @@ export const PROBLEMS = {
   conflict: client(409, 'The worker is in a state that forbids this'),
   session_not_found: client(404, 'There is no such session'),
   session_worker_lost: client(409, 'The worker of the session is lost'),
+  user_name_invalid: client(400, 'The user name does not say how to route the request'),
+  proxy_auth_required: client(407, 'The proxy asks for a user name and password'),
+  use_connect: client(400, 'The proxy fetches http URLs only; other protocols need CONNECT'),
+  exit_rule_unsupported: client(422, 'The exit cannot be chosen for this target or worker'),
+  no_exit_for_country_port: client(422, 'Too few exits satisfy the exit rule and take this port'),
   client_gone: client(499, 'The client closed its connection'),
 
   // the operator: mend the pool

@@ -125,6 +125,8 @@ export class TestWorkers implements WorkerSource {
   readonly reports: [worker: string, outcome: string][] = []
   readonly selections: Selection[] = []
   readonly stalls: [worker: string, phase: StallPhase][] = []
+  /** Identities that nobody will ask for again. */
+  readonly forgotten: [worker: string, token: string][] = []
   /** Workers that are not to be had. */
   readonly down = new Set<string>()
   askExit: (worker: string) => Promise<Exit | undefined> = async () => EXIT
@@ -145,7 +147,9 @@ export class TestWorkers implements WorkerSource {
     this.leases++
     return {
       worker: { id, n: Number(id.slice(1)) },
-      connect: (target, identity, signal) => this.#connect(id, target, identity, signal),
+      connect: (target, identity, signal, options) => this.#connect(id, target, identity, signal, options?.earlyData),
+      resolve: async () => '198.51.100.1',
+      forget: ({ token }) => void this.forgotten.push([id, token]),
       report: (outcome) => void this.reports.push([id, outcome]),
       stalled: (phase) => void this.stalls.push([id, phase]),
       [Symbol.dispose]: () => {
@@ -159,13 +163,20 @@ export class TestWorkers implements WorkerSource {
     this.#last = 0
   }
 
-  async #connect(worker: string, target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerStream> {
+  async #connect(
+    worker: string,
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    earlyData?: Uint8Array,
+  ): Promise<WorkerStream> {
     signal.throwIfAborted()
     const behaviour = this.faults.get(worker) ?? this.network.get(`${target.host}:${target.port}`) ?? 'resolve_failed'
     if (behaviour === 'hang') return await abortable(new Promise<never>(() => {}), signal)
     if (typeof behaviour === 'string') throw new CbtorError(behaviour, `Cannot connect: ${behaviour}`)
     const socket = connect(behaviour, '127.0.0.1')
     await once(socket, 'connect')
+    if (earlyData) socket.write(earlyData)
     this.dials.push({ worker, token: identity.token, target, wire: `${socket.localPort}-${socket.remotePort}` })
     return { socket, route: 'socks', exit: () => this.askExit(worker) }
   }

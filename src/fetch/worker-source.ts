@@ -18,9 +18,19 @@ export interface Lease extends Disposable {
   readonly worker: WorkerName
   /**
    * Opens a stream that shares circuits only with streams of the same identity. Rejects with the CbtorError of the
-   * fault, or with the signal's reason when aborted, leaving no socket behind.
+   * fault, or with the signal's reason when aborted, leaving no socket behind. `earlyData` is what is said first: it may leave
+   * before the target has answered and be delivered although this rejects, so it must be safe to send twice.
    */
-  connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerStream>
+  connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    options?: { readonly earlyData?: Uint8Array },
+  ): Promise<WorkerStream>
+  /** Asks an exit for an address of a name. Rejects as `connect` does. */
+  resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string>
+  /** Nobody will ask for this identity again through this worker: what was kept for it may go. */
+  forget(identity: Identity): void
   /** Says, once, how it went: evidence of the worker's health. `client_gone` says nothing about the worker. */
   report(outcome: 'ok' | ProblemCode): void
   /**

@@ -19,6 +19,14 @@ export interface WorkerConnection {
   exit(waitMs: number): Promise<Exit | undefined>
 }
 
+export interface ConnectOptions {
+  /**
+   * What the client says first, some KiB at most: it leaves before anybody knows whether the target answers, where the route can do
+   * that, and saves a round trip. When the connect fails it may have been delivered, so only what may be sent twice.
+   */
+  readonly earlyData?: Uint8Array
+}
+
 /** What a worker knows of itself without asking anybody: free to read at any time. */
 export interface WorkerObservation {
   /**
@@ -197,9 +205,16 @@ export interface WorkerDriver extends AsyncDisposable {
    * row of the Tor and target tables), or with the signal's reason when aborted, leaving no socket behind. A stream for
    * which Tor builds circuit after circuit is closed before it does harm: `no_usable_exit`, and an event. A worker that
    * turns out not to keep identities apart tells so by an event and takes no stream from then on: `worker_unreachable`.
-   * Without a control port neither of the two can be seen.
+   * Without a control port neither of the two can be seen. An identity that demands certain exits gets one of those or none:
+   * `no_exit_for_country_port` when there are too few, without a circuit; `exit_rule_unsupported` where exits cannot be chosen.
    */
-  connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection>
+  connect(target: Target, identity: Identity, signal: AbortSignal, options?: ConnectOptions): Promise<WorkerConnection>
+
+  /** Asks an exit for an address of a name, as this identity (Tor's RESOLVE). Rejects as `connect` does. */
+  resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string>
+
+  /** Nobody will ask for this identity again: the circuits that were its alone may go. Takes effect soon, if it can. */
+  forget(identity: Identity): void
 
   /**
    * Whether Tor answers: its control port a question, its SOCKS port a greeting with user name and password, and its DNSPort

@@ -2,9 +2,15 @@ import { CbtorError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import type { Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
-import { dialThroughSocks, greetSocks, type SocksProxy } from '../tor/socks/dial.ts'
+import { dialThroughSocks, greetSocks, resolveThroughSocks, type SocksProxy } from '../tor/socks/dial.ts'
 import type { ControlWatch } from './control-watch.ts'
-import { type NewCircuits, NOTHING_KNOWN, type WorkerConnection, type WorkerDriver } from './driver.ts'
+import {
+  type ConnectOptions,
+  type NewCircuits,
+  NOTHING_KNOWN,
+  type WorkerConnection,
+  type WorkerDriver,
+} from './driver.ts'
 import { problemOfDial } from './tor-problems.ts'
 
 /** Isolation is by user name and password together; the user name alone carries the identity. */
@@ -12,7 +18,10 @@ export const SOCKS_PASSWORD = 'cbtor'
 
 /** What Tor is reached by for as long as it is up: the part of a driver's promise that is about streams and circuits. */
 export interface WorkerLink
-  extends Pick<WorkerDriver, 'connect' | 'pulse' | 'newCircuits' | 'newCircuitsActAt' | 'inspect' | 'warmUp'> {
+  extends Pick<
+    WorkerDriver,
+    'connect' | 'resolve' | 'forget' | 'pulse' | 'newCircuits' | 'newCircuitsActAt' | 'inspect' | 'warmUp'
+  > {
   /** What its control port tells; undefined while that is out of reach. */
   readonly watch?: ControlWatch
 }
@@ -39,16 +48,36 @@ export class SocksLink implements WorkerLink {
     this.#options = options
   }
 
-  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+  async connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    { earlyData }: ConnectOptions = {},
+  ): Promise<WorkerConnection> {
     const { worker, socks: proxy } = this.#options
+    this.#requireNoDemand(identity)
     const auth = { username: identity.token, password: SOCKS_PASSWORD }
     try {
-      const socket = await dialThroughSocks({ proxy, auth, target }, signal)
+      const socket = await dialThroughSocks({ proxy, auth, target, ...(earlyData && { earlyData }) }, signal)
       return { socket, route: 'socks', exit: async () => undefined }
     } catch (error) {
       throw problemOfDial(error, worker)
     }
   }
+
+  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
+    const { worker, socks: proxy } = this.#options
+    this.#requireNoDemand(identity)
+    const auth = { username: identity.token, password: SOCKS_PASSWORD }
+    try {
+      return await resolveThroughSocks({ proxy, auth, host, command: 'resolve' }, signal)
+    } catch (error) {
+      throw problemOfDial(error, worker)
+    }
+  }
+
+  /** Tor closes them by itself when they are old. */
+  forget(): void {}
 
   async pulse(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
@@ -78,6 +107,15 @@ export class SocksLink implements WorkerLink {
   async warmUp(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     throw this.#needsControl('warm up')
+  }
+
+  #requireNoDemand({ exit }: Identity): void {
+    if (exit === undefined) return
+    const { worker } = this.#options
+    throw new CbtorError(
+      'exit_rule_unsupported',
+      `Cannot choose an exit through worker ${worker}: that takes its control port`,
+    )
   }
 
   /** With no control port, the same order fails until somebody configures one; a lost one may come back by itself. */

@@ -4,10 +4,10 @@ import { type Exit, isOnionHost, type Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import { within } from '../lib/within.ts'
 import type { TorControl } from '../tor/control/client.ts'
-import { dialThroughSocks, greetSocks, type SocksProxy } from '../tor/socks/dial.ts'
+import { dialThroughSocks, greetSocks, resolveThroughSocks, type SocksProxy } from '../tor/socks/dial.ts'
 import { SocksReplyError } from '../tor/socks/errors.ts'
 import { ControlWatch } from './control-watch.ts'
-import type { DriverEvent, NewCircuits, WorkerConnection, WorkerInspection } from './driver.ts'
+import type { ConnectOptions, DriverEvent, NewCircuits, WorkerConnection, WorkerInspection } from './driver.ts'
 import { SOCKS_PASSWORD, type WorkerLink } from './socks-link.ts'
 import { problemOfDial } from './tor-problems.ts'
 
@@ -44,7 +44,12 @@ export class TorLink implements WorkerLink {
     this.#options = options
   }
 
-  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+  async connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    { earlyData }: ConnectOptions = {},
+  ): Promise<WorkerConnection> {
     const { worker, socks, clock } = this.#options
     const { watch } = this
     if (watch.refusal) throw watch.refusal
@@ -52,7 +57,7 @@ export class TorLink implements WorkerLink {
     const auth = { username: identity.token, password: SOCKS_PASSWORD }
     const wanted = AbortSignal.any([signal, expected.stopped])
     try {
-      const socket = await dialThroughSocks({ proxy: socks, auth, target }, wanted)
+      const socket = await dialThroughSocks({ proxy: socks, auth, target, ...(earlyData && { earlyData }) }, wanted)
       const exit: Promise<Exit | undefined> = isOnionHost(target.host)
         ? Promise.resolve(undefined)
         : expected.exit(EXIT_KNOWN_WITHIN_MS)
@@ -68,6 +73,19 @@ export class TorLink implements WorkerLink {
       throw problemOfDial(error, worker, reason)
     }
   }
+
+  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
+    const { worker, socks: proxy } = this.#options
+    if (this.watch.refusal) throw this.watch.refusal
+    const auth = { username: identity.token, password: SOCKS_PASSWORD }
+    try {
+      return await resolveThroughSocks({ proxy, auth, host, command: 'resolve' }, signal)
+    } catch (error) {
+      throw problemOfDial(error, worker)
+    }
+  }
+
+  forget(_identity: Identity): void {}
 
   async pulse(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()

@@ -11,6 +11,7 @@ import { NOT_BOOTSTRAPPED } from '../../tor/process/tor-log.ts'
 import { SocksProtocolError, SocksUnreachableError } from '../../tor/socks/errors.ts'
 import { Attachment, type AttachmentLimits } from '../attachment.ts'
 import {
+  type ConnectOptions,
   type DriverEvent,
   type NewCircuits,
   NOTHING_KNOWN,
@@ -98,10 +99,24 @@ export class ExternalDriver implements WorkerDriver {
     await attachment?.[Symbol.asyncDispose]()
   }
 
-  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+  async connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    options?: ConnectOptions,
+  ): Promise<WorkerConnection> {
     signal.throwIfAborted()
     const { attachment, link } = this.#attached('connect through')
-    return await attachment.connect((wanted) => link.connect(target, identity, wanted), signal)
+    return await attachment.connect((wanted) => link.connect(target, identity, wanted, options), signal)
+  }
+
+  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    return await this.#attached('resolve through').link.resolve(host, identity, signal)
+  }
+
+  forget(identity: Identity): void {
+    this.#attachment?.link?.forget(identity)
   }
 
   async pulse(signal: AbortSignal): Promise<void> {

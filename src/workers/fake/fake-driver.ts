@@ -6,6 +6,7 @@ import { type Exit, isOnionHost, type Target } from '../../domain/worker.ts'
 import { deadline } from '../../lib/abort.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import {
+  type ConnectOptions,
   type DriverEvent,
   type InspectedCircuit,
   type NewCircuits,
@@ -92,7 +93,12 @@ export class FakeDriver implements WorkerDriver {
     this.#end('stopped')
   }
 
-  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+  async connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    { earlyData }: ConnectOptions = {},
+  ): Promise<WorkerConnection> {
     await this.#answering('connect through', signal)
     if (!this.#isIsolating) throw this.#refuse()
     await this.#reachable.pass(signal)
@@ -112,9 +118,21 @@ export class FakeDriver implements WorkerDriver {
     }
     const [socket, far] = await this.#network.connect()
     answer(far)
+    if (earlyData) socket.write(earlyData)
     const exit = isOnionHost(target.host) ? undefined : this.#exitOf(identity.token)
     this.#identities.add(identity.token)
     return { socket, route: 'socks', exit: async () => exit }
+  }
+
+  async resolve(host: string, _identity: Identity, signal: AbortSignal): Promise<string> {
+    await this.#answering('resolve through', signal)
+    await this.#reachable.pass(signal)
+    if ([...this.#targets.keys()].some((name) => name.startsWith(`${host}:`))) return '198.51.100.1'
+    throw new CbtorError('resolve_failed', 'Cannot resolve the name: it does not exist')
+  }
+
+  forget(identity: Identity): void {
+    this.#identities.delete(identity.token)
   }
 
   async pulse(signal: AbortSignal): Promise<void> {

@@ -12,6 +12,7 @@ import { type TorDirectory, torDirectory } from '../../tor/tor-directory.ts'
 import { parseExtraLines } from '../../tor/torrc/extra-lines.ts'
 import { workerTorrc } from '../../tor/torrc/worker-torrc.ts'
 import {
+  type ConnectOptions,
   type DriverEvent,
   type NewCircuits,
   NOTHING_KNOWN,
@@ -81,9 +82,23 @@ export class LocalDriver implements WorkerDriver {
     await this.#takeDown(signal)
   }
 
-  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+  async connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    options?: ConnectOptions,
+  ): Promise<WorkerConnection> {
     signal.throwIfAborted()
-    return await this.#linked('connect through').connect(target, identity, signal)
+    return await this.#linked('connect through').connect(target, identity, signal, options)
+  }
+
+  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    return await this.#linked('resolve through').resolve(host, identity, signal)
+  }
+
+  forget(identity: Identity): void {
+    this.#link?.forget(identity)
   }
 
   async pulse(signal: AbortSignal): Promise<void> {

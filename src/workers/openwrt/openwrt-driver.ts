@@ -14,6 +14,7 @@ import { greetSocks } from '../../tor/socks/dial.ts'
 import { SocksUnreachableError } from '../../tor/socks/errors.ts'
 import { Attachment } from '../attachment.ts'
 import {
+  type ConnectOptions,
   type DriverEvent,
   type NewCircuits,
   NOTHING_KNOWN,
@@ -134,15 +135,33 @@ export class OpenwrtDriver implements WorkerDriver {
     }
   }
 
-  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection> {
+  async connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    options?: ConnectOptions,
+  ): Promise<WorkerConnection> {
     signal.throwIfAborted()
     const { attachment, link } = this.#attached('connect through')
     // Where an address leads is for the kernel to say, and it may be one of this machine's own: only names go by the other way.
-    const isForSocks = isOnionHost(target.host) || identity.keepsExit || isIP(target.host) !== 0
+    const { keepsExit, exit } = identity
+    const isForSocks = isOnionHost(target.host) || keepsExit || exit !== undefined || isIP(target.host) !== 0
     const route = this.#circuits.isComplete && !isForSocks ? this.#route : undefined
     return await attachment.connect(async (wanted) => {
-      return (await route?.connect(target, identity, wanted)) ?? (await link.connect(target, identity, wanted))
+      const connection = await route?.connect(target, identity, wanted)
+      if (connection === undefined) return await link.connect(target, identity, wanted, options)
+      if (options?.earlyData) connection.socket.write(options.earlyData)
+      return connection
     }, signal)
+  }
+
+  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    return await this.#attached('resolve through').link.resolve(host, identity, signal)
+  }
+
+  forget(identity: Identity): void {
+    this.#attachment?.link?.forget(identity)
   }
 
   async pulse(signal: AbortSignal): Promise<void> {
