@@ -43,6 +43,18 @@ describe('createHandshake()', { timeout: 20_000 }, () => {
     ])
   })
 
+  it('verifies whatever the environment says', async () => {
+    const { NODE_TLS_REJECT_UNAUTHORIZED: before } = process.env
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    try {
+      const server = servers.use(await TestServer.https(certificate, () => {}))
+      await assert.rejects(createHandshake()(await dial(server), 'a.test', never), { code: 'tls_failure' })
+    } finally {
+      if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+      else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before
+    }
+  })
+
   it('says in words why it failed, and leaves no stream behind', async () => {
     const ok = servers.use(await TestServer.https(certificate, () => {}))
     const old = servers.use(

@@ -29,6 +29,8 @@ export function createHandshake(extraCa: readonly string[] = []): Handshake {
     const options: ConnectionOptions = {
       socket: stream,
       secureContext,
+      // Said, because NODE_TLS_REJECT_UNAUTHORIZED in the environment would change the default.
+      rejectUnauthorized: true,
       ALPNProtocols: ['http/1.1'],
       // RFC 6066, section 3: an address is no server name.
       servername: isIP(host) === 0 ? host : '',
