@@ -26,6 +26,11 @@ export interface LoggedRequest {
   readonly rawHeaders: readonly (readonly [name: string, value: string])[]
   readonly tls: boolean
   readonly tlsSessionReused: boolean
+  /** What the TLS client named (SNI) and what was agreed on (ALPN); empty without TLS, or when it said nothing. */
+  readonly serverName: string
+  readonly alpn: string
+  /** When it came, in milliseconds since the epoch. */
+  readonly at: number
 }
 
 export interface ProcessStatus {

@@ -68,7 +68,7 @@ export class Box implements AsyncDisposable {
     let done = 0
     const onStep = (text: string) => onProgress({ done: ++done, total: BRING_UP_STEPS + 1, text })
     const plan = planNetwork(shape)
-    const requests = new RequestLog()
+    const requests = new RequestLog(clock)
     await using started = new AsyncDisposableStack()
 
     await setUpAddresses(plan, signal)

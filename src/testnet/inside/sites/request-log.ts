@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import type { Clock } from '../../../lib/clock.ts'
 import type { LoggedRequest } from '../../protocol.ts'
 import { rawHeaderList } from './exchange.ts'
 
@@ -10,7 +11,12 @@ const KEPT_REQUESTS = 100_000
 export class RequestLog {
   readonly #entries: LoggedRequest[] = []
   readonly #connectionIds = new WeakMap<Socket, number>()
+  readonly #clock: Pick<Clock, 'now'>
   #connections = 0
+
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock
+  }
 
   get entries(): readonly LoggedRequest[] {
     return this.#entries
@@ -18,6 +24,7 @@ export class RequestLog {
 
   add(site: string, request: IncomingMessage): void {
     const { socket } = request
+    const tls = socket instanceof TLSSocket ? socket : undefined
     this.#entries.push({
       site,
       method: request.method ?? '',
@@ -26,8 +33,11 @@ export class RequestLog {
       sourceAddress: socket.remoteAddress ?? '',
       connectionId: this.#connectionId(socket),
       rawHeaders: rawHeaderList(request),
-      tls: socket instanceof TLSSocket,
-      tlsSessionReused: socket instanceof TLSSocket && socket.isSessionReused(),
+      tls: tls !== undefined,
+      tlsSessionReused: tls?.isSessionReused() ?? false,
+      serverName: tls ? serverNameOf(tls) : '',
+      alpn: tls?.alpnProtocol || '',
+      at: this.#clock.now(),
     })
     if (this.#entries.length > KEPT_REQUESTS) this.#entries.shift()
   }
@@ -39,4 +49,10 @@ export class RequestLog {
     this.#connectionIds.set(socket, id)
     return id
   }
+}
+
+/** Of a server's socket, which has it at run time. */
+function serverNameOf(socket: TLSSocket): string {
+  const { servername } = socket as TLSSocket & { readonly servername?: string | false }
+  return servername || ''
 }

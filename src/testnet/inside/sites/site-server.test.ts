@@ -83,6 +83,16 @@ describe('the www site', { timeout: 20_000 }, () => {
     }
   })
 
+  it('answers with the headers that it was asked for, and asks for credentials', async () => {
+    await using site = await open(wwwRoutes)
+    const { headers } = await fetch(`${site.url}/response-headers?Alt-Svc=h3=%22:443%22&x-one=1`)
+    assert.deepEqual([headers.get('alt-svc'), headers.get('x-one')], ['h3=":443"', '1'])
+    const challenge = await fetch(`${site.url}/basic-auth`)
+    assert.deepEqual([challenge.status, challenge.headers.get('www-authenticate')], [401, 'Basic realm="cbtor-test"'])
+    const answer = await fetch(`${site.url}/basic-auth`, { headers: { authorization: 'Basic eA==' } })
+    assert.deepEqual(await answer.json(), { authorization: 'Basic eA==' })
+  })
+
   it('drips a slow body and answers late, completely', async () => {
     await using site = await open(wwwRoutes)
     assert.equal((await (await fetch(`${site.url}/drip?bytes=1001&ms=20`)).text()).length, 1001)
@@ -100,6 +110,8 @@ describe('the www site', { timeout: 20_000 }, () => {
     ])
     assert.equal(first?.sourceAddress, '127.0.0.1')
     assert.equal(first?.tls, false)
+    assert.deepEqual([first?.serverName, first?.alpn], ['', ''])
+    assert.ok(first && second && first.at <= second.at)
     assert.notEqual(first?.connectionId, second?.connectionId)
   })
 })
@@ -149,7 +161,7 @@ describe('faults', { timeout: 20_000 }, () => {
 })
 
 async function open(routes: Routes) {
-  const log = new RequestLog()
+  const log = new RequestLog(systemClock)
   const server = await SiteServer.listen({
     name: 'site',
     routes,

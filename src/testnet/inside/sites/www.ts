@@ -41,6 +41,8 @@ export const wwwRoutes: Routes = [
   [/^\/deflate$/, (exchange) => compressed(exchange, 'deflate', deflateSync)],
   [/^\/brotli$/, (exchange) => compressed(exchange, 'br', brotliCompressSync)],
   [/^\/etag$/, etag],
+  [/^\/response-headers$/, responseHeaders],
+  [/^\/basic-auth$/, basicAuth],
 ]
 
 /** `/bytes/N?seed=S`: N pseudo-random bytes, the same for the same N and seed. */
@@ -146,4 +148,25 @@ function etag({ request, response }: Exchange): void {
   response.setHeader('etag', ETAG)
   if (request.headers['if-none-match'] === ETAG) response.writeHead(304).end()
   else send(response, 'text/plain', 'The same for ever.\n')
+}
+
+/** `/response-headers?name=value&…`: an answer with these headers. */
+function responseHeaders(exchange: Exchange): void {
+  const headers = [...exchange.url.searchParams]
+  if (headers.some((header) => !/^[\x20-\x7e]+$/.test(header.join('')))) {
+    throw new BadRequest('Cannot answer: a header is not printable ASCII')
+  }
+  for (const [name, value] of headers) exchange.response.appendHeader(name, value)
+  sendJson(exchange, { headers })
+}
+
+/** `/basic-auth`: asks everybody who has no credentials for some, and takes any. */
+function basicAuth(exchange: Exchange): void {
+  const { request, response } = exchange
+  const { authorization } = request.headers
+  if (authorization === undefined) {
+    response.statusCode = 401
+    response.setHeader('www-authenticate', 'Basic realm="cbtor-test"')
+  }
+  sendJson(exchange, { authorization: authorization ?? null })
 }
