@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { Identities, type IdentityRequest } from './identity.ts'
+import { type ExitRule, Identities, type IdentityRequest } from './identity.ts'
 
 const secret = Buffer.alloc(32, 1)
 let drawn = 0
@@ -37,6 +37,39 @@ describe('Identities', () => {
     const draw = () => identities.for({ isolation: 'request', host: 'a.test' })
     assert.notEqual(draw().token, draw().token)
     assert.equal(draw().isOneOff, true)
+  })
+
+  it('makes the exit rule a part of who one is, however it is written', () => {
+    const token = (exitRule?: ExitRule) =>
+      identities.for({ isolation: 'destination', host: 'a.test', stickyKey: 'me', ...(exitRule && { exitRule }) }).token
+    const rules: (ExitRule | undefined)[] = [
+      undefined,
+      {},
+      { country: 'de' },
+      { country: 'nl' },
+      { excludeCountries: ['de'] },
+      { excludeCountries: ['de', 'nl'] },
+      { distinctFrom: 'de' },
+      { country: 'de', distinctFrom: 'other' },
+    ]
+    assert.equal(new Set(rules.map(token)).size, rules.length)
+    assert.equal(token({ excludeCountries: ['nl', 'de', 'nl'] }), token({ excludeCountries: ['de', 'nl'] }))
+  })
+
+  it('never lets one rule or key pose as another', () => {
+    const request = fc.record({
+      key: fc.string(),
+      rule: fc.option(fc.record({ distinctFrom: fc.string() }), { nil: undefined }),
+    })
+    fc.assert(
+      fc.property(request, request, (one, other) => {
+        const [a, b] = [one, other].map(
+          ({ key, rule }) =>
+            identities.for({ isolation: 'none', host: 'x', stickyKey: key, ...(rule && { exitRule: rule }) }).token,
+        )
+        assert.equal(a === b, one.key === other.key && one.rule?.distinctFrom === other.rule?.distinctFrom)
+      }),
+    )
   })
 
   it('derives other tokens from another secret', () => {

@@ -43,6 +43,7 @@ export interface IdentityRequest {
   readonly generation?: number
   /** The host of the first URL. */
   readonly host: string
+  readonly exitRule?: ExitRule
 }
 
 /** Derives identities from a secret of the pool, so that a sticky key keeps its identity across restarts and replicas. */
@@ -58,17 +59,19 @@ export class Identities {
     this.#nonce = nonce
   }
 
+  /** An exit rule is part of who one is: the same key with another rule shares nothing with it. */
   for(request: IdentityRequest): Identity {
+    const rule = ruleText(request.exitRule)
     if (request.stickyKey !== undefined) {
       const { generation = 0 } = request
       const kind = generation === 0 ? 'sticky' : `sticky ${generation}`
-      return { ...this.#lasting(kind, request.stickyKey), keepsExit: true }
+      return { ...this.#lasting(`${kind}${rule}`, request.stickyKey), keepsExit: true }
     }
     switch (request.isolation) {
       case 'destination':
-        return this.#lasting('destination', request.host)
+        return this.#lasting(`destination${rule}`, request.host)
       case 'none':
-        return this.#lasting('shared', '')
+        return this.#lasting(`shared${rule}`, '')
       case 'request':
         return { token: this.#hash('request', this.#nonce()), isOneOff: true, keepsExit: false }
     }
@@ -82,4 +85,11 @@ export class Identities {
   #hash(kind: string, name: Buffer): string {
     return createHmac('sha256', this.#secret).update(kind).update('\0').update(name).digest('base64url')
   }
+}
+
+/** The same text for rules that mean the same; JSON has no NUL in it, whatever the key. Empty where there is no rule. */
+function ruleText(rule: ExitRule | undefined): string {
+  if (rule === undefined) return ''
+  const { country = null, excludeCountries = [], distinctFrom = null } = rule
+  return ` by ${JSON.stringify([country, [...new Set(excludeCountries)].sort(), distinctFrom])}`
 }

@@ -30,6 +30,8 @@ export interface Exit {
   readonly fingerprint: string
   /** The relay's address in the consensus; on the public network an exit may send from another one. */
   readonly address?: string
+  /** Where its address is, by Tor's own GeoIP database: two lower-case letters. */
+  readonly country?: string
 }
 
 export function isOnionHost(host: string): boolean {
