@@ -4,14 +4,13 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { readBoxes } from '../../boxes/box-file.ts'
 import { createLogger } from '../../lib/log.ts'
 import { requireNetAdmin } from '../../tunnel/capability.ts'
+import { tunnelsAtHand } from '../../tunnel/at-hand.ts'
 import { HAND_OVER_TOOLS, type HandOverTool, handOver } from '../../tunnel/hand-over.ts'
-import { isListening, TunnelHelperClient } from '../../tunnel/helper/client.ts'
-import { DEFAULT_SOCKET, socketOfService } from '../../tunnel/helper/protocol.ts'
+import { DEFAULT_SOCKET } from '../../tunnel/helper/protocol.ts'
 import { TunnelServer } from '../../tunnel/helper/serve.ts'
-import { HostTunnels } from '../../tunnel/host-tunnels.ts'
 import { type TunnelSpec, tunnelSpec } from '../../tunnel/spec.ts'
 import { SystemHost } from '../../tunnel/system-host.ts'
-import type { TunnelStatus, Tunnels } from '../../tunnel/tunnels.ts'
+import type { TunnelStatus } from '../../tunnel/tunnels.ts'
 import type { CliParts } from '../parts.ts'
 import { type StateFlags, stateOf, withState } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
@@ -96,7 +95,7 @@ async function changeTunnels(
 ): Promise<void> {
   const state = stateOf(flags, parts)
   const specs = specsOf(ids, state)
-  const tunnels = await tunnelsFor(state, flags, parts)
+  const tunnels = await tunnelsAtHand({ ...parts, ...flags, state }, parts.signal)
   let failed = 0
   for (const { id, n } of specs) {
     try {
@@ -114,7 +113,7 @@ async function changeTunnels(
 async function showStatus(ids: readonly string[], flags: TunnelFlags, parts: CliParts): Promise<void> {
   const state = stateOf(flags, parts)
   const specs = specsOf(ids, state)
-  const tunnels = await tunnelsFor(state, flags, parts)
+  const tunnels = await tunnelsAtHand({ ...parts, ...flags, state }, parts.signal)
   const found: { spec: TunnelSpec; status: TunnelStatus }[] = []
   for (const spec of specs) found.push({ spec, status: await tunnels.status(spec.n, parts.signal) })
   parts.out.write(
@@ -145,15 +144,6 @@ async function serve(flags: ServeFlags, parts: CliParts): Promise<void> {
   await using _server = await TunnelServer.start(options, signal)
   logger.info({ socket: socketPath, state }, 'Serving tunnels')
   await untilAborted(signal)
-}
-
-/** By the helper that watches over the tunnels, which would undo what is done behind its back; or, where there is none, at once. */
-async function tunnelsFor(state: string, { socket }: TunnelFlags, { clock, signal }: CliParts): Promise<Tunnels> {
-  for (const socketPath of socket === undefined ? [DEFAULT_SOCKET, socketOfService(state)] : [socket]) {
-    if (await isListening(socketPath, clock, signal)) return new TunnelHelperClient({ socketPath, clock })
-  }
-  requireNetAdmin()
-  return new HostTunnels({ host: new SystemHost({ clock }), clock, state })
 }
 
 /** Throws when a box is not there. */
