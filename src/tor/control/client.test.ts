@@ -28,6 +28,12 @@ describe('TorControl over a scripted Tor', { timeout: 10_000 }, () => {
     'GETINFO ns/id/B': '552 Unrecognized key "ns/id/B"\r\n',
     'GETINFO ns/id/C':
       '250+ns/id/C=\r\nr c q6urq6urq6urq6urq6urq6urq6s 2038-01-01 00:00:00 203.0.113.7 9001 0\r\ns Exit\r\n.\r\n250 OK\r\n',
+    'GETINFO md/id/A md/id/B': '552 Unrecognized key "md/id/B"\r\n',
+    'GETINFO md/id/A': '250+md/id/A=\r\np accept 80\r\n.\r\n250 OK\r\n',
+    'GETINFO md/id/B': '552 Unrecognized key "md/id/B"\r\n',
+    'GETINFO ip-to-country/ipv4-available': '250-ip-to-country/ipv4-available=1\r\n250 OK\r\n',
+    'GETINFO ip-to-country/203.0.113.7 ip-to-country/203.0.113.8':
+      '250-ip-to-country/203.0.113.7=de\r\n250-ip-to-country/203.0.113.8=??\r\n250 OK\r\n',
   }
 
   async function open(t: TestContext): Promise<{ control: TorControl; tor: FakeTor }> {
@@ -55,6 +61,17 @@ describe('TorControl over a scripted Tor', { timeout: 10_000 }, () => {
     assert.deepEqual(await control.listeners('socks', t.signal), ['127.0.0.1:9050', 'unix:/run/tor/socks'])
     assert.equal(await control.relay('B', t.signal), undefined)
     assert.equal((await control.relay('C', t.signal))?.fingerprint, 'AB'.repeat(20))
+  })
+
+  it('reads what is known of exits, and where they are', async (t: TestContext) => {
+    const { control } = await open(t)
+    const descriptors = await control.microdescriptors(['A', 'B'], t.signal)
+    assert.deepEqual([...descriptors.keys()], ['A'])
+    assert.equal(descriptors.get('A')?.exitPorts.accepts(80), true)
+    const addresses = ['203.0.113.7', '203.0.113.8', '203.0.113.7']
+    assert.deepEqual([...((await control.countries(addresses, t.signal)) ?? [])], [['203.0.113.7', 'de']])
+    answers['GETINFO ip-to-country/ipv4-available'] = '250-ip-to-country/ipv4-available=0\r\n250 OK\r\n'
+    assert.equal(await control.countries(addresses, t.signal), undefined)
   })
 
   it('tells the events of one type to those who asked for them', async (t: TestContext) => {

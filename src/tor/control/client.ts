@@ -7,6 +7,7 @@ import { closeStream } from './commands/close-stream.ts'
 import { type ExtendCircuitOptions, extendCircuit } from './commands/extend-circuit.ts'
 import { getConf } from './commands/get-conf.ts'
 import { getInfo, infoLines } from './commands/get-info.ts'
+import { getKnown } from './commands/get-known.ts'
 import { mapAddress } from './commands/map-address.ts'
 import { newCircuits } from './commands/new-circuits.ts'
 import {
@@ -29,6 +30,7 @@ import { type Guard, parseGuard } from './events/guard.ts'
 import { type OrConnection, parseOrConnection } from './events/or-connection.ts'
 import { type Bootstrap, parseStatus } from './events/status.ts'
 import { parseStream, type Stream } from './events/stream.ts'
+import { type Microdescriptor, parseMicrodescriptor } from './microdescriptor.ts'
 import { parseRouterStatuses, type RouterStatus } from './router-status.ts'
 import { splitFields } from './text.ts'
 
@@ -141,8 +143,13 @@ export class TorControl implements AsyncDisposable {
     return closeCircuit(this.#connection, circuitId, options, signal)
   }
 
-  extendCircuit(options: ExtendCircuitOptions, signal: AbortSignal): Promise<string> {
-    return extendCircuit(this.#connection, options, signal)
+  /** `onOrdered` is called with its id before any event that tells of the circuit. */
+  extendCircuit(
+    options: ExtendCircuitOptions,
+    signal: AbortSignal,
+    onOrdered?: (circuitId: string) => void,
+  ): Promise<string> {
+    return extendCircuit(this.#connection, options, signal, onOrdered)
   }
 
   attachStream(streamId: string, circuitId: string, signal: AbortSignal): Promise<void> {
@@ -205,6 +212,30 @@ export class TorControl implements AsyncDisposable {
   /** All relays of the consensus: 4 to 5 MB on the public network. */
   async relays(signal: AbortSignal): Promise<readonly RouterStatus[]> {
     return parseRouterStatuses(await this.#value('ns/all', signal))
+  }
+
+  /** By fingerprint; of relays whose microdescriptor Tor does not have (yet) there is none. */
+  async microdescriptors(
+    fingerprints: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Microdescriptor>> {
+    const prefix = 'md/id/'
+    const keys = fingerprints.map((fingerprint) => `${prefix}${fingerprint}`)
+    const known = await getKnown(this.#connection, keys, signal)
+    return new Map([...known].map(([key, text]) => [key.slice(prefix.length), parseMicrodescriptor(text)]))
+  }
+
+  /**
+   * Where IPv4 addresses are, by Tor's GeoIP database: two lower-case letters, by address; those that are not in it are left out.
+   * Undefined when Tor has no such database.
+   */
+  async countries(addresses: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string> | undefined> {
+    if ((await this.#value('ip-to-country/ipv4-available', signal)) !== '1') return undefined
+    const prefix = 'ip-to-country/'
+    const keys = [...new Set(addresses)].map((address) => `${prefix}${address}`)
+    const known = await getKnown(this.#connection, keys, signal)
+    const found = [...known].filter(([, country]) => /^[a-z]{2}$/i.test(country))
+    return new Map(found.map(([key, country]) => [key.slice(prefix.length), country.toLowerCase()]))
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -28,8 +28,13 @@ export function isSuccess(line: ReplyLine): boolean {
 }
 
 /** Sends a command that is only of use when all of it succeeds; rejects with ControlReplyError otherwise. */
-export async function request(control: CommandSender, line: string, signal: AbortSignal): Promise<Reply> {
-  const reply = await control.send(line, signal)
+export async function request(
+  control: CommandSender,
+  line: string,
+  signal: AbortSignal,
+  onReply?: (reply: Reply) => void,
+): Promise<Reply> {
+  const reply = await control.send(line, signal, onReply)
   throwRefusal(line, reply)
   return reply
 }

@@ -1,6 +1,6 @@
 import { ProtocolError } from '../errors.ts'
 import { identifier } from '../quote.ts'
-import { type CommandSender, request } from '../reply.ts'
+import { type CommandSender, type Reply, request } from '../reply.ts'
 
 export interface ExtendCircuitOptions {
   /** The circuit to extend; a new one by default. */
@@ -13,19 +13,28 @@ export interface ExtendCircuitOptions {
 
 /**
  * EXTENDCIRCUIT (control-spec 3.10): gives the circuit's id at once. Events CIRC tell how it goes on: BUILT, or FAILED.
- * Rejects with ControlReplyError 551 or 552 when Tor cannot start.
+ * Rejects with ControlReplyError 551 or 552 when Tor cannot start. `onOrdered` is called with the id before any event that tells of
+ * the circuit.
  */
 export async function extendCircuit(
   control: CommandSender,
   options: ExtendCircuitOptions,
   signal: AbortSignal,
+  onOrdered: (circuitId: string) => void = () => {},
 ): Promise<string> {
   const line = ['EXTENDCIRCUIT', identifier(options.circuitId ?? '0')]
   if (options.path) line.push(options.path.map((fingerprint) => `$${identifier(fingerprint)}`).join(','))
   if (options.purpose) line.push(`purpose=${options.purpose}`)
 
-  const reply = await request(control, line.join(' '), signal)
-  const circuitId = /^EXTENDED (\w+)/.exec(reply.lines[0]?.text ?? '')?.[1]
+  const reply = await request(control, line.join(' '), signal, (answer) => {
+    const id = idIn(answer)
+    if (id !== undefined) onOrdered(id)
+  })
+  const circuitId = idIn(reply)
   if (circuitId === undefined) throw new ProtocolError('Cannot EXTENDCIRCUIT: the reply names no circuit')
   return circuitId
+}
+
+function idIn({ lines: [first] }: Reply): string | undefined {
+  return /^EXTENDED (\w+)/.exec(first?.text ?? '')?.[1]
 }
