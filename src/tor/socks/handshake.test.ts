@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { addressText } from '../../lib/socks5.ts'
 import { SocksProtocolError, SocksReplyError } from './errors.ts'
 import { ask, negotiate, type SocksHandshake } from './handshake.ts'
-import { addressText } from './messages.ts'
 
 const auth = { username: 'ann', password: 'x' }
 const CONNECT = { command: 'connect', host: 'example.com', port: 80 } as const

@@ -1,20 +1,17 @@
-import { hex, SocksProtocolError, SocksReplyError } from './errors.ts'
 import {
   ADDRESS_BYTES,
   ADDRESS_TYPE,
   AUTH_SUCCESS,
   AUTH_VERSION,
   addressText,
-  authentication,
   type Command,
-  greeting,
   METHOD,
   PORT_BYTES,
   REPLY_SUCCEEDED,
-  request,
   SOCKS_VERSION,
-  type SocksAuth,
-} from './messages.ts'
+} from '../../lib/socks5.ts'
+import { hex, SocksProtocolError, SocksReplyError } from './errors.ts'
+import { authentication, greeting, request, type SocksAuth } from './messages.ts'
 
 /** What the connection must do next: send all of `bytes`, or come back with exactly `count` of them. */
 export type SocksStep =

@@ -1,22 +1,14 @@
-import { isIPv4, isIPv6, SocketAddress } from 'node:net'
+import {
+  ADDRESS_TYPE,
+  AUTH_VERSION,
+  addressField,
+  COMMAND,
+  type Command,
+  METHOD,
+  SOCKS_VERSION,
+} from '../../lib/socks5.ts'
 
-/** The messages of SOCKS5 as bytes: RFC 1928, RFC 1929, and Tor's extensions (socks-extensions in Tor's specifications). */
-
-export const SOCKS_VERSION = 0x05
-/** RFC 1929's own version, of the user name/password subnegotiation. */
-export const AUTH_VERSION = 0x01
-export const AUTH_SUCCESS = 0x00
-export const REPLY_SUCCEEDED = 0x00
-
-export const METHOD = { none: 0x00, usernamePassword: 0x02, noneAcceptable: 0xff } as const
-
-/** RESOLVE and RESOLVE_PTR are Tor's own. */
-export const COMMAND = { connect: 0x01, resolve: 0xf0, resolvePtr: 0xf1 } as const
-export type Command = keyof typeof COMMAND
-
-export const ADDRESS_TYPE = { ipv4: 0x01, name: 0x03, ipv6: 0x04 } as const
-export const ADDRESS_BYTES = { ipv4: 4, ipv6: 16 } as const
-export const PORT_BYTES = 2
+/** What a client of SOCKS5 says, as bytes: RFC 1928, RFC 1929, and Tor's extensions (socks-extensions in Tor's specifications). */
 
 /** The length of a field with a one-octet length before it. */
 const MAX_FIELD_BYTES = 255
@@ -74,8 +66,8 @@ export function request(command: Command, host: string, port: number): Buffer {
 }
 
 function encodeAddress(host: string): number[] {
-  if (isIPv4(host)) return [ADDRESS_TYPE.ipv4, ...host.split('.').map(Number)]
-  if (isIPv6(host) && !host.includes('%')) return [ADDRESS_TYPE.ipv6, ...ipv6Bytes(host)]
+  const address = addressField(host)
+  if (address !== undefined) return address
   if (!/^[\x21-\x7e]*$/.test(host))
     throw new RangeError('Cannot ask SOCKS for a host: its name has a space, a control character or is not ASCII')
   if (host.toLowerCase().endsWith('.onion.'))
@@ -88,20 +80,4 @@ function field(name: string, value: string): number[] {
   if (bytes.length === 0 || bytes.length > MAX_FIELD_BYTES)
     throw new RangeError(`Cannot speak SOCKS: the ${name} has ${bytes.length} bytes instead of 1 to ${MAX_FIELD_BYTES}`)
   return [bytes.length, ...bytes]
-}
-
-function ipv6Bytes(address: string): number[] {
-  // A URL parser knows all spellings and gives back hexadecimal groups with at most one "::".
-  const [left = '', right = ''] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
-  const head = left.split(':').filter(Boolean)
-  const tail = right.split(':').filter(Boolean)
-  const zeros = Array<string>(8 - head.length - tail.length).fill('0')
-  return [...head, ...zeros, ...tail].map((group) => Number.parseInt(group, 16)).flatMap((n) => [n >> 8, n & 0xff])
-}
-
-/** The text of the 4 or 16 bytes of an address. */
-export function addressText(bytes: Buffer): string {
-  if (bytes.length === ADDRESS_BYTES.ipv4) return bytes.join('.')
-  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(i * 2).toString(16))
-  return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address
 }
