@@ -245,6 +245,15 @@ function faultsOf({ state }: BoxService): readonly (readonly [name: string, act:
         await hold()
       },
     ],
+    [
+      "the box's firewall is dropped, and its wg0 forwards as one does that somebody else made",
+      async (box) => {
+        await box.dropFirewall()
+        await box.read('echo 1 >/proc/sys/net/ipv4/conf/wg0/forwarding')
+        await hold()
+        await box.read('echo 0 >/proc/sys/net/ipv4/conf/wg0/forwarding')
+      },
+    ],
     ['the interface is deleted', async (box) => ip('link', 'del', linkOf(box))],
   ]
 }

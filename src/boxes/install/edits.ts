@@ -46,6 +46,7 @@ function obsoleteEdit(path: string): FileEdit {
 }
 
 function reloadOf(path: string): Pick<FileEdit, 'reload'> {
+  if (path.startsWith('/etc/hotplug.d/iface/')) return { reload: 'network' }
   return path.startsWith('/etc/tor/torrc') ? { reload: 'tor' } : {}
 }
 /** Our sections, and our items of other sections' lists, in a file of /etc/config. */

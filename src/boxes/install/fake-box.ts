@@ -229,6 +229,7 @@ export class FakeBox implements CommandRunner {
       ...(wg0 ? ['wg0 present', `address ${listOf(wg0.options.get('addresses')).join('')}`] : []),
       `wireguard ${wg0?.options.get('listen_port') ?? ''} ${peer?.options.get('public_key') ?? ''}`,
       'forwarding 0',
+      'lock holds',
       'redirect 9040',
       'redirect 9053',
     ].join('\n')

@@ -14,6 +14,8 @@ export interface Running {
   readonly handshakeAtS: number
   /** Whether the kernel would forward what comes out of the tunnel. */
   readonly isForwarding: boolean
+  /** Whether a table of its own, which no restart of the firewall touches, drops what would be forwarded out of the tunnel. */
+  readonly isLocked: boolean
   readonly addresses: readonly string[]
   readonly listeners: readonly Listener[]
   /** Ports that the firewall redirects to. */
@@ -35,6 +37,7 @@ export async function readRunning(box: BoxShell): Promise<Running> {
     wireguard: { port: Number(port), peers },
     handshakeAtS: Math.max(0, ...of('handshake').map(Number)),
     isForwarding: of('forwarding')[0] !== '0',
+    isLocked: of('lock').length > 0,
     addresses: of('address'),
     listeners: of('listens').flatMap((text) => parseListener(text) ?? []),
     redirects: of('redirect').map(Number),
@@ -104,6 +107,12 @@ export function judgeRunning(running: Running, { tunnel, hostPublicKey }: Runnin
       !running.isForwarding,
       running.isForwarding ? 'the kernel would forward traffic of the tunnel in clear' : 'off for wg0',
       'On the box: ifup wg0 (its hotplug script turns forwarding off)',
+    ),
+    finding(
+      'lock',
+      running.isLocked,
+      running.isLocked ? 'holds' : 'table inet cbtor, which lets nothing out of the tunnel, is not there',
+      'On the box: ifup wg0 (its hotplug script makes the table)',
     ),
     finding(
       'redirects',

@@ -108,7 +108,11 @@ true`,
 export const REMOVE_TRACES_OF_TOR = command`
 rm -rf /var/lib/tor /var/run/tor /var/log/tor /var/log/tor-health.log /var/log/tor-health.log.1 /tmp/torrc`
 
-export const TUNNEL_DOWN = command`[ ! -d /sys/class/net/wg0 ] || ifdown wg0`
+/** With the lock that its hotplug script has made, and would make again. */
+export const TUNNEL_DOWN = command`
+[ ! -d /sys/class/net/wg0 ] || ifdown wg0 || exit 1
+nft delete table inet cbtor 2>/dev/null
+true`
 export const TUNNEL_UP = command`/etc/init.d/network reload && ifup wg0`
 /**
  * netifd knows the protocols that it found when it started, so that of a package that came later needs a restart. It may cut this
@@ -160,6 +164,7 @@ crond=$(pidof crond) && echo "crond $crond"
 [ ! -d /sys/class/net/wg0 ] || echo 'wg0 present'
 echo "wireguard $(wg show wg0 listen-port 2>/dev/null) $(wg show wg0 peers 2>/dev/null | tr '\n' ' ')"
 echo "forwarding $(cat /proc/sys/net/ipv4/conf/wg0/forwarding 2>/dev/null)"
+! nft list chain inet cbtor forward 2>/dev/null | grep -q 'iifname "wg0".*drop' || echo 'lock holds'
 wg show wg0 latest-handshakes 2>/dev/null | while read -r _ at; do echo "handshake $at"; done
 ip -4 -o addr show dev wg0 2>/dev/null | while read -r _ _ _ address _; do echo "address $address"; done
 netstat -ltun 2>/dev/null | while read -r protocol _ _ local _; do
