@@ -21,7 +21,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['domain', 'lib'],
   api: ['domain', 'lib'],
   config: ['api', 'boxes', 'domain', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
-  cli: ['api', 'boxes', 'config', 'domain', 'lib', 'ssh', 'tunnel'],
+  doctor: ['api', 'boxes', 'config', 'lib', 'ssh', 'tor', 'tunnel', 'workers'],
+  cli: ['api', 'boxes', 'config', 'doctor', 'domain', 'lib', 'ssh', 'tunnel'],
 }
 
 /** Static imports and re-exports, the only kinds this code base has. */

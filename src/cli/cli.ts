@@ -3,6 +3,7 @@ import { ConfigError } from '../config/read-config.ts'
 import { SshError } from '../ssh/errors.ts'
 import { ChildFailed } from './child-failed.ts'
 import { demoCommand } from './commands/demo.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { drillCommand } from './commands/drill.ts'
 import { testnetCommand } from './commands/testnet.ts'
 import { tunnelCommand } from './commands/tunnel.ts'
@@ -23,6 +24,7 @@ export async function runCli(argv: readonly string[], parts: DemoParts): Promise
     upCommand(parts),
     demoCommand(parts),
     drillCommand(parts),
+    doctorCommand(parts),
     testnetCommand(parts),
     warmupCommand(parts),
     workerCommand(parts),

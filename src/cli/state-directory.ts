@@ -15,8 +15,12 @@ export function withState(command: Command): Command {
     .option('--state <directory>', 'the directory that has the box files in "boxes"')
 }
 
+/** What `readConfig` takes of them. */
+export function configFlags({ config, state }: StateFlags): Readonly<Record<string, string>> {
+  return { ...(config !== undefined && { config }), ...(state !== undefined && { state: resolve(state) }) }
+}
+
 /** The state directory, absolute, as `cbtor up` has it. Throws `ConfigError`. */
-export function stateOf({ config, state }: StateFlags, { env }: Pick<CliParts, 'env'>): string {
-  const flags = { ...(config !== undefined && { config }), ...(state !== undefined && { state: resolve(state) }) }
-  return readConfig(flags, env).state
+export function stateOf(flags: StateFlags, { env }: Pick<CliParts, 'env'>): string {
+  return readConfig(configFlags(flags), env).state
 }

@@ -1,0 +1,73 @@
+import { Command } from 'commander'
+import { createApiClient } from '../../api/client.ts'
+import { readConfig } from '../../config/read-config.ts'
+import { examine, isWell } from '../../doctor/doctor.ts'
+import type { Finding, Verdict } from '../../doctor/finding.ts'
+import { lookAtState, runProgram } from '../../doctor/machine.ts'
+import { processAt } from '../../doctor/service-process.ts'
+import { tunnelsAtHand } from '../../tunnel/at-hand.ts'
+import type { CliParts } from '../parts.ts'
+import { configFlags, type StateFlags, withState } from '../state-directory.ts'
+import { formatTable } from '../table.ts'
+
+interface DoctorFlags extends StateFlags {
+  readonly api?: string
+  readonly json?: true
+}
+
+const SHOWN: Readonly<Record<Verdict, string>> = {
+  ok: 'ok',
+  warning: 'warning',
+  wrong: 'WRONG',
+  unchecked: 'not checked',
+}
+
+export function doctorCommand(parts: CliParts): Command {
+  return withState(new Command('doctor'))
+    .description('look at this installation and tell what is right, what is wrong and how to mend it; changes nothing')
+    .option('--api <url>', 'where the service listens, if not where the configuration says')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      '\nExit code 1 when something is wrong; warnings, and what could not be checked, do not count.\n' +
+        '\nExamples:\n  cbtor doctor --config /etc/cbtor.yaml\n  sudo -u cbtor cbtor doctor --json',
+    )
+    .action((flags: DoctorFlags) => runDoctor(flags, parts))
+}
+
+async function runDoctor(flags: DoctorFlags, parts: CliParts): Promise<void> {
+  const { clock, env, out, signal } = parts
+  const findings = await examine(
+    { readConfig: () => readConfig(configFlags(flags), env), api: flags.api },
+    {
+      clock,
+      nodeVersion: process.versions.node,
+      uid: process.getuid?.(),
+      run: runProgram,
+      lookAtState,
+      processAt,
+      createApi: (baseUrl) => createApiClient({ baseUrl }),
+      tunnels: (state, until) => tunnelsAtHand({ state, clock }, until),
+    },
+    signal,
+  )
+  out.write(flags.json ? `${JSON.stringify(document(findings), null, 2)}\n` : `${text(findings)}\n`)
+  const wrong = findings.filter(({ verdict }) => verdict === 'wrong')
+  if (wrong.length === 0) return
+  const count = wrong.length === 1 ? 'One thing is' : `${wrong.length} things are`
+  throw new Error(`${count} wrong: ${[...new Set(wrong.map(({ name }) => name))].join(', ')}`)
+}
+
+function document(findings: readonly Finding[]) {
+  const rows = findings.map(({ name, verdict, text, mend = null }) => ({ name, verdict, text, mend }))
+  return { right: isWell(findings), findings: rows }
+}
+
+function text(findings: readonly Finding[]): string {
+  const rows = findings.map(({ name, verdict, text }) => [SHOWN[verdict], name, text])
+  const mends = findings.flatMap(({ name, mend }) => (mend === undefined ? [] : [`${name}: ${mend}`]))
+  const table = formatTable(['', 'checked', 'seen'], rows)
+  return mends.length === 0
+    ? table
+    : `${table}\n\nTo mend it:\n${[...new Set(mends)].map((each) => `  ${each}`).join('\n')}`
+}

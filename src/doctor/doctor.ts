@@ -1,0 +1,102 @@
+import type { ApiClient } from '../api/client.ts'
+import { ConfigError, type ServiceConfig } from '../config/read-config.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Tunnels } from '../tunnel/tunnels.ts'
+import { showAddress } from './addresses.ts'
+import { checkBoxFiles, checkTunnels, findBoxes } from './boxes.ts'
+import { checkSystemClock } from './clock.ts'
+import { checkConfiguration, configurationFaults } from './configuration.ts'
+import { type Finding, unchecked } from './finding.ts'
+import { checkNames } from './names.ts'
+import { checkNode } from './node-version.ts'
+import { type ConfiguredPort, judgeOwnListeners } from './own-listeners.ts'
+import { checkService } from './service.ts'
+import type { ServiceProcess } from './service-process.ts'
+import { judgeState, type StateSeen } from './state-files.ts'
+import { checkTorProgram, type RunProgram } from './tor-version.ts'
+import { checkWorkerTor } from './worker-tor.ts'
+
+/** This machine, and the service that may run on it. */
+export interface DoctorParts {
+  readonly clock: Clock
+  /** As `process.versions.node` has it. */
+  readonly nodeVersion: string
+  /** The user who asks; undefined where there are none. */
+  readonly uid: number | undefined
+  readonly run: RunProgram
+  lookAtState(directory: string): Promise<StateSeen>
+  /** The process that listens on a port of this machine. */
+  processAt(port: number): Promise<ServiceProcess | undefined>
+  createApi(url: string): Pick<ApiClient, 'status' | 'health' | 'worker'>
+  tunnels(state: string, signal: AbortSignal): Promise<Pick<Tunnels, 'status'>>
+}
+
+export interface Patient {
+  /** Throws `ConfigError`. */
+  readConfig(): ServiceConfig
+  /** Where the service listens, when it is not where the configuration says. */
+  readonly api: string | undefined
+}
+
+/** Looks at an installation, from the programs to what its Tors do at this moment. Changes nothing. Rejects only with the signal's reason. */
+export async function examine(patient: Patient, parts: DoctorParts, signal: AbortSignal): Promise<readonly Finding[]> {
+  const { clock } = parts
+  const found: Finding[] = [checkNode(parts.nodeVersion), checkSystemClock(clock.now())]
+  let config: ServiceConfig
+  try {
+    config = patient.readConfig()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return [...found, ...configurationFaults(error.faults), unchecked('all else', 'it needs the configuration')]
+  }
+  if (config.workers.some(({ kind }) => kind === 'local'))
+    found.push(await checkTorProgram(config.tor.command, parts.run, signal))
+  found.push(...checkConfiguration(config))
+
+  const { boxes, faults } = findBoxes(config.state)
+  found.push(...faults, ...checkBoxFiles(boxes, config))
+  const ports = configuredPorts(config)
+  found.push(checkNames({ listens: ports, boxes }))
+
+  const url = patient.api ?? urlOf(config)
+  const service = url === undefined ? undefined : await parts.processAt(Number(new URL(url).port))
+  found.push(...judgeState(await parts.lookAtState(config.state), service?.uid ?? parts.uid))
+  if (url === undefined) {
+    found.push(unchecked('service', 'the configuration lets it take any free port', 'Say where it listens: --api'))
+  } else {
+    found.push(...(await checkService(parts.createApi(url), url, signal)))
+    found.push(...ownListeners(service, ports, parts.uid))
+  }
+  const usedBoxes = boxes.filter(({ id }) => config.workers.some((worker) => worker.id === id))
+  found.push(...(await checkTunnels(usedBoxes, () => parts.tunnels(config.state, signal), signal)))
+  const tors = config.workers.map((worker) => checkWorkerTor(config, worker, clock, signal))
+  found.push(...(await Promise.all(tors)).flat())
+  return found
+}
+
+function ownListeners(
+  service: ServiceProcess | undefined,
+  ports: readonly ConfiguredPort[],
+  uid: number | undefined,
+): readonly Finding[] {
+  const name = 'listeners'
+  if (service !== undefined) return judgeOwnListeners(name, service.sockets, ports)
+  const why = uid === 0 ? 'it does not run' : 'it does not run, or is of another user'
+  return [unchecked(name, `the service's process is not found: ${why}`, 'Run this while it is up, as the same user')]
+}
+
+/** All that the configuration has the service listen on. */
+function configuredPorts({ listen }: ServiceConfig): readonly ConfiguredPort[] {
+  return [{ field: 'listen', ...listen, asksPassword: false }]
+}
+
+/** Undefined when only the service knows its port. */
+function urlOf({ listen }: ServiceConfig): string | undefined {
+  const host = listen.host === 'localhost' ? '127.0.0.1' : listen.host
+  return listen.port === 0 ? undefined : `http://${showAddress({ host, port: listen.port })}`
+}
+
+/** Whether nothing is wrong; warnings and what could not be checked do not count. */
+export function isWell(findings: readonly Finding[]): boolean {
+  return findings.every(({ verdict }) => verdict !== 'wrong')
+}

@@ -1,0 +1,44 @@
+import { type ApiClient, ApiUnreachable } from '../api/client.ts'
+import type { HealthBody } from '../api/schemas/pool.ts'
+import { judgeClockSkew } from './clock.ts'
+import { type Finding, messageOf, ok, unchecked, warning, wrong } from './finding.ts'
+
+/** What the running service says of itself. */
+export async function checkService(
+  api: Pick<ApiClient, 'status' | 'health' | 'worker'>,
+  url: string,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  try {
+    const { service, workers } = await api.status(signal)
+    const health = await api.health(signal)
+    const up = `${service.version} at ${url}; ${workers.receiving_traffic} of ${workers.total} workers receive traffic`
+    const found = [ok('service', up), ...judgeProblems(health)]
+    for (const { id, desired } of health.workers)
+      if (desired !== 'stopped') {
+        const { clock_skew_s: skew } = await api.worker(id, signal)
+        found.push(judgeClockSkew(`${id}: clock`, skew ?? undefined))
+      }
+    return found
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof ApiUnreachable)
+      return [
+        warning(
+          'service',
+          `none answers at ${url}, so what only runs with it was not checked`,
+          'Start it: cbtor up. If it listens elsewhere, say where by --config or --api',
+        ),
+      ]
+    return [unchecked('service', messageOf(error))]
+  }
+}
+
+/** What the service itself sees wrong at present. */
+export function judgeProblems({ problems }: Pick<HealthBody, 'problems'>): readonly Finding[] {
+  return problems.map(({ code, severity, text, worker }) => {
+    const judge = severity === 'error' ? wrong : warning
+    const name = worker === null ? `service: ${code}` : `${worker}: ${code}`
+    return judge(name, text, 'See docs/health.md, and GET /api/v1/events')
+  })
+}
