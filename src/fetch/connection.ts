@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Client } from 'undici'
 import type { CbtorError } from '../domain/errors.ts'
 import type { Exit, Route } from '../domain/worker.ts'
@@ -21,46 +22,45 @@ export interface ConnectionKey {
 
 export interface ConnectionOptions {
   readonly key: ConnectionKey
-  readonly stream: WorkerStream
-  /** The stream's own, or TLS over it. */
-  readonly socket: Socket
+  /** The worker's stream, TLS over it, or what will become one of these. */
+  readonly socket: Duplex
   /** What undici may keep it idle for, unless the target asks for less. */
   readonly keepAliveMs: number
   readonly clock: Clock
+}
+
+/** What a connection stands on, and how long it took to make. */
+interface Standing {
+  readonly stream: WorkerStream
   readonly connectMs: number
   readonly tlsMs: number
+  /** By the monotonic clock. */
+  readonly at: number
 }
 
 /**
- * One connection to one origin, with HTTP/1.1 on it and one exchange at a time. undici gets the connected socket once;
+ * One connection to one origin, with HTTP/1.1 on it and one exchange at a time. undici gets the socket once;
  * when it asks for another, it is told that the connection is gone, so it never connects by itself nor sends twice.
  */
 export class Connection implements Disposable {
   readonly key: ConnectionKey
-  readonly route: Route
-  readonly connectMs: number
-  readonly tlsMs: number
   readonly #clock: Clock
-  readonly #stream: WorkerStream
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #client: Client
+  #stands: Standing | undefined
   #exchanges = 0
 
   constructor(options: ConnectionOptions) {
     this.key = options.key
-    this.route = options.stream.route
-    this.connectMs = options.connectMs
-    this.tlsMs = options.tlsMs
     this.#clock = options.clock
-    this.#stream = options.stream
     this.#socket = options.socket
-    let socket: Socket | undefined = options.socket
+    let socket: Duplex | undefined = options.socket
     this.#client = new Client(options.key.origin, {
       connect: (_options, callback) => {
         const handed = socket
         socket = undefined
         // Not at once: undici is not ready for its answer while it asks.
-        queueMicrotask(() => (handed ? callback(null, handed) : callback(connectionGone(), null)))
+        queueMicrotask(() => (handed ? callback(null, asSocket(handed)) : callback(connectionGone(), null)))
       },
       allowH2: false,
       pipelining: 1,
@@ -72,7 +72,21 @@ export class Connection implements Disposable {
       keepAliveMaxTimeout: options.keepAliveMs,
     })
     // TLS may leave the stream below it open.
-    this.#socket.once('close', () => this.#stream.socket.destroy())
+    this.#socket.once('close', () => this.#stands?.stream.socket.destroy())
+  }
+
+  /** To be called once, when the stream is there and TLS, if any, is spoken on it. */
+  stands(standing: Omit<Standing, 'at'>): void {
+    this.#stands = { ...standing, at: this.#clock.monotonic() }
+  }
+
+  get standing(): Standing {
+    if (this.#stands === undefined) throw new Error('Nobody has said that the connection stands')
+    return this.#stands
+  }
+
+  get route(): Route {
+    return this.standing.stream.route
   }
 
   /** Whether an exchange went before the one that runs or will run. */
@@ -107,19 +121,24 @@ export class Connection implements Disposable {
 
   /** What to call the failure of an exchange. */
   failure(error: unknown): CbtorError {
-    return unlessUnheardOf(this.#stream, exchangeFailure(error))
+    return unlessUnheardOf(this.standing.stream, exchangeFailure(error))
   }
 
   exit(waitMs: number): Promise<Exit | undefined> {
-    return this.#stream.exit(waitMs)
+    return this.standing.stream.exit(waitMs)
   }
 
   /** Ends the connection at once; an exchange on it fails. */
   [Symbol.dispose](): void {
     void this.#client.destroy()
     this.#socket.destroy()
-    this.#stream.socket.destroy()
+    this.#stands?.stream.socket.destroy()
   }
+}
+
+/** undici uses no more of a socket than any stream has. */
+function asSocket(stream: Duplex): Socket {
+  return stream as Socket
 }
 
 /** With a code of the system and not of undici, which would take its own for a reason to connect again. */

@@ -130,7 +130,7 @@ async function createLab(maxIdle = 10) {
   }
   const use = async (worker: string, destination: Destination) => {
     const lease = workers.acquire({ key: '', workerId: worker }, new Set())
-    const connection = await connections.open(lease, destination, () => {}, never)
+    const connection = await connections.open(lease, destination, { onStream() {} }, never)
     await exchange(connection)
     return connection
   }

@@ -1,9 +1,10 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { CbtorError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import type { Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Connection, type ConnectionKey } from './connection.ts'
+import { EarlyStream } from './early-stream.ts'
 import { unlessUnheardOf } from './failure.ts'
 import type { Handshake } from './tls.ts'
 import type { Lease, WorkerStream } from './worker-source.ts'
@@ -27,6 +28,16 @@ export interface Destination {
   readonly url: URL
   readonly target: Target
   readonly identity: Identity
+}
+
+export interface OpenOptions {
+  /** Called once the stream stands: what goes wrong later is between the target and us. */
+  onStream(): void
+  /**
+   * Sends the first request, when that is safe to do twice, although the connection does not stand yet. It gets an answer only
+   * if the connection comes to stand.
+   */
+  readonly sendEarly?: ((connection: Connection) => void) | undefined
 }
 
 /**
@@ -55,31 +66,44 @@ export class Connections implements Disposable {
   }
 
   /**
-   * Rejects with the fault of `lease.connect` or of the handshake, or with the signal's reason. `onStream` is called
-   * once the stream stands: what goes wrong later is between the target and us.
+   * Rejects with the fault of `lease.connect` or of the handshake, or with the signal's reason. The first bytes go ahead, with the
+   * request for the stream: those of the TLS handshake and, without TLS, what `sendEarly` sends.
    */
-  async open(lease: Lease, to: Destination, onStream: () => void, signal: AbortSignal): Promise<Connection> {
-    const startedAt = this.#clock.monotonic()
-    const stream = await lease.connect(to.target, to.identity, signal)
-    // Until undici listens, a failing stream must not end the process; it shows in the first exchange.
-    stream.socket.on('error', () => {})
-    onStream()
-    const connectedAt = this.#clock.monotonic()
+  async open(
+    lease: Lease,
+    to: Destination,
+    { onStream, sendEarly }: OpenOptions,
+    signal: AbortSignal,
+  ): Promise<Connection> {
     const isSecure = to.url.protocol === 'https:'
-    const socket = isSecure ? await this.#secure(stream, to.target.host, signal) : stream.socket
-    socket.on('error', () => {})
+    const early = isSecure || sendEarly !== undefined ? new EarlyStream() : undefined
+    const securing = isSecure && early ? this.#handshake(early, to.target.host, signal) : undefined
+    securing?.catch(() => {})
+    let connection: Connection | undefined
+    if (!isSecure && early) {
+      connection = this.#create(lease, to, early)
+      sendEarly?.(connection)
+    }
 
-    const connection = new Connection({
-      key: keyOf(lease.worker.id, to),
-      stream,
-      socket,
-      clock: this.#clock,
-      keepAliveMs: this.#idleMs,
-      connectMs: connectedAt - startedAt,
-      tlsMs: isSecure ? this.#clock.monotonic() - connectedAt : 0,
-    })
-    this.#busy.add(connection)
-    return connection
+    const startedAt = this.#clock.monotonic()
+    try {
+      const earlyData = early && (await early.takeFirst())
+      const stream = await lease.connect(to.target, to.identity, signal, earlyData && { earlyData })
+      // Until undici listens, a failing stream must not end the process; it shows in the first exchange.
+      stream.socket.on('error', () => {})
+      onStream()
+      early?.join(stream.socket)
+      const connectMs = this.#clock.monotonic() - startedAt
+      const socket = securing ? await secured(securing, stream) : stream.socket
+      connection ??= this.#create(lease, to, socket)
+      connection.stands({ stream, connectMs, tlsMs: this.#clock.monotonic() - startedAt - connectMs })
+      this.#busy.add(connection)
+      return connection
+    } catch (error) {
+      early?.destroy()
+      connection?.[Symbol.dispose]()
+      throw error
+    }
   }
 
   /** The connection used last of those that wait for just this, if there is one. */
@@ -129,12 +153,10 @@ export class Connections implements Disposable {
     for (const connection of this.#busy) this.discard(connection)
   }
 
-  async #secure(stream: WorkerStream, host: string, signal: AbortSignal): Promise<Socket> {
-    try {
-      return await this.#handshake(stream.socket, host, signal)
-    } catch (error) {
-      throw error instanceof CbtorError ? unlessUnheardOf(stream, error) : error
-    }
+  #create(lease: Lease, to: Destination, socket: Duplex): Connection {
+    socket.on('error', () => {})
+    const key = keyOf(lease.worker.id, to)
+    return new Connection({ key, socket, clock: this.#clock, keepAliveMs: this.#idleMs })
   }
 
   #drop(isMeant: (key: ConnectionKey) => boolean): void {
@@ -150,6 +172,16 @@ export class Connections implements Disposable {
   #stopWaiting(connection: Connection): void {
     this.#idle.get(connection)?.[Symbol.dispose]()
     this.#idle.delete(connection)
+  }
+}
+
+/** `securing`: the handshake over `stream`. */
+async function secured(securing: Promise<Duplex>, stream: WorkerStream): Promise<Duplex> {
+  try {
+    return await securing
+  } catch (error) {
+    stream.socket.destroy()
+    throw error instanceof CbtorError ? unlessUnheardOf(stream, error) : error
   }
 }
 

@@ -47,6 +47,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     })
     // Whoever reads the body learns of its failure; when nobody does, the head has failed as well.
     this.body.on('error', () => {})
+    this.head.catch(() => {})
   }
 
   get head(): Promise<ResponseHead> {

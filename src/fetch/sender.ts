@@ -3,7 +3,7 @@ import type { Identity } from '../domain/identity.ts'
 import { onAbort } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Connection } from './connection.ts'
-import type { Connections, Destination } from './connections.ts'
+import type { Connections, Destination, OpenOptions } from './connections.ts'
 import type { Exchange, ResponseHead } from './exchange.ts'
 import { abortFailure, connectFailure } from './failure.ts'
 import { endToEndHeaders, type HeaderList, withoutHeaders } from './headers.ts'
@@ -60,14 +60,32 @@ export class Sender {
       if (result !== undefined && !wasStale(result, trial)) return result
     }
     try {
-      return await this.#exchange(hop, await this.#connect(hop, to, turn, trial), trial)
+      return await this.#sendFresh(hop, to, turn, trial)
     } catch (error) {
       const failure = trial.signal.aborted ? abortFailure(trial.signal.reason) : connectFailure(error)
       return { type: 'failed', error: failure, wasSent: false, wasAnswered: false }
     }
   }
 
-  async #connect(hop: Hop, to: Destination, turn: Try, trial: Trial): Promise<Connection> {
+  /** Rejects when there is no connection. */
+  async #sendFresh(hop: Hop, to: Destination, turn: Try, trial: Trial): Promise<Result> {
+    let early: Exchange | undefined
+    const sendEarly = isIdempotent(hop.method)
+      ? (connection: Connection) => {
+          early = dispatch(hop, connection, trial)
+        }
+      : undefined
+    const connection = await this.#connect(hop, to, turn, trial, sendEarly)
+    return await this.#exchange(hop, connection, trial, early)
+  }
+
+  async #connect(
+    hop: Hop,
+    to: Destination,
+    turn: Try,
+    trial: Trial,
+    sendEarly: OpenOptions['sendEarly'],
+  ): Promise<Connection> {
     const { clock, tries, connections, endBy, request } = this.#options
     const limitMs = connectLimitMs(hop.to.isOnion, endBy - clock.monotonic())
     using _ = clock.timer(limitMs, () => {
@@ -75,16 +93,15 @@ export class Sender {
       if (mayLeave(code, request) && tries.reserve(code)) trial.giveUpConnecting(limitMs)
     })
     trial.connecting()
-    return await connections.open(turn.lease, to, () => trial.streamMade(), trial.signal)
+    return await connections.open(turn.lease, to, { onStream: () => trial.streamMade(), sendEarly }, trial.signal)
   }
 
-  /** Never rejects. The connection is given back or ended. */
-  async #exchange(hop: Hop, connection: Connection, trial: Trial): Promise<Result> {
+  /** Never rejects. The connection is given back or ended. `early`: the exchange, if it went ahead of the connection. */
+  async #exchange(hop: Hop, connection: Connection, trial: Trial, early?: Exchange): Promise<Result> {
     const { clock, connections, identity, request } = this.#options
     using _ = onAbort(trial.signal, () => connections.discard(connection))
-    const { pathname, search } = hop.to.url
     trial.sending()
-    const exchange = connection.send({ ...hop, path: pathname + search }, () => trial.received())
+    const exchange = early ?? dispatch(hop, connection, trial)
     try {
       const head = await exchange.head
       this.#options.latencies[hop.to.isOnion ? 'onion' : 'clearnet'].add(exchange.answeredAt - trial.startedAt)
@@ -138,16 +155,22 @@ export class Sender {
   }
 
   #timing(connection: Connection, exchange: Exchange, bodyEndedAt: number): Timing {
+    const { standing } = connection
     return {
       queueMs: this.#queueMs,
-      connectMs: connection.isReused ? 0 : connection.connectMs,
-      tlsMs: connection.isReused ? 0 : connection.tlsMs,
-      // A target may answer before it has read the whole request.
-      firstByteMs: Math.max(0, exchange.answeredAt - exchange.sentAt),
+      connectMs: connection.isReused ? 0 : standing.connectMs,
+      tlsMs: connection.isReused ? 0 : standing.tlsMs,
+      // A target may answer before it has read the whole request, and a request may go ahead of its connection.
+      firstByteMs: Math.max(0, exchange.answeredAt - Math.max(exchange.sentAt, standing.at)),
       bodyMs: bodyEndedAt - exchange.answeredAt,
       totalMs: this.#options.clock.monotonic() - this.#options.startedAt,
     }
   }
+}
+
+function dispatch(hop: Hop, connection: Connection, trial: Trial): Exchange {
+  const { pathname, search } = hop.to.url
+  return connection.send({ ...hop, path: pathname + search }, () => trial.received())
 }
 
 /** Whether a kept-alive connection turned out to be dead: the target closed it before it saw the request. */

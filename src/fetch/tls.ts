@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { isIP, type Socket } from 'node:net'
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
 import {
   type ConnectionOptions,
   checkServerIdentity,
@@ -11,8 +12,8 @@ import {
 import { abortable } from '../lib/abort.ts'
 import { tlsFailure } from './failure.ts'
 
-/** Speaks TLS over a connected stream. Rejects with `tls_failure` or the signal's reason, and the stream is destroyed. */
-export type Handshake = (stream: Socket, host: string, signal: AbortSignal) => Promise<TLSSocket>
+/** Speaks TLS over a stream. Rejects with `tls_failure` or the signal's reason, and the stream is destroyed. */
+export type Handshake = (stream: Duplex, host: string, signal: AbortSignal) => Promise<TLSSocket>
 
 /**
  * TLS 1.2 or newer with certificates verified against Node's authorities (to which NODE_EXTRA_CA_CERTS and
