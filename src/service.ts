@@ -30,6 +30,8 @@ import { keepRotating, keepWarm } from './upkeep.ts'
 import { WorkerChecks } from './worker-checks.ts'
 import { createDriver } from './worker-drivers.ts'
 import { WorkerUnit } from './worker-unit.ts'
+import { CircuitBudget } from './workers/circuit-budget.ts'
+import { type CircuitSupply, STOCK_POLICY } from './workers/circuit-stock.ts'
 import type { WorkerDriver } from './workers/driver.ts'
 
 /** What a test puts in the place of the real thing. */
@@ -93,12 +95,15 @@ export async function createService(
     onEvent: (event) => told.ofPoolHealth(event),
   })
   const outcomes = new OutcomeLedger(clock)
+  const circuits = circuitSupplyOf(config, clock)
   const units: readonly WorkerUnit[] = config.workers.map((worker, index) =>
     parts.use(
       new WorkerUnit({
         ...{ clock, random, policy: healthPolicyOf(config) },
         name: { id: worker.id, n: index + 1 },
-        driver: overrides.createDriver?.(worker.id) ?? createDriver(config, worker, { clock, random, logger, tunnels }),
+        driver:
+          overrides.createDriver?.(worker.id) ??
+          createDriver(config, worker, { clock, random, logger, tunnels, circuits }),
         desired: desired.get(worker.id) ?? 'enabled',
         ward: governor.ward(worker.id),
         outcomes: outcomes.page(worker.id),
@@ -237,6 +242,11 @@ async function prepareState(directory: string): Promise<void> {
 function checkEndpointsOf({ checks }: ServiceConfig): readonly CheckEndpoint[] {
   const named = (url: string) => ({ name: new URL(url).hostname, url })
   return [...checks.clearnet.map(named), ...(checks.onion?.map(named) ?? ONION_TEST_SITES)]
+}
+
+function circuitSupplyOf({ circuits }: ServiceConfig, clock: Clock): CircuitSupply {
+  const { stock, max_building: maxBuilding, rate, burst } = circuits
+  return { budget: new CircuitBudget(clock, { rate, burst }), policy: { ...STOCK_POLICY, stock, maxBuilding } }
 }
 
 function healthPolicyOf({ health }: ServiceConfig): HealthPolicy {

@@ -50,9 +50,10 @@ export class WorkerChecks extends CheckEndpoints implements Disposable {
           const { name } = unit(workerId)
           return {
             worker: name,
-            // Its sticky key is for one circuit, not for one exit: it is to go the way that most requests go.
+            // Its sticky key is for one circuit, not for one exit: it is to go the way that most requests go. That other identities
+            // have to wait for a circuit says nothing of the worker's health.
             connect: (target, identity, signal, options) =>
-              unit(workerId).connect(target, { ...identity, keepsExit: false }, signal, options),
+              unit(workerId).connect(target, { ...identity, keepsExit: false }, signal, { ...options, isCheck: true }),
             resolve: (host, identity, signal) => unit(workerId).resolve(host, identity, signal),
             forget: (identity) => unit(workerId).forget(identity),
             report() {},

@@ -7,6 +7,7 @@ import type { Logger } from './lib/log.ts'
 import type { Random } from './lib/random.ts'
 import { SshSession } from './ssh/session.ts'
 import type { Tunnels } from './tunnel/tunnels.ts'
+import type { CircuitSupply } from './workers/circuit-stock.ts'
 import type { WorkerDriver } from './workers/driver.ts'
 import type { ControlCredentials } from './workers/external/control-endpoint.ts'
 import { ExternalDriver } from './workers/external/external-driver.ts'
@@ -21,11 +22,13 @@ export interface DriverParts {
   readonly logger: Logger
   /** Of this machine; undefined when no worker is on a box. */
   readonly tunnels: Tunnels | undefined
+  /** Of the whole service: guards do not tell its workers apart. */
+  readonly circuits: CircuitSupply
 }
 
 /** The driver of one worker, of the kind that the configuration says. Throws what is wrong with what it needs. */
 export function createDriver(config: ServiceConfig, worker: WorkerConfig, parts: DriverParts): WorkerDriver {
-  const { clock, random } = parts
+  const { clock, random, circuits } = parts
   const logger = parts.logger.child({ worker: worker.id })
   switch (worker.kind) {
     case 'local':
@@ -35,6 +38,7 @@ export function createDriver(config: ServiceConfig, worker: WorkerConfig, parts:
         command: config.tor.command,
         torrc: [...config.tor.torrc, ...worker.torrc],
         rejectInternalAddresses: config.tor.reject_internal_addresses,
+        circuits,
         clock,
         logger,
       })
@@ -45,13 +49,13 @@ export function createDriver(config: ServiceConfig, worker: WorkerConfig, parts:
       if (tunnels === undefined) throw new Error(`Cannot use worker ${id}: there is nobody who makes its tunnel`)
       const target = { ...ssh, privateKey: readKey(ssh, id) }
       const shell = new SshSession({ target, clock, logger })
-      return new OpenwrtDriver({ id, tunnel: tunnel.n, clearnet, shell, tunnels, clock, random, logger })
+      return new OpenwrtDriver({ id, tunnel: tunnel.n, clearnet, shell, tunnels, circuits, clock, random, logger })
     }
     case 'external': {
       const { id, socks, control: at } = worker
       const credentials = credentialsOf(worker)
       const control = at && credentials && { at, credentials }
-      return new ExternalDriver({ id, socks, ...(control && { control }), clock, random, logger })
+      return new ExternalDriver({ id, socks, ...(control && { control }), circuits, clock, random, logger })
     }
   }
 }

@@ -20,6 +20,9 @@ export const WORKERS = ['tor01', 'tor02', 'tor03', 'tor04']
 /** Where the private network's relays and sites are; reserved for documentation by RFC 5737. */
 const DOCUMENTATION_NETWORKS = ['203.0.113.0/24', '198.51.100.0/24']
 
+/** The relays are all ours, and no harm comes to them. */
+const CIRCUITS = { rate: 10_000, burst: 10_000 }
+
 const READY_LIMIT_MS = 120_000
 
 /** `workers` and `tor`: as in the configuration file. */
@@ -37,6 +40,7 @@ export function stageConfig(
     {
       ...own,
       log: 'warn',
+      circuits: CIRCUITS,
       targets: { allow: DOCUMENTATION_NETWORKS },
       tls: { ca_file: network.caFile },
       checks: { clearnet: [check], onion: [onion] },

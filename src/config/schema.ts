@@ -111,6 +111,18 @@ export const configSchema = z.strictObject({
       reject_internal_addresses: z.boolean().default(true),
     })
     .prefault({}),
+  circuits: z
+    .strictObject({
+      /** Clean circuits that each worker keeps for identities to come. */
+      stock: z.int().min(0).max(1_000).default(3),
+      /** Circuits to exits per second and guard, in the long run, by all workers together; */
+      rate: z.number().positive().max(1_000_000).default(1),
+      /** and as many at once. */
+      burst: z.int().min(1).max(1_000_000).default(20),
+      /** Circuits that one worker has under way at the same time. */
+      max_building: z.int().min(1).max(1_000).default(32),
+    })
+    .prefault({}),
   tunnels: z
     .strictObject({
       /** The socket of a tunnel helper that runs already; when left out, the service starts one, if it may. */

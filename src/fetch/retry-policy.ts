@@ -24,6 +24,8 @@ export interface FailedTry {
 const ELSEWHERE: Partial<Record<ProblemCode, 'always' | 'confirm'>> = {
   worker_unreachable: 'always',
   worker_network: 'always',
+  // Its guard has got as many circuits as it is asked for; another worker's may not.
+  overloaded: 'always',
   tor_timeout: 'always',
   exit_policy: 'always',
   onion_intro_failed: 'always',

@@ -10,6 +10,7 @@ import { ControlReplyError } from '../tor/control/errors.ts'
 import { type Bootstrap, NOT_BOOTSTRAPPED } from '../tor/process/tor-log.ts'
 import type { SocksProxy } from '../tor/socks/dial.ts'
 import { greetSocks } from '../tor/socks/dial.ts'
+import type { CircuitSupply } from './circuit-stock.ts'
 import type { DriverEvent, WorkerConnection } from './driver.ts'
 import { OtherTorError, proveIsolation } from './prove-isolation.ts'
 import { SOCKS_PASSWORD, SocksLink, type WorkerLink } from './socks-link.ts'
@@ -36,6 +37,7 @@ export interface AttachmentOptions {
    */
   readonly mayDoWithoutControl?: (error: unknown) => boolean
   readonly limits: AttachmentLimits
+  readonly circuits?: CircuitSupply
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -155,13 +157,17 @@ export class Attachment implements AsyncDisposable {
   /** Takes control, sees that it is of the Tor whose SOCKS port we use, and that this keeps identities apart. */
   async #attach(openControl: OpenControl, signal: AbortSignal): Promise<TorControl> {
     return await this.#inTime(async (limit) => {
-      const { worker, socks, clock, random, mayDoWithoutControl } = this.#options
+      const { worker, socks, circuits, clock, random, mayDoWithoutControl } = this.#options
       const mayLoseControl = mayDoWithoutControl !== undefined
       const control = await openControl(limit)
       try {
         onBootstrap(control, (bootstrap) => this.#progressed(bootstrap))
         const onEvent = (event: DriverEvent) => this.#told(event)
-        const link = await TorLink.create(control, { worker, socks, clock, onEvent, mayLoseControl }, limit)
+        const link = await TorLink.create(
+          control,
+          { ...{ worker, socks, clock, random, onEvent, mayLoseControl }, ...(circuits && { circuits }) },
+          limit,
+        )
         this.#progressed(await control.bootstrap(limit))
         this.#requireIsolation(await proveIsolation(control, { socks, clock, random }, limit))
         await this.#adviseOnConflux(control, limit)

@@ -1,4 +1,5 @@
 import type { Circuit } from '../tor/control/events/circuit.ts'
+import type { Stream } from '../tor/control/events/stream.ts'
 
 /** What a circuit is told by, in events of both kinds and in lists. */
 type Described = Pick<Circuit, 'purpose' | 'buildFlags'>
@@ -8,7 +9,14 @@ export function leadsToExit({ purpose, buildFlags }: Described): boolean {
   return purpose === 'GENERAL' && !buildFlags.includes('IS_INTERNAL') && !buildFlags.includes('ONEHOP_TUNNEL')
 }
 
-/** Whether it was built for an identity, or has carried one's streams. */
-export function isTaken({ socksUsername }: Circuit): boolean {
-  return socksUsername !== undefined
+/** Whether it is one more circuit to an exit for its guard; a leg of a Conflux set is one, too. */
+export function burdensGuard(circuit: Described): boolean {
+  return leadsToExit(circuit) || (circuit.purpose?.startsWith('CONFLUX_') ?? false)
+}
+
+/**
+ * Whom a stream is for: its SOCKS user name; over the TransPort the address that it comes from, which its circuits do not tell.
+ */
+export function userOf({ socksUsername, clientProtocol, sourceAddress }: Stream): string | undefined {
+  return socksUsername ?? (clientProtocol === 'TRANS' ? sourceAddress?.host : undefined)
 }

@@ -2,21 +2,25 @@ import { CbtorError } from '../domain/errors.ts'
 import type { Exit } from '../domain/worker.ts'
 import { abortable, deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type Random, systemRandom } from '../lib/random.ts'
 import type { TorControl } from '../tor/control/client.ts'
 import type { ControlError } from '../tor/control/errors.ts'
 import type { Circuit } from '../tor/control/events/circuit.ts'
 import type { ControlEvent } from '../tor/control/events/event.ts'
 import type { Stream } from '../tor/control/events/stream.ts'
-import { isTaken, leadsToExit } from './circuits.ts'
+import { CircuitBook } from './circuit-book.ts'
+import { CircuitBudget, UNLIMITED } from './circuit-budget.ts'
+import { CircuitOrders } from './circuit-orders.ts'
+import { CircuitStock, type CircuitSupply, STOCK_POLICY } from './circuit-stock.ts'
+import { leadsToExit } from './circuits.ts'
 import type { DriverEvent, NewCircuits, WorkerInspection } from './driver.ts'
 import { inspectTor } from './inspect-tor.ts'
 import { type Storm, StormFuse } from './storm-fuse.ts'
 import { type ExpectedStream, type StreamKey, StreamWatch } from './stream-watch.ts'
 import { problemOfControl } from './tor-problems.ts'
-import { warmUp } from './warm-up.ts'
 
 /** Events that tell which circuit a stream is on and why it failed. SIGNAL announces new circuits. */
-const EVENTS = ['CIRC', 'STREAM', 'SIGNAL', 'STATUS_CLIENT', 'STATUS_GENERAL']
+const EVENTS = ['CIRC', 'CIRC_MINOR', 'STREAM', 'SIGNAL', 'STATUS_CLIENT', 'STATUS_GENERAL']
 
 /**
  * What Tor's ISO_FIELDS must name for identities to be kept apart, by the port on which a stream came: no torrc proves it, and
@@ -26,6 +30,10 @@ const ISOLATED_BY = { socks: ['SOCKS_USERNAME', 'SOCKS_PASSWORD'], trans: ['CLIE
 
 const EXIT_KNOWN_WITHIN_MS = 5_000
 const INSPECTED_WITHIN_MS = 2_000
+
+/** So many circuits a warm worker has for identities to come. */
+const WARM_CIRCUITS = 2
+const WARM_WITHIN_MS = 30_000
 
 /** MAX_SIGNEWNYM_RATE in Tor's source. */
 const NEW_CIRCUITS_EVERY_MS = 10_000
@@ -40,16 +48,23 @@ export interface ControlWatchOptions {
   readonly worker: string
   readonly clock: Clock
   readonly onEvent: (event: DriverEvent) => void
+  /** How circuits are built ahead, and the budget for them; of its own and without a limit, unless told. */
+  readonly circuits?: CircuitSupply
+  readonly random?: Random
 }
 
 /** What a Tor's control port tells about its streams and circuits, and what it takes orders for. */
 export class ControlWatch {
+  /** What lets streams of new identities go. */
+  readonly stock: CircuitStock
   readonly #worker: string
   readonly #clock: Clock
   readonly #onEvent: (event: DriverEvent) => void
   readonly #control: TorControl
   readonly #watch: StreamWatch
   readonly #fuse = new StormFuse()
+  readonly #book = new CircuitBook()
+  readonly #orders: CircuitOrders
   readonly #addresses = new Map<string, string>()
   #refusal: CbtorError | undefined
   #newCircuitsAt = 0
@@ -63,7 +78,8 @@ export class ControlWatch {
     control.onEvent((event) => watch.#handle(event))
     await control.subscribe(EVENTS, signal)
     // After subscribing: what an event has told meanwhile is newer, and is told again.
-    for (const circuit of await control.circuits(signal)) watch.#watch.circuit(circuit)
+    for (const circuit of await control.circuits(signal)) watch.#adopt(circuit)
+    control.onClose(() => watch.stock[Symbol.dispose]())
     return watch
   }
 
@@ -77,6 +93,13 @@ export class ControlWatch {
       (fingerprint) => this.#addressOf(fingerprint),
       (stream) => this.#proveIsolation(stream),
     )
+    const { clock, worker, random = systemRandom } = options
+    const { budget, policy } = options.circuits ?? { budget: new CircuitBudget(clock, UNLIMITED), policy: STOCK_POLICY }
+    this.#orders = new CircuitOrders(control, clock)
+    this.stock = new CircuitStock({
+      ...{ worker, policy, clock, random, book: this.#book, orders: this.#orders },
+      account: budget.account(),
+    })
   }
 
   /** Why it takes no streams at all: it does not keep identities apart. */
@@ -139,26 +162,40 @@ export class ControlWatch {
 
   /** As `WorkerDriver.warmUp` promises. */
   async warmUp(signal: AbortSignal): Promise<void> {
-    const options = {
-      worker: this.#worker,
-      clock: this.#clock,
-      isTaken: (circuit: Circuit) => this.#isTaken(circuit),
-    }
+    const late = () =>
+      new CbtorError(
+        'tor_timeout',
+        `Cannot warm up worker ${this.#worker}: its Tor has ${this.stock.available} of ${WARM_CIRCUITS} circuits after ${WARM_WITHIN_MS} ms`,
+      )
+    using limit = deadline(this.#clock, WARM_WITHIN_MS, signal, late)
+    const ended = new AbortController()
+    using _close = this.#control.onClose((reason) => ended.abort(reason))
+    const wanted = AbortSignal.any([limit.signal, ended.signal])
     try {
-      await warmUp(this.#control, options, signal)
+      await this.ask(wanted)
+      await this.stock.warm(WARM_CIRCUITS, wanted)
     } catch (error) {
       throw problemOfControl(error, `warm up worker ${this.#worker}`)
     }
   }
 
-  /** A circuit that was built for a SOCKS user name says so; of others only we know that they have carried a stream. */
-  #isTaken(circuit: Circuit): boolean {
-    return isTaken(circuit) || this.#watch.hasCarried(circuit)
+  #isTaken({ id, socksUsername }: Circuit): boolean {
+    return socksUsername !== undefined || this.#book.isTaken(id)
+  }
+
+  #adopt(circuit: Circuit): void {
+    this.#watch.circuit(circuit)
+    this.#book.circuit(circuit)
+    this.stock.adopt(circuit)
   }
 
   #handle(event: ControlEvent): void {
     this.#watch.handle(event)
-    const storm = this.#fuse.handle(event, this.#clock.monotonic())
+    // Those that we have ordered are no storm of Tor's.
+    const isOurs = event.type === 'CIRC' && this.#orders.isOurs(event.id)
+    const storm = isOurs ? undefined : this.#fuse.handle(event, this.#clock.monotonic())
+    this.#book.handle(event)
+    this.stock.handle(event)
     if (storm) this.#stopStorm(storm)
     else if (event.type === 'SIGNAL' && event.signal === 'NEWNYM') this.#newCircuitsAt = this.#clock.now()
     else if (event.type === 'STATUS_GENERAL' && event.action === 'CLOCK_SKEW') {

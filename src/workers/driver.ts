@@ -25,6 +25,8 @@ export interface ConnectOptions {
    * that, and saves a round trip. When the connect fails it may have been delivered, so only what may be sent twice.
    */
   readonly earlyData?: Uint8Array
+  /** A check of the worker: it is not held up where other new identities have to wait for a circuit. */
+  readonly isCheck?: boolean
 }
 
 /** What a worker knows of itself without asking anybody: free to read at any time. */
@@ -205,6 +207,8 @@ export interface WorkerDriver extends AsyncDisposable {
    * row of the Tor and target tables), or with the signal's reason when aborted, leaving no socket behind. A stream for
    * which Tor builds circuit after circuit is closed before it does harm: `no_usable_exit`, and an event. A worker that
    * turns out not to keep identities apart tells so by an event and takes no stream from then on: `worker_unreachable`.
+   * An identity that is new to the worker waits for a circuit, some seconds at most; where the budget for circuits is spent by then:
+   * `overloaded`.
    * Without a control port neither of the two can be seen. An identity that demands certain exits gets one of those or none:
    * `no_exit_for_country_port` when there are too few, without a circuit; `exit_rule_unsupported` where exits cannot be chosen.
    */

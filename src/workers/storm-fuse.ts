@@ -1,7 +1,7 @@
 import type { Circuit } from '../tor/control/events/circuit.ts'
 import type { ControlEvent } from '../tor/control/events/event.ts'
 import type { Stream } from '../tor/control/events/stream.ts'
-import { leadsToExit } from './circuits.ts'
+import { leadsToExit, userOf } from './circuits.ts'
 
 /**
  * Numbers of a storm. Where no exit takes a stream (its port, or IPv6), Tor does not give up but builds circuits to exits that
@@ -171,11 +171,6 @@ export class StormFuse {
     this.#streams.delete(id)
     if (![...this.#streams.values()].some((stream) => stream.user === user)) this.#claims.delete(user)
   }
-}
-
-/** Over the TransPort the identity is the address that a stream comes from; its circuits do not tell it. */
-function userOf({ socksUsername, clientProtocol, sourceAddress }: Stream): string | undefined {
-  return socksUsername ?? (clientProtocol === 'TRANS' ? sourceAddress?.host : undefined)
 }
 
 function recent(instants: readonly number[], now: number, ms: number): number[] {

@@ -43,8 +43,6 @@ export class StreamWatch {
   readonly #clock: Clock
   readonly #addressOf: (fingerprint: string) => Promise<string | undefined>
   readonly #circuits = new Map<string, Circuit>()
-  /** Those that have carried a stream of ours. */
-  readonly #carriers = new Set<string>()
   /** The key of each stream that we asked for and that is still on its way. */
   readonly #keys = new Map<string, string>()
   readonly #waiting = new Map<string, Outcomes>()
@@ -105,15 +103,8 @@ export class StreamWatch {
 
   /** A circuit's newest state, from an event or from a snapshot. */
   circuit(circuit: Circuit): void {
-    if (circuit.status === 'CLOSED' || circuit.status === 'FAILED') {
-      this.#circuits.delete(circuit.id)
-      this.#carriers.delete(circuit.id)
-    } else this.#circuits.set(circuit.id, circuit)
-  }
-
-  /** Whether the circuit has carried a stream of ours; one that was built for a SOCKS user name says so by itself. */
-  hasCarried({ id }: Pick<Circuit, 'id'>): boolean {
-    return this.#carriers.has(id)
+    if (circuit.status === 'CLOSED' || circuit.status === 'FAILED') this.#circuits.delete(circuit.id)
+    else this.#circuits.set(circuit.id, circuit)
   }
 
   /** Where a circuit leaves Tor, without its address when that is not known within `waitMs`. Never rejects. */
@@ -141,9 +132,7 @@ export class StreamWatch {
     const outcomes = this.#waiting.get(key)
     if (isConnected(stream)) {
       this.#keys.delete(stream.id)
-      const circuit = this.#circuits.get(stream.circuitId ?? '')
-      if (circuit !== undefined) this.#carriers.add(circuit.id)
-      outcomes?.succeed(circuit)
+      outcomes?.succeed(this.#circuits.get(stream.circuitId ?? ''))
     } else if (stream.status === 'FAILED' || stream.status === 'CLOSED') {
       this.#keys.delete(stream.id)
       outcomes?.fail({ reason: stream.reason, remoteReason: stream.remoteReason })

@@ -2,10 +2,12 @@ import { CbtorError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import { type Exit, isOnionHost, type Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
 import { within } from '../lib/within.ts'
 import type { TorControl } from '../tor/control/client.ts'
 import { dialThroughSocks, greetSocks, resolveThroughSocks, type SocksProxy } from '../tor/socks/dial.ts'
 import { SocksReplyError } from '../tor/socks/errors.ts'
+import type { CircuitSupply, Ticket } from './circuit-stock.ts'
 import { ControlWatch } from './control-watch.ts'
 import type { ConnectOptions, DriverEvent, NewCircuits, WorkerConnection, WorkerInspection } from './driver.ts'
 import { SOCKS_PASSWORD, type WorkerLink } from './socks-link.ts'
@@ -26,6 +28,9 @@ export interface TorLinkOptions {
    * the default, where it is a unix socket of our own Tor.
    */
   readonly mayLoseControl?: boolean
+  /** How circuits are built ahead, and the budget for them; of its own and without a limit, unless told. */
+  readonly circuits?: CircuitSupply
+  readonly random?: Random
 }
 
 /** A running Tor as a worker uses it: streams through its SOCKS port, and what its control port tells about them. */
@@ -48,11 +53,13 @@ export class TorLink implements WorkerLink {
     target: Target,
     identity: Identity,
     signal: AbortSignal,
-    { earlyData }: ConnectOptions = {},
+    { earlyData, isCheck = false }: ConnectOptions = {},
   ): Promise<WorkerConnection> {
     const { worker, socks, clock } = this.#options
     const { watch } = this
     if (watch.refusal) throw watch.refusal
+    const needsTicket = !isCheck && !isOnionHost(target.host)
+    const ticket = needsTicket ? await this.#ticket(identity, signal) : undefined
     const expected = watch.expect({ user: identity.token, target })
     const auth = { username: identity.token, password: SOCKS_PASSWORD }
     const wanted = AbortSignal.any([signal, expected.stopped])
@@ -61,13 +68,17 @@ export class TorLink implements WorkerLink {
       const exit: Promise<Exit | undefined> = isOnionHost(target.host)
         ? Promise.resolve(undefined)
         : expected.exit(EXIT_KNOWN_WITHIN_MS)
-      void exit.finally(() => expected[Symbol.dispose]())
+      void exit.finally(() => {
+        expected[Symbol.dispose]()
+        ticket?.[Symbol.dispose]()
+      })
       return { socket, route: 'socks', exit: (waitMs) => within(clock, waitMs, exit) }
     } catch (error) {
       // Only this reply stands for many things; no other one is worth the wait.
       const isVague = error instanceof SocksReplyError && error.reply === 0x01
       const reason = isVague ? await expected.failure(REASON_KNOWN_WITHIN_MS) : undefined
       expected[Symbol.dispose]()
+      ticket?.[Symbol.dispose]()
       // Tor may have answered the end of a stream that we had it close before we heard of that.
       if (expected.stopped.aborted) throw expected.stopped.reason
       throw problemOfDial(error, worker, reason)
@@ -78,6 +89,7 @@ export class TorLink implements WorkerLink {
     const { worker, socks: proxy } = this.#options
     if (this.watch.refusal) throw this.watch.refusal
     const auth = { username: identity.token, password: SOCKS_PASSWORD }
+    using _ticket = await this.#ticket(identity, signal)
     try {
       return await resolveThroughSocks({ proxy, auth, host, command: 'resolve' }, signal)
     } catch (error) {
@@ -85,7 +97,9 @@ export class TorLink implements WorkerLink {
     }
   }
 
-  forget(_identity: Identity): void {}
+  forget({ token }: Identity): void {
+    this.watch.stock.forget(token)
+  }
 
   async pulse(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
@@ -121,5 +135,10 @@ export class TorLink implements WorkerLink {
 
   warmUp(signal: AbortSignal): Promise<void> {
     return this.watch.warmUp(signal)
+  }
+
+  /** For an identity whose exit is chosen, Tor builds a circuit that nobody else could use. */
+  #ticket({ token, exit }: Identity, signal: AbortSignal): Promise<Ticket> {
+    return this.watch.stock.take(token, exit === undefined ? 'circuit' : 'budget', signal)
   }
 }

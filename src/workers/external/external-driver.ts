@@ -10,6 +10,7 @@ import { ControlError } from '../../tor/control/errors.ts'
 import { NOT_BOOTSTRAPPED } from '../../tor/process/tor-log.ts'
 import { SocksProtocolError, SocksUnreachableError } from '../../tor/socks/errors.ts'
 import { Attachment, type AttachmentLimits } from '../attachment.ts'
+import type { CircuitSupply } from '../circuit-stock.ts'
 import {
   type ConnectOptions,
   type DriverEvent,
@@ -34,6 +35,8 @@ export interface ExternalDriverOptions {
   readonly random?: Random
   readonly logger: Logger
   readonly limits?: Partial<AttachmentLimits>
+  /** Shared by the workers of a service; of its own and without a limit, unless told. */
+  readonly circuits?: CircuitSupply
 }
 
 const LIMITS: AttachmentLimits = {
@@ -155,13 +158,14 @@ export class ExternalDriver implements WorkerDriver {
 
   async #turnTo(signal: AbortSignal): Promise<void> {
     if (this.#attachment !== undefined) return
-    const { socks, control, clock, random = systemRandom, logger, limits } = this.#options
+    const { socks, control, clock, random = systemRandom, logger, limits, circuits } = this.#options
     this.#problem = undefined
     const attachment = new Attachment({
       worker: this.id,
       socks,
       ...(control && { openControl: (limit: AbortSignal) => openControl(control, logger, limit) }),
       limits: { ...LIMITS, ...limits },
+      ...(circuits && { circuits }),
       clock,
       random,
       logger,

@@ -11,6 +11,7 @@ import { TorProcess } from '../../tor/process/tor-process.ts'
 import { type TorDirectory, torDirectory } from '../../tor/tor-directory.ts'
 import { parseExtraLines } from '../../tor/torrc/extra-lines.ts'
 import { workerTorrc } from '../../tor/torrc/worker-torrc.ts'
+import type { CircuitSupply } from '../circuit-stock.ts'
 import {
   type ConnectOptions,
   type DriverEvent,
@@ -33,6 +34,8 @@ export interface LocalDriverOptions {
   readonly torrc: readonly string[]
   /** True unless the whole Tor network is on private addresses. */
   readonly rejectInternalAddresses: boolean
+  /** Shared by the workers of a service; of its own and without a limit, unless told. */
+  readonly circuits?: CircuitSupply
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -150,7 +153,7 @@ export class LocalDriver implements WorkerDriver {
 
   /** Takes control, and ownership: from here on Tor ends when this connection does, so also when we are killed. */
   async #attach(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#options
+    const { clock, logger, circuits } = this.#options
     const { controlSocket, controlCookie, socksSocket } = this.#directory
     const credentials = { method: 'cookie-file', path: controlCookie } as const
     this.#control = await TorControl.open(controlSocket, credentials, { logger }, signal)
@@ -158,7 +161,7 @@ export class LocalDriver implements WorkerDriver {
     await this.#control.resetConf(['__OwningControllerProcess'], signal)
     await this.#requireListeners(this.#control, signal)
     const onEvent = (event: DriverEvent) => this.#listeners.notify(event)
-    const link = { worker: this.id, socks: { path: socksSocket }, clock, onEvent }
+    const link = { worker: this.id, socks: { path: socksSocket }, clock, onEvent, ...(circuits && { circuits }) }
     this.#link = await TorLink.create(this.#control, link, signal)
   }
 

@@ -13,6 +13,7 @@ import type { TorControl } from '../../tor/control/client.ts'
 import { greetSocks } from '../../tor/socks/dial.ts'
 import { SocksUnreachableError } from '../../tor/socks/errors.ts'
 import { Attachment } from '../attachment.ts'
+import type { CircuitSupply } from '../circuit-stock.ts'
 import {
   type ConnectOptions,
   type DriverEvent,
@@ -47,6 +48,8 @@ export interface OpenwrtDriverOptions {
   /** SSH to the box. It is the driver's to close. */
   readonly shell: BoxShell & AsyncDisposable
   readonly tunnels: BoxTunnels
+  /** Shared by the workers of a service; of its own and without a limit, unless told. */
+  readonly circuits?: CircuitSupply
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -148,7 +151,7 @@ export class OpenwrtDriver implements WorkerDriver {
     const isForSocks = isOnionHost(target.host) || keepsExit || exit !== undefined || isIP(target.host) !== 0
     const route = this.#circuits.isComplete && !isForSocks ? this.#route : undefined
     return await attachment.connect(async (wanted) => {
-      const connection = await route?.connect(target, identity, wanted)
+      const connection = await route?.connect(target, identity, wanted, options)
       if (connection === undefined) return await link.connect(target, identity, wanted, options)
       if (options?.earlyData) connection.socket.write(options.earlyData)
       return connection
@@ -162,6 +165,7 @@ export class OpenwrtDriver implements WorkerDriver {
 
   forget(identity: Identity): void {
     this.#attachment?.link?.forget(identity)
+    this.#route?.forget(identity)
   }
 
   async pulse(signal: AbortSignal): Promise<void> {
@@ -322,10 +326,10 @@ export class OpenwrtDriver implements WorkerDriver {
   }
 
   async #attach(signal: AbortSignal): Promise<void> {
-    const { id: worker, clock, random, logger } = this.#options
+    const { id: worker, clock, random, logger, circuits } = this.#options
     await this.#letGo()
     const attachment = new Attachment({
-      ...{ worker, clock, random, logger, limits: LIMITS },
+      ...{ worker, clock, random, logger, limits: LIMITS, ...(circuits && { circuits }) },
       socks: this.#socks,
       openControl: (limit) => this.#openControl(limit),
       mayDoWithoutControl: (error) => this.#isIsolating && !isUntrusted(error),

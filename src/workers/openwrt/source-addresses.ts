@@ -69,6 +69,12 @@ export class SourceAddresses {
     return this.#free.length + [...this.#holders.values()].filter((holder) => this.#isOver(holder, now)).length
   }
 
+  /** Of an identity that has one. */
+  addressOf(token: string): string | undefined {
+    const holder = this.#holders.get(token)
+    return holder && this.#address(holder)
+  }
+
   /** Undefined when every address is held: the stream has to go another way, or nowhere. */
   lease(token: string): SourceLease | undefined {
     const now = this.#clock.monotonic()
@@ -81,7 +87,7 @@ export class SourceAddresses {
     let isOpen = true
     let isCancelled = false
     return {
-      host: `10.201.${this.#tunnel}.${holder.last}`,
+      host: this.#address(holder),
       port,
       [Symbol.dispose]: () => {
         if (!isOpen) return
@@ -95,6 +101,10 @@ export class SourceAddresses {
         isCancelled = true
       },
     }
+  }
+
+  #address({ last }: Holder): string {
+    return `10.201.${this.#tunnel}.${last}`
   }
 
   /** An address for a newcomer. */

@@ -7,8 +7,9 @@ import type { Clock } from '../../lib/clock.ts'
 import { within } from '../../lib/within.ts'
 import { dialTransparently, resolveTransparently } from '../../tor/transparent/dial.ts'
 import { TransparentResolveError, TransparentUnreachableError } from '../../tor/transparent/errors.ts'
+import type { Ticket } from '../circuit-stock.ts'
 import type { ControlWatch } from '../control-watch.ts'
-import type { WorkerConnection } from '../driver.ts'
+import type { ConnectOptions, WorkerConnection } from '../driver.ts'
 import type { ExpectedStream, StreamOutcome } from '../stream-watch.ts'
 import { problemOfStream } from '../tor-problems.ts'
 import type { SourceAddresses, SourceLease } from './source-addresses.ts'
@@ -62,25 +63,43 @@ export class TransparentRoute {
   }
 
   /** As `WorkerDriver.connect` promises; resolves to undefined when no source address is free for the identity. */
-  async connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection | undefined> {
+  async connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    options: ConnectOptions = {},
+  ): Promise<WorkerConnection | undefined> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#connect(target, identity, signal)
+        return await this.#connect(target, identity, signal, options)
       } catch (error) {
         if (!isPortTaken(error) || attempt >= PORTS_TRIED) throw problemOfTransparent(error, this.#options.worker)
       }
     }
   }
 
-  async #connect(target: Target, identity: Identity, signal: AbortSignal): Promise<WorkerConnection | undefined> {
+  /** The circuits of its address are closed when no stream is on them. The address stays its own for as long as it would. */
+  forget({ token }: Identity): void {
+    const host = this.#options.addresses.addressOf(token)
+    if (host !== undefined) this.#options.watch()?.stock.forget(host)
+  }
+
+  async #connect(
+    target: Target,
+    identity: Identity,
+    signal: AbortSignal,
+    { isCheck = false }: ConnectOptions,
+  ): Promise<WorkerConnection | undefined> {
     const { addresses } = this.#options
     const lease = addresses.lease(identity.token)
     if (lease === undefined) return undefined
     const watch = this.#options.watch()
     const expected = watch?.expect({ from: lease })
     let isDialled = false
+    let ticket: Ticket | undefined
     try {
       if (watch?.refusal) throw watch.refusal
+      if (!isCheck) ticket = await watch?.stock.take(lease.host, 'circuit', signal)
       const wanted = expected ? AbortSignal.any([signal, expected.stopped]) : signal
       const socket = await this.#dial(target, lease, wanted)
       isDialled = true
@@ -92,6 +111,9 @@ export class TransparentRoute {
       lease[Symbol.dispose]()
       expected?.[Symbol.dispose]()
       throw expected?.stopped.aborted ? expected.stopped.reason : error
+    } finally {
+      // By now Tor has told which circuit the stream is on, or cannot be heard.
+      ticket?.[Symbol.dispose]()
     }
   }
 

@@ -1,0 +1,148 @@
+import type { Clock } from '../lib/clock.ts'
+
+/**
+ * How many circuits to exits one guard is asked for, by all workers together. Relays that see more than 3 circuits/s from one
+ * address, after a burst of 90, refuse it for an hour or more (tor(1), DoSCircuitCreation); so by far not as many.
+ */
+export interface BudgetPolicy {
+  /** Circuits per second, in the long run. */
+  readonly rate: number
+  /** As many at once. */
+  readonly burst: number
+}
+
+export const BUDGET_POLICY: BudgetPolicy = { rate: 1, burst: 20 }
+
+/** For a private network, where no relay is anybody's. */
+export const UNLIMITED: BudgetPolicy = { rate: 1_000_000, burst: 1_000_000 }
+
+/** The guards of so many circuits are taken for those that the next one may go through. */
+const REMEMBERED = 8
+
+/** One circuit on the books. */
+export interface Charge {
+  /** It goes through this guard. */
+  reached(guard: string): void
+  /** It was never asked for. */
+  refund(): void
+}
+
+/** The books of all workers of a service: a token bucket for each guard. */
+export class CircuitBudget {
+  readonly #clock: Clock
+  readonly #policy: BudgetPolicy
+  readonly #buckets = new Map<string, Bucket>()
+
+  constructor(clock: Clock, policy: BudgetPolicy = BUDGET_POLICY) {
+    this.#clock = clock
+    this.#policy = policy
+  }
+
+  /** For one Tor. */
+  account(): CircuitAccount {
+    return new CircuitAccount((guard) => this.#bucket(guard), new Bucket(this.#clock, this.#policy))
+  }
+
+  #bucket(guard: string): Bucket {
+    const bucket = this.#buckets.get(guard) ?? new Bucket(this.#clock, this.#policy)
+    // A full one tells nothing that a new one would not.
+    if (!this.#buckets.has(guard))
+      for (const [name, other] of this.#buckets) if (other.isFull) this.#buckets.delete(name)
+    this.#buckets.set(guard, bucket)
+    return bucket
+  }
+}
+
+/**
+ * What one Tor's circuits cost its guards. Which guard a circuit takes is Tor's choice and known at its first hop; until then it
+ * counts for every guard that it may take.
+ */
+export class CircuitAccount {
+  readonly #bucketOf: (guard: string) => Bucket
+  /** As long as no guard is known. */
+  readonly #unknown: Bucket
+  #guards: string[] = []
+
+  constructor(bucketOf: (guard: string) => Bucket, unknown: Bucket) {
+    this.#bucketOf = bucketOf
+    this.#unknown = unknown
+  }
+
+  /** A circuit that is there goes through this guard. */
+  uses(guard: string): void {
+    this.#guards = [...this.#guards, guard].slice(-REMEMBERED)
+  }
+
+  /** How long until the budget has so many circuits more; 0 when it has them now. Milliseconds. */
+  waitMs(circuits = 1): number {
+    return Math.max(...this.#candidates().map((bucket) => bucket.waitMs(circuits)))
+  }
+
+  /** A circuit is asked for, whether there is budget for it or not: Tor's own are not for us to forbid. */
+  charge(): Charge {
+    let charged = this.#candidates()
+    for (const bucket of charged) bucket.take()
+    return {
+      reached: (guard) => {
+        this.uses(guard)
+        const its = this.#bucketOf(guard)
+        if (charged.length === 0) return
+        if (!charged.includes(its)) its.take()
+        for (const bucket of charged) if (bucket !== its) bucket.giveBack()
+        charged = []
+      },
+      refund: () => {
+        for (const bucket of charged) bucket.giveBack()
+        charged = []
+      },
+    }
+  }
+
+  #candidates(): readonly Bucket[] {
+    const guards = [...new Set(this.#guards)]
+    return guards.length === 0 ? [this.#unknown] : guards.map((guard) => this.#bucketOf(guard))
+  }
+}
+
+/** Fills by itself. It may be in debt, though not by more than it holds. */
+class Bucket {
+  readonly #clock: Clock
+  readonly #policy: BudgetPolicy
+  #tokens: number
+  #at: number
+
+  constructor(clock: Clock, policy: BudgetPolicy) {
+    this.#clock = clock
+    this.#policy = policy
+    this.#tokens = policy.burst
+    this.#at = clock.monotonic()
+  }
+
+  get isFull(): boolean {
+    this.#fill()
+    return this.#tokens >= this.#policy.burst
+  }
+
+  waitMs(circuits: number): number {
+    this.#fill()
+    // Fractions of a token are rounding, not debts.
+    const missing = circuits - this.#tokens - 1e-9
+    return missing <= 0 ? 0 : Math.ceil((missing / this.#policy.rate) * 1_000)
+  }
+
+  take(): void {
+    this.#fill()
+    this.#tokens = Math.max(this.#tokens - 1, -this.#policy.burst)
+  }
+
+  giveBack(): void {
+    this.#fill()
+    this.#tokens = Math.min(this.#tokens + 1, this.#policy.burst)
+  }
+
+  #fill(): void {
+    const now = this.#clock.monotonic()
+    this.#tokens = Math.min(this.#policy.burst, this.#tokens + ((now - this.#at) / 1_000) * this.#policy.rate)
+    this.#at = now
+  }
+}
