@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../../../lib/clock.ts'
 import { BadRequest, type Exchange, type Routes, send } from './exchange.ts'
 import type { RequestLog } from './request-log.ts'
+import { echoWebSocket } from './web-socket.ts'
 
 /** Longer than any pool of a client keeps a connection, so that it is the client's choice that is seen. */
 const KEEP_ALIVE_MS = 300_000
@@ -22,20 +24,34 @@ export interface SiteOptions {
 /** Serves `routes` on one address and port. */
 export class SiteServer implements AsyncDisposable {
   readonly #server: Server
+  /** Sockets that are no longer the server's. */
+  readonly #upgraded: ReadonlySet<Duplex>
 
-  private constructor(server: Server) {
+  private constructor(server: Server, upgraded: ReadonlySet<Duplex>) {
     this.#server = server
+    this.#upgraded = upgraded
   }
 
   static async listen(options: SiteOptions): Promise<SiteServer> {
     const answer = (request: IncomingMessage, response: ServerResponse) => void respond(request, response, options)
-    const settings = { keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }
+    const settings = {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      noDelay: true,
+      shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+    }
     const server = options.tls
       ? createHttpsServer({ ...settings, ...options.tls }, answer)
       : createHttpServer(settings, answer)
+    const upgraded = new Set<Duplex>()
+    server.on('upgrade', (request, socket, head) => {
+      options.log.add(options.name, request)
+      upgraded.add(socket)
+      socket.on('close', () => upgraded.delete(socket))
+      echoWebSocket(request, socket, head)
+    })
     server.listen(options.port, options.address)
     await once(server, 'listening')
-    return new SiteServer(server)
+    return new SiteServer(server, upgraded)
   }
 
   get port(): number {
@@ -47,6 +63,7 @@ export class SiteServer implements AsyncDisposable {
     const closed = once(this.#server, 'close')
     this.#server.close()
     this.#server.closeAllConnections()
+    for (const socket of this.#upgraded) socket.destroy()
     await closed
   }
 }

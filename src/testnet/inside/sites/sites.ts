@@ -4,6 +4,7 @@ import { exitSourceAddresses, type NetworkPlan } from '../../plan.ts'
 import type { CertificateFiles, Certificates } from '../certificates.ts'
 import { checkRoutes } from './check.ts'
 import { faultRoutes } from './faults.ts'
+import { repositoryRoutes } from './repository.ts'
 import type { RequestLog } from './request-log.ts'
 import { SiteServer } from './site-server.ts'
 import { wwwRoutes } from './www.ts'
@@ -21,7 +22,13 @@ export async function listenSites(
   ])
   const { addresses, ports } = plan
   const check = { name: 'check', routes: checkRoutes(exitSourceAddresses(plan)), address: addresses.check, log, clock }
-  const www = { name: 'www', routes: [...wwwRoutes, ...faultRoutes], address: addresses.www, log, clock }
+  const www = {
+    name: 'www',
+    routes: [...wwwRoutes, ...faultRoutes, ...repositoryRoutes()],
+    address: addresses.www,
+    log,
+    clock,
+  }
   const badcert = { ...www, name: 'badcert', address: addresses.badcert }
 
   await using started = new AsyncDisposableStack()
