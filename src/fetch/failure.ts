@@ -98,6 +98,11 @@ export function isLostConnection({ code, cause }: CbtorError): boolean {
   return code === 'connection_lost' || (code === 'tls_failure' && ['ECONNRESET', 'EPIPE'].includes(codeIn(cause)))
 }
 
+/** Whether the whole time that there was is over. */
+export function isTimeout(error: unknown): error is CbtorError {
+  return error instanceof CbtorError && error.code === 'timeout'
+}
+
 function badResponse(reason: string, cause: unknown): CbtorError {
   return new CbtorError('bad_response', `Cannot read the answer of the target: ${reason}`, { cause })
 }

@@ -1,18 +1,10 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { FetchAnswer, Redirect } from '../domain/exchange.ts'
-import { PROBLEMS } from '../domain/problems.ts'
 import type { Random } from '../lib/random.ts'
-import { abortFailure, isLostConnection } from './failure.ts'
+import { abortFailure, isLostConnection, isTimeout } from './failure.ts'
 import { type Hop, nextHop } from './redirect.ts'
-import {
-  type FailedTry,
-  hedgeAfterMs,
-  isIdempotent,
-  mayHedge,
-  mostTelling,
-  nextTry,
-  waitBeforeNextMs,
-} from './retry-policy.ts'
+import { Retries } from './retries.ts'
+import { type FailedTry, hedgeAfterMs, isIdempotent, mayHedge } from './retry-policy.ts'
 import { type Good, type Result, Sender, type SenderOptions } from './sender.ts'
 import type { TargetPolicy } from './target-policy.ts'
 import { Trial } from './trial.ts'
@@ -89,48 +81,12 @@ export class FetchRun {
 
   /** One hop, on as many workers as it takes. */
   async #request(hop: Hop): Promise<Good> {
-    const { clock, random, tries, signal } = this.#options
-    const failed: FailedTry[] = []
+    const retries = new Retries(this.#options)
     for (;;) {
-      const result = await this.#round(hop, failed)
+      const result = await this.#round(hop, retries.failed)
       if (result !== undefined) return result
-      if (!signal.aborted && !this.#mayGoOn(hop, failed)) throw this.#verdict(failed)
-      const waitMs = waitBeforeNextMs(failed, random)
-      if (waitMs > 0) await clock.sleep(waitMs, signal).catch(() => {})
-      if (signal.aborted) throw this.#ended(failed)
-      this.#turn = tries.begin()
+      this.#turn = await retries.next(hop.method, this.#turn)
     }
-  }
-
-  /** Whether another try makes sense, is allowed and has a worker, which then is reserved. */
-  #mayGoOn(hop: Hop, failed: readonly FailedTry[]): boolean {
-    const { tries, request } = this.#options
-    const code = failed.at(-1)?.error.code
-    if (code === undefined) return false
-    switch (nextTry(hop.method, request, failed)) {
-      case 'elsewhere':
-        return tries.reserve(code)
-      case 'again':
-        return tries.reserveAgain(code, this.#turn.lease)
-      case 'none':
-        return false
-    }
-  }
-
-  /** What to tell the caller when there is no further try. */
-  #verdict(failed: readonly FailedTry[]): CbtorError | undefined {
-    const { refusal } = this.#options.tries
-    const code = failed.at(-1)?.error.code
-    const isOfWorker = code === 'connection_lost' || (code !== undefined && PROBLEMS[code].fault === 'operator')
-    return isOfWorker && refusal?.code === 'session_worker_lost' ? refusal : mostTelling(failed)
-  }
-
-  /** What to tell the caller when the fetch was ended from outside; when time was up, what it was that took so long. */
-  #ended(failed: readonly FailedTry[]): unknown {
-    const { reason } = this.#options.signal
-    if (!isTimeout(reason)) return reason
-    const late = failed.filter(({ error }) => error === reason || error.cause === reason)
-    return mostTelling(late.length > 0 ? late : failed)
   }
 
   /**
@@ -196,8 +152,4 @@ export class FetchRun {
     this.#isHedged = true
     return this.#begin(hop, tries.begin())
   }
-}
-
-function isTimeout(error: unknown): error is CbtorError {
-  return error instanceof CbtorError && error.code === 'timeout'
 }
