@@ -1,0 +1,200 @@
+import { isIPv6, type Socket } from 'node:net'
+import { CbtorError } from '../../domain/errors.ts'
+import type { ExitDemand, Identity } from '../../domain/identity.ts'
+import { isOnionHost, type Target } from '../../domain/worker.ts'
+import { abortable, deadline } from '../../lib/abort.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { type Random, systemRandom } from '../../lib/random.ts'
+import type { TorControl } from '../../tor/control/client.ts'
+import { dialThroughSocks, type SocksProxy } from '../../tor/socks/dial.ts'
+import { SocksReplyError } from '../../tor/socks/errors.ts'
+import type { ControlWatch } from '../control-watch.ts'
+import type { ConnectOptions, WorkerConnection } from '../driver.ts'
+import { SOCKS_PASSWORD } from '../socks-link.ts'
+import { problemOfDial } from '../tor-problems.ts'
+import { ExitCandidates } from './exit-candidates.ts'
+import { DEFAULT_MINIMUM, type ExitMinimum, pickByBandwidth } from './exit-choice.ts'
+import { ExitDirectory } from './exit-directory.ts'
+import { ExitMappings } from './exit-mappings.ts'
+import { ExitMemory } from './exit-memory.ts'
+import type { DescribedExit } from './exit-relay.ts'
+import { type AwaitedStream, ExitFault, ExitStreams } from './exit-streams.ts'
+
+/** So many exits are tried for one stream. */
+const MAX_EXITS = 3
+/** The events are there within a millisecond or two of the SOCKS reply. */
+const PROVEN_WITHIN_MS = 5_000
+const REASON_KNOWN_WITHIN_MS = 250
+/** How long others are preferred to an exit that could not be reached, or does not take the port that its policy names. */
+const AVOIDED_MS = { unreachable: 60_000, port: 600_000 } as const
+const MAX_AVOIDED = 1_000
+
+export interface ExitRouteOptions {
+  /** The worker's id, for messages. */
+  readonly worker: string
+  readonly socks: SocksProxy
+  readonly clock: Clock
+  readonly random?: Random
+  readonly minimum?: ExitMinimum
+}
+
+/**
+ * Streams of identities that demand certain exits. The exit is chosen here, by bandwidth among those that fit, and Tor is told by the name
+ * that is dialled; its circuits stay its own to build, with its guards. Whatever cannot be had is an error: no stream ever leaves
+ * by an exit that does not fit.
+ */
+export class ExitRoute {
+  readonly #options: ExitRouteOptions
+  readonly #random: Random
+  readonly #watch: ControlWatch
+  readonly #candidates: ExitCandidates
+  readonly #mappings: ExitMappings
+  readonly #streams: ExitStreams
+  readonly #memory = new ExitMemory()
+  /** Until when, by fingerprint, and by fingerprint and port. */
+  readonly #avoided = new Map<string, number>()
+
+  /** Takes an authenticated control connection that is subscribed to CIRC, STREAM and STATUS_CLIENT, and is the caller's to close. */
+  constructor(control: TorControl, watch: ControlWatch, options: ExitRouteOptions) {
+    const { worker, clock, random = systemRandom, minimum = DEFAULT_MINIMUM } = options
+    this.#options = options
+    this.#random = random
+    this.#watch = watch
+    const directory = new ExitDirectory({ worker, control, clock })
+    this.#candidates = new ExitCandidates({ worker, directory, minimum, clock })
+    this.#mappings = new ExitMappings({ worker, control, clock, random })
+    this.#streams = new ExitStreams((id) => watch.circuit(id))
+    control.onEvent((event) => {
+      this.#streams.handle(event)
+      if (event.type === 'STATUS_CLIENT' && event.action === 'CONSENSUS_ARRIVED') directory.outdate()
+    })
+    control.onClose((cause) => {
+      const why = 'its control port was lost before it had told by which exit the stream goes'
+      this.#streams.lost(
+        new CbtorError('worker_unreachable', `Cannot connect through worker ${worker}: ${why}`, { cause }),
+      )
+    })
+  }
+
+  /** As `WorkerDriver.connect` promises, for an identity that has this demand. */
+  async connect(
+    target: Target,
+    { token }: Pick<Identity, 'token'>,
+    demand: ExitDemand,
+    signal: AbortSignal,
+    { earlyData }: ConnectOptions = {},
+  ): Promise<WorkerConnection> {
+    signal.throwIfAborted()
+    requireChoice(target)
+    const tried = new Set<string>()
+    let fault: ExitFault | undefined
+    for (;;) {
+      const exit = tried.size < MAX_EXITS ? await this.#choose(target.port, token, demand, tried, signal) : undefined
+      if (exit === undefined)
+        throw fault?.problem ?? new Error('Cannot choose an exit: there are candidates and none of them')
+      tried.add(exit.fingerprint)
+      try {
+        const socket = await this.#dial(target, token, exit, earlyData, signal)
+        const { nickname, fingerprint, address, country } = exit
+        const told = { nickname, fingerprint, address, ...(country !== undefined && { country }) }
+        return { socket, route: 'socks', exit: async () => told }
+      } catch (error) {
+        if (!(error instanceof ExitFault)) throw error
+        fault = error
+        this.#avoid(exit, target.port, fault)
+        if (!fault.isOfPort) this.#memory.drop(token, exit.fingerprint)
+      }
+    }
+  }
+
+  /** Nobody will ask for this identity again. */
+  forget({ token }: Pick<Identity, 'token'>): void {
+    this.#memory.forget(token)
+  }
+
+  /** The exit that the identity has, if it fits, else one by bandwidth; undefined when all that fit were tried. */
+  async #choose(
+    port: number,
+    token: string,
+    demand: ExitDemand,
+    tried: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<DescribedExit | undefined> {
+    const fitting = (await this.#candidates.for(demand, port, signal)).filter(
+      ({ fingerprint }) => !tried.has(fingerprint),
+    )
+    // From here on without a pause: two streams of one identity that begin at once get one exit.
+    const promising = fitting.filter((exit) => !this.#isAvoided(exit, port))
+    const given = this.#memory.of(token)
+    const kept = given
+      .map((fingerprint) => promising.find((exit) => exit.fingerprint === fingerprint))
+      .find((exit) => exit !== undefined)
+    const chosen = kept ?? pickByBandwidth(promising.length > 0 ? promising : fitting, this.#random)
+    if (chosen !== undefined) this.#memory.add(token, chosen.fingerprint)
+    return chosen
+  }
+
+  /** Rejects with an `ExitFault` when another exit may do better. */
+  async #dial(
+    { host, port }: Target,
+    user: string,
+    exit: DescribedExit,
+    earlyData: Uint8Array | undefined,
+    signal: AbortSignal,
+  ): Promise<Socket> {
+    const { worker, socks: proxy } = this.#options
+    if (this.#watch.refusal) throw this.#watch.refusal
+    using mapping = await this.#mappings.map(host, exit.fingerprint, signal)
+    const target = { host: mapping.name, port }
+    using expected = this.#watch.expect({ user, target })
+    using awaited = this.#streams.expect({ name: mapping.name, user, exit: exit.fingerprint })
+    const wanted = AbortSignal.any([signal, expected.stopped, awaited.failed])
+    let socket: Socket | undefined
+    try {
+      const auth = { username: user, password: SOCKS_PASSWORD }
+      socket = await dialThroughSocks({ proxy, auth, target, ...(earlyData && { earlyData }) }, wanted)
+      await this.#proven(awaited, PROVEN_WITHIN_MS, wanted)
+      return socket
+    } catch (error) {
+      socket?.destroy()
+      signal.throwIfAborted()
+      if (expected.stopped.aborted) throw expected.stopped.reason
+      if (!(error instanceof SocksReplyError)) throw problemOfDial(error, worker)
+      // The reply says less than the stream's own reason, and none of its codes for onion services means one here.
+      await this.#proven(awaited, REASON_KNOWN_WITHIN_MS, signal)
+      throw problemOfDial(error.reply < 0xf0 ? error : new SocksReplyError(0x01), worker)
+    }
+  }
+
+  /** Resolves once it is known that the stream leaves by its exit. Rejects when it does not, or when nobody tells. */
+  async #proven(awaited: AwaitedStream, withinMs: number, signal: AbortSignal): Promise<void> {
+    const { worker, clock } = this.#options
+    const why = 'its Tor does not tell by which exit the stream goes'
+    const late = () => new CbtorError('worker_unreachable', `Cannot connect through worker ${worker}: ${why}`)
+    using limit = deadline(clock, withinMs, signal, late)
+    await abortable(awaited.settled, limit.signal)
+  }
+
+  #isAvoided({ fingerprint }: DescribedExit, port: number): boolean {
+    const now = this.#options.clock.monotonic()
+    return [fingerprint, `${fingerprint} ${port}`].some((key) => (this.#avoided.get(key) ?? -Infinity) > now)
+  }
+
+  #avoid({ fingerprint }: DescribedExit, port: number, { isOfPort }: ExitFault): void {
+    if (this.#avoided.size >= MAX_AVOIDED) this.#avoided.clear()
+    const key = isOfPort ? `${fingerprint} ${port}` : fingerprint
+    const ms = isOfPort ? AVOIDED_MS.port : AVOIDED_MS.unreachable
+    this.#avoided.set(key, this.#options.clock.monotonic() + ms)
+  }
+}
+
+/** Throws `exit_rule_unsupported` for a target to which no exit can be chosen. */
+function requireChoice({ host }: Target): void {
+  if (isOnionHost(host)) throw unsupported('an onion service is reached without one')
+  // MAPADDRESS takes no IPv6 address with an exit behind it, in no spelling.
+  if (isIPv6(host)) throw unsupported('Tor cannot be told by which exit to go to an IPv6 address; ask for a name')
+}
+
+function unsupported(why: string): CbtorError {
+  return new CbtorError('exit_rule_unsupported', `Cannot choose an exit: ${why}`)
+}
