@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type ApiClient, ApiProblem, createApiClient } from '../../src/api/client.ts'
 import { demoConfig } from '../../src/cli/commands/demo.ts'
+import type { ServiceConfig } from '../../src/config/read-config.ts'
 import { createService, type Service } from '../../src/service.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'
 
@@ -8,6 +9,7 @@ import { TorNetwork } from '../../src/testnet/network.ts'
 export interface Lab extends AsyncDisposable {
   readonly network: TorNetwork
   readonly service: Service
+  readonly config: ServiceConfig
   readonly api: ApiClient
   readonly exits: readonly { readonly name: string; readonly address: string }[]
 }
@@ -23,6 +25,7 @@ export async function createLab(): Promise<Lab> {
   return {
     network,
     service,
+    config,
     api: createApiClient({ baseUrl: service.url }),
     exits: network.processes().flatMap(({ name, role, address }) => (role === 'exit' ? [{ name, address }] : [])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
