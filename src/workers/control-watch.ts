@@ -120,6 +120,11 @@ export class ControlWatch {
     return this.#watch.expect(stream)
   }
 
+  /** A circuit by its id, as the newest event has it; undefined when it is gone. */
+  circuit(id: string): Circuit | undefined {
+    return this.#watch.circuitOf(id)
+  }
+
   /** Where a circuit leaves Tor. Never rejects. */
   exitOf(circuit: Circuit): Promise<Exit | undefined> {
     return this.#watch.exitOf(circuit, EXIT_KNOWN_WITHIN_MS)

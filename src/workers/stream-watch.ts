@@ -107,6 +107,10 @@ export class StreamWatch {
     else this.#circuits.set(circuit.id, circuit)
   }
 
+  circuitOf(id: string): Circuit | undefined {
+    return this.#circuits.get(id)
+  }
+
   /** Where a circuit leaves Tor, without its address when that is not known within `waitMs`. Never rejects. */
   async exitOf({ path, purpose }: Circuit, waitMs: number): Promise<Exit | undefined> {
     const last = path.at(-1)

@@ -10,6 +10,8 @@ import { SocksReplyError } from '../tor/socks/errors.ts'
 import type { CircuitSupply, Ticket } from './circuit-stock.ts'
 import { ControlWatch } from './control-watch.ts'
 import type { ConnectOptions, DriverEvent, NewCircuits, WorkerConnection, WorkerInspection } from './driver.ts'
+import type { ExitMinimum } from './exits/exit-choice.ts'
+import { ExitRoute } from './exits/exit-route.ts'
 import { SOCKS_PASSWORD, type WorkerLink } from './socks-link.ts'
 import { problemOfDial } from './tor-problems.ts'
 
@@ -31,6 +33,8 @@ export interface TorLinkOptions {
   /** How circuits are built ahead, and the budget for them; of its own and without a limit, unless told. */
   readonly circuits?: CircuitSupply
   readonly random?: Random
+  /** How many exits must satisfy a demand for certain exits. */
+  readonly exits?: ExitMinimum
 }
 
 /** A running Tor as a worker uses it: streams through its SOCKS port, and what its control port tells about them. */
@@ -38,15 +42,17 @@ export class TorLink implements WorkerLink {
   /** What the control port tells. */
   readonly watch: ControlWatch
   readonly #options: TorLinkOptions
+  readonly #exits: ExitRoute
 
   /** Takes an authenticated control connection, which stays the caller's to close. */
   static async create(control: TorControl, options: TorLinkOptions, signal: AbortSignal): Promise<TorLink> {
-    return new TorLink(await ControlWatch.create(control, options, signal), options)
+    return new TorLink(control, await ControlWatch.create(control, options, signal), options)
   }
 
-  private constructor(watch: ControlWatch, options: TorLinkOptions) {
+  private constructor(control: TorControl, watch: ControlWatch, options: TorLinkOptions) {
     this.watch = watch
     this.#options = options
+    this.#exits = new ExitRoute(control, watch, options)
   }
 
   async connect(
@@ -58,6 +64,14 @@ export class TorLink implements WorkerLink {
     const { worker, socks, clock } = this.#options
     const { watch } = this
     if (watch.refusal) throw watch.refusal
+    const { exit: demand } = identity
+    if (demand !== undefined) {
+      const admit = () => this.#ticket(identity, signal)
+      return await this.#exits.connect(target, { ...identity, exit: demand }, signal, {
+        admit,
+        ...(earlyData && { earlyData }),
+      })
+    }
     const needsTicket = !isCheck && !isOnionHost(target.host)
     const ticket = needsTicket ? await this.#ticket(identity, signal) : undefined
     const expected = watch.expect({ user: identity.token, target })
@@ -88,6 +102,11 @@ export class TorLink implements WorkerLink {
   async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
     const { worker, socks: proxy } = this.#options
     if (this.watch.refusal) throw this.watch.refusal
+    const { exit: demand } = identity
+    if (demand !== undefined) {
+      const admit = () => this.#ticket(identity, signal)
+      return await this.#exits.resolve(host, { ...identity, exit: demand }, signal, { admit })
+    }
     const auth = { username: identity.token, password: SOCKS_PASSWORD }
     using _ticket = await this.#ticket(identity, signal)
     try {
@@ -97,8 +116,9 @@ export class TorLink implements WorkerLink {
     }
   }
 
-  forget({ token }: Identity): void {
-    this.watch.stock.forget(token)
+  forget(identity: Identity): void {
+    this.watch.stock.forget(identity.token)
+    this.#exits.forget(identity)
   }
 
   async pulse(signal: AbortSignal): Promise<void> {

@@ -6,7 +6,7 @@ import { abortable, deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type Random, systemRandom } from '../../lib/random.ts'
 import type { TorControl } from '../../tor/control/client.ts'
-import { dialThroughSocks, type SocksProxy } from '../../tor/socks/dial.ts'
+import { dialThroughSocks, resolveThroughSocks, type SocksProxy } from '../../tor/socks/dial.ts'
 import { SocksReplyError } from '../../tor/socks/errors.ts'
 import type { ControlWatch } from '../control-watch.ts'
 import type { ConnectOptions, WorkerConnection } from '../driver.ts'
@@ -29,13 +29,24 @@ const REASON_KNOWN_WITHIN_MS = 250
 const AVOIDED_MS = { unreachable: 60_000, port: 600_000 } as const
 const MAX_AVOIDED = 1_000
 
+/** Names are asked of exits that a browser could use. */
+const RESOLVED_FOR = 443
+
+export type ChoosyIdentity = Pick<Identity, 'token'> & { readonly exit: ExitDemand }
+
+export interface AdmitOptions {
+  /** Waits until Tor may be given cause to build a circuit for the identity. To be disposed of when its stream is on one, or has failed. */
+  admit(): Promise<Disposable>
+}
+
 export interface ExitRouteOptions {
   /** The worker's id, for messages. */
   readonly worker: string
   readonly socks: SocksProxy
   readonly clock: Clock
   readonly random?: Random
-  readonly minimum?: ExitMinimum
+  /** How many exits must satisfy a demand. */
+  readonly exits?: ExitMinimum
 }
 
 /**
@@ -56,7 +67,7 @@ export class ExitRoute {
 
   /** Takes an authenticated control connection that is subscribed to CIRC, STREAM and STATUS_CLIENT, and is the caller's to close. */
   constructor(control: TorControl, watch: ControlWatch, options: ExitRouteOptions) {
-    const { worker, clock, random = systemRandom, minimum = DEFAULT_MINIMUM } = options
+    const { worker, clock, random = systemRandom, exits: minimum = DEFAULT_MINIMUM } = options
     this.#options = options
     this.#random = random
     this.#watch = watch
@@ -76,35 +87,41 @@ export class ExitRoute {
     })
   }
 
-  /** As `WorkerDriver.connect` promises, for an identity that has this demand. */
+  /** As `WorkerDriver.connect` promises, for an identity that demands certain exits. */
   async connect(
-    target: Target,
-    { token }: Pick<Identity, 'token'>,
-    demand: ExitDemand,
+    { host, port }: Target,
+    identity: ChoosyIdentity,
     signal: AbortSignal,
-    { earlyData }: ConnectOptions = {},
+    { earlyData, admit }: ConnectOptions & AdmitOptions,
   ): Promise<WorkerConnection> {
-    signal.throwIfAborted()
-    requireChoice(target)
-    const tried = new Set<string>()
-    let fault: ExitFault | undefined
-    for (;;) {
-      const exit = tried.size < MAX_EXITS ? await this.#choose(target.port, token, demand, tried, signal) : undefined
-      if (exit === undefined)
-        throw fault?.problem ?? new Error('Cannot choose an exit: there are candidates and none of them')
-      tried.add(exit.fingerprint)
+    requireChoice(host)
+    const { token: username } = identity
+    const { exit, result: socket } = await this.#byExit(host, port, identity, admit, signal, async (name, wanted) => {
+      const { socks: proxy } = this.#options
+      const target = { host: name, port }
+      using expected = this.#watch.expect({ user: username, target })
       try {
-        const socket = await this.#dial(target, token, exit, earlyData, signal)
-        const { nickname, fingerprint, address, country } = exit
-        const told = { nickname, fingerprint, address, ...(country !== undefined && { country }) }
-        return { socket, route: 'socks', exit: async () => told }
+        const both = AbortSignal.any([wanted, expected.stopped])
+        const auth = { username, password: SOCKS_PASSWORD }
+        return await dialThroughSocks({ proxy, auth, target, ...(earlyData && { earlyData }) }, both)
       } catch (error) {
-        if (!(error instanceof ExitFault)) throw error
-        fault = error
-        this.#avoid(exit, target.port, fault)
-        if (!fault.isOfPort) this.#memory.drop(token, exit.fingerprint)
+        throw expected.stopped.aborted ? expected.stopped.reason : error
       }
-    }
+    })
+    const { nickname, fingerprint, address, country } = exit
+    const told = { nickname, fingerprint, address, ...(country !== undefined && { country }) }
+    return { socket, route: 'socks', exit: async () => told }
+  }
+
+  /** As `WorkerDriver.resolve` promises, for an identity that demands certain exits. */
+  async resolve(host: string, identity: ChoosyIdentity, signal: AbortSignal, { admit }: AdmitOptions): Promise<string> {
+    requireChoice(host)
+    const auth = { username: identity.token, password: SOCKS_PASSWORD }
+    const { socks: proxy } = this.#options
+    const { result } = await this.#byExit(host, RESOLVED_FOR, identity, admit, signal, (name, wanted) =>
+      resolveThroughSocks({ proxy, auth, host: name, command: 'resolve' }, wanted),
+    )
+    return result
   }
 
   /** Nobody will ask for this identity again. */
@@ -134,35 +151,59 @@ export class ExitRoute {
     return chosen
   }
 
-  /** Rejects with an `ExitFault` when another exit may do better. */
-  async #dial(
-    { host, port }: Target,
-    user: string,
-    exit: DescribedExit,
-    earlyData: Uint8Array | undefined,
+  /** Does `ask` by an exit that fits, and by another one when that one fails. */
+  async #byExit<T extends Socket | string>(
+    host: string,
+    port: number,
+    { token, exit: demand }: ChoosyIdentity,
+    admit: AdmitOptions['admit'],
     signal: AbortSignal,
-  ): Promise<Socket> {
-    const { worker, socks: proxy } = this.#options
+    ask: (name: string, signal: AbortSignal) => Promise<T>,
+  ): Promise<{ exit: DescribedExit; result: T }> {
+    signal.throwIfAborted()
+    const tried = new Set<string>()
+    let fault: ExitFault | undefined
+    for (;;) {
+      const exit = tried.size < MAX_EXITS ? await this.#choose(port, token, demand, tried, signal) : undefined
+      if (exit === undefined) throw fault?.problem ?? new Error('Cannot choose an exit: some fit, and there is none')
+      tried.add(exit.fingerprint)
+      // Not before: that there is no exit is told without a wait, and builds no circuit.
+      using _ticket = await admit()
+      try {
+        return { exit, result: await this.#through(exit, host, token, signal, ask) }
+      } catch (error) {
+        if (!(error instanceof ExitFault)) throw error
+        fault = error
+        this.#avoid(exit, port, fault)
+        if (!fault.isOfPort) this.#memory.drop(token, exit.fingerprint)
+      }
+    }
+  }
+
+  /** Rejects with an `ExitFault` when another exit may do better. */
+  async #through<T extends Socket | string>(
+    exit: DescribedExit,
+    host: string,
+    user: string,
+    signal: AbortSignal,
+    ask: (name: string, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     if (this.#watch.refusal) throw this.#watch.refusal
     using mapping = await this.#mappings.map(host, exit.fingerprint, signal)
-    const target = { host: mapping.name, port }
-    using expected = this.#watch.expect({ user, target })
     using awaited = this.#streams.expect({ name: mapping.name, user, exit: exit.fingerprint })
-    const wanted = AbortSignal.any([signal, expected.stopped, awaited.failed])
-    let socket: Socket | undefined
+    const wanted = AbortSignal.any([signal, awaited.failed])
+    let result: T | undefined
     try {
-      const auth = { username: user, password: SOCKS_PASSWORD }
-      socket = await dialThroughSocks({ proxy, auth, target, ...(earlyData && { earlyData }) }, wanted)
+      result = await ask(mapping.name, wanted)
       await this.#proven(awaited, PROVEN_WITHIN_MS, wanted)
-      return socket
+      return result
     } catch (error) {
-      socket?.destroy()
-      signal.throwIfAborted()
-      if (expected.stopped.aborted) throw expected.stopped.reason
-      if (!(error instanceof SocksReplyError)) throw problemOfDial(error, worker)
+      if (typeof result === 'object') result.destroy()
+      if (signal.aborted) throw signal.reason
+      if (!(error instanceof SocksReplyError)) throw problemOfDial(error, this.#options.worker)
       // The reply says less than the stream's own reason, and none of its codes for onion services means one here.
       await this.#proven(awaited, REASON_KNOWN_WITHIN_MS, signal)
-      throw problemOfDial(error.reply < 0xf0 ? error : new SocksReplyError(0x01), worker)
+      throw problemOfDial(error.reply < 0xf0 ? error : new SocksReplyError(0x01), this.#options.worker)
     }
   }
 
@@ -189,7 +230,7 @@ export class ExitRoute {
 }
 
 /** Throws `exit_rule_unsupported` for a target to which no exit can be chosen. */
-function requireChoice({ host }: Target): void {
+function requireChoice(host: string): void {
   if (isOnionHost(host)) throw unsupported('an onion service is reached without one')
   // MAPADDRESS takes no IPv6 address with an exit behind it, in no spelling.
   if (isIPv6(host)) throw unsupported('Tor cannot be told by which exit to go to an IPv6 address; ask for a name')
