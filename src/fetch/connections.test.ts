@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Identity } from '../domain/identity.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
-import type { Connection } from './connection.ts'
+import { Connection } from './connection.ts'
 import { Connections, type Destination } from './connections.ts'
 import { discardBody } from './response-body.ts'
 import { TestServer, TestWorkers } from './test-lab.ts'
@@ -121,7 +121,12 @@ async function createLab(maxIdle = 10) {
   const workers = new TestWorkers()
   for (const address of ['a.test:80', 'a.test:81', 'b.test:80']) workers.network.set(address, server.port)
   const clock = new FakeClock()
-  const connections = new Connections({ clock, handshake: createHandshake(), maxIdle })
+  const connections = new Connections({
+    clock,
+    handshake: createHandshake(),
+    create: (options) => new Connection(options),
+    maxIdle,
+  })
 
   const exchange = async (connection: Connection) => {
     const { head, body } = connection.send({ method: 'GET', path: '/', headers: [], body: undefined }, () => {})

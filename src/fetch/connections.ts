@@ -3,15 +3,17 @@ import { CbtorError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import type { Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
-import { Connection, type ConnectionKey } from './connection.ts'
 import { EarlyStream } from './early-stream.ts'
 import { unlessUnheardOf } from './failure.ts'
+import type { ConnectionKey, ConnectionOptions, KeptConnection } from './kept-connection.ts'
 import type { Handshake } from './tls.ts'
 import type { Lease, WorkerStream } from './worker-source.ts'
 
-export interface ConnectionsOptions {
+export interface ConnectionsOptions<C> {
   readonly clock: Clock
   readonly handshake: Handshake
+  /** What speaks HTTP over a stream. */
+  create(options: ConnectionOptions): C
   /** How long a connection waits for its next request. */
   readonly idleMs?: number
   /** How many wait, over all workers and identities. */
@@ -30,33 +32,35 @@ export interface Destination {
   readonly identity: Identity
 }
 
-export interface OpenOptions {
+export interface OpenOptions<C> {
   /** Called once the stream stands: what goes wrong later is between the target and us. */
   onStream(): void
   /**
    * Sends the first request, when that is safe to do twice, although the connection does not stand yet. It gets an answer only
    * if the connection comes to stand.
    */
-  readonly sendEarly?: ((connection: Connection) => void) | undefined
+  readonly sendEarly?: ((connection: C) => void) | undefined
 }
 
 /**
  * Opens connections and keeps idle ones for requests with the same worker, identity and origin: never for another
  * identity, for that would tell the target that the two are one.
  */
-export class Connections implements Disposable {
+export class Connections<C extends KeptConnection> implements Disposable {
   readonly #clock: Clock
   readonly #handshake: Handshake
+  readonly #createOver: (options: ConnectionOptions) => C
   readonly #idleMs: number
   readonly #maxIdle: number
   /** Those that wait, longest first, each with what ends its waiting. */
-  readonly #idle = new Map<Connection, Disposable>()
+  readonly #idle = new Map<C, Disposable>()
   /** Those that are in use. */
-  readonly #busy = new Set<Connection>()
+  readonly #busy = new Set<C>()
 
-  constructor(options: ConnectionsOptions) {
+  constructor(options: ConnectionsOptions<C>) {
     this.#clock = options.clock
     this.#handshake = options.handshake
+    this.#createOver = options.create
     this.#idleMs = options.idleMs ?? 30_000
     this.#maxIdle = options.maxIdle ?? 256
   }
@@ -69,17 +73,12 @@ export class Connections implements Disposable {
    * Rejects with the fault of `lease.connect` or of the handshake, or with the signal's reason. The first bytes go ahead, with the
    * request for the stream: those of the TLS handshake and, without TLS, what `sendEarly` sends.
    */
-  async open(
-    lease: Lease,
-    to: Destination,
-    { onStream, sendEarly }: OpenOptions,
-    signal: AbortSignal,
-  ): Promise<Connection> {
+  async open(lease: Lease, to: Destination, { onStream, sendEarly }: OpenOptions<C>, signal: AbortSignal): Promise<C> {
     const isSecure = to.url.protocol === 'https:'
     const early = isSecure || sendEarly !== undefined ? new EarlyStream() : undefined
     const securing = isSecure && early ? this.#handshake(early, to.target.host, signal) : undefined
     securing?.catch(() => {})
-    let connection: Connection | undefined
+    let connection: C | undefined
     if (!isSecure && early) {
       connection = this.#create(lease, to, early)
       sendEarly?.(connection)
@@ -107,7 +106,7 @@ export class Connections implements Disposable {
   }
 
   /** The connection used last of those that wait for just this, if there is one. */
-  takeIdle(workerId: string, to: Destination): Connection | undefined {
+  takeIdle(workerId: string, to: Destination): C | undefined {
     const key = keyOf(workerId, to)
     const connection = [...this.#idle.keys()].findLast((waiting) => waiting.isOpen && isSameKey(waiting.key, key))
     if (connection === undefined) return undefined
@@ -117,7 +116,7 @@ export class Connections implements Disposable {
   }
 
   /** Takes a connection back after a whole exchange. It waits for the next one when it can, and ends otherwise. */
-  release(connection: Connection, identity: Identity): void {
+  release(connection: C, identity: Identity): void {
     const wasWanted = this.#busy.delete(connection)
     if (!wasWanted || !connection.isOpen || identity.isOneOff) {
       connection[Symbol.dispose]()
@@ -133,7 +132,7 @@ export class Connections implements Disposable {
   }
 
   /** Ends a connection whose exchange failed. */
-  discard(connection: Connection): void {
+  discard(connection: C): void {
     this.#busy.delete(connection)
     connection[Symbol.dispose]()
   }
@@ -153,10 +152,10 @@ export class Connections implements Disposable {
     for (const connection of this.#busy) this.discard(connection)
   }
 
-  #create(lease: Lease, to: Destination, socket: Duplex): Connection {
+  #create(lease: Lease, to: Destination, socket: Duplex): C {
     socket.on('error', () => {})
     const key = keyOf(lease.worker.id, to)
-    return new Connection({ key, socket, clock: this.#clock, keepAliveMs: this.#idleMs })
+    return this.#createOver({ key, socket, clock: this.#clock, keepAliveMs: this.#idleMs })
   }
 
   #drop(isMeant: (key: ConnectionKey) => boolean): void {
@@ -164,12 +163,12 @@ export class Connections implements Disposable {
     for (const connection of this.#busy) if (isMeant(connection.key)) this.#busy.delete(connection)
   }
 
-  #end(connection: Connection): void {
+  #end(connection: C): void {
     this.#stopWaiting(connection)
     connection[Symbol.dispose]()
   }
 
-  #stopWaiting(connection: Connection): void {
+  #stopWaiting(connection: C): void {
     this.#idle.get(connection)?.[Symbol.dispose]()
     this.#idle.delete(connection)
   }

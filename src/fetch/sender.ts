@@ -21,7 +21,7 @@ const EXIT_WAIT_MS = 250
 
 export interface SenderOptions {
   readonly clock: Clock
-  readonly connections: Connections
+  readonly connections: Connections<Connection>
   readonly tries: Tries
   /** How long answers take to their first byte, by whether they come from onion services. */
   readonly latencies: { readonly onion: Latencies; readonly clearnet: Latencies }
@@ -84,7 +84,7 @@ export class Sender {
     to: Destination,
     turn: Try,
     trial: Trial,
-    sendEarly: OpenOptions['sendEarly'],
+    sendEarly: OpenOptions<Connection>['sendEarly'],
   ): Promise<Connection> {
     const { clock, tries, connections, endBy, request } = this.#options
     const limitMs = connectLimitMs(hop.to.isOnion, endBy - clock.monotonic())

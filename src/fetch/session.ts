@@ -1,3 +1,4 @@
+import type { Identity } from '../domain/identity.ts'
 import type { Exit } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 
@@ -57,6 +58,8 @@ export class Session {
   #moved = 0
   #active = 0
   #isOver = false
+  readonly #identities = new Map<string, Identity>()
+  #onUnused = () => {}
   #worker: string | undefined
   #last: Origin | undefined
   #isSettled = false
@@ -111,8 +114,24 @@ export class Session {
       [Symbol.dispose]: () => {
         this.#active--
         this.#touch()
+        if (this.#active === 0) this.#onUnused()
       },
     }
+  }
+
+  /** As whom its requests went: one, unless they demanded different exits. */
+  get identities(): readonly Identity[] {
+    return [...this.#identities.values()]
+  }
+
+  isKnownAs(identity: Identity): void {
+    this.#identities.set(identity.token, identity)
+  }
+
+  /** Calls back once none of its requests goes on any more. To be called once, when there will be no further ones. */
+  whenUnused(callback: () => void): void {
+    if (this.#active === 0) callback()
+    else this.#onUnused = callback
   }
 
   end(): void {

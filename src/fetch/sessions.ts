@@ -49,7 +49,14 @@ export class Sessions {
 
   /** Throws `session_not_found`. */
   get(key: string): SessionView {
-    return this.#found(key).view()
+    return this.current(key).view()
+  }
+
+  /** The session itself, if it goes on. Throws `session_not_found`. */
+  current(key: string): Session {
+    const session = this.#byKey.get(key)
+    if (session !== undefined && !session.hasEnded) return session
+    throw new CbtorError('session_not_found', 'Cannot find the session: no session has this sticky key')
   }
 
   /** The generation of the identity that the key has now, session or not. */
@@ -60,7 +67,7 @@ export class Sessions {
 
   /** The session of the key for its next request: the one that goes on, or a new one. */
   open(key: string): Session {
-    const session = this.#current(key)
+    const session = this.#forNext(key)
     this.#byKey.delete(key)
     this.#byKey.set(key, session)
     const [oldest] = this.#byKey.keys()
@@ -75,7 +82,7 @@ export class Sessions {
 
   /** Renews the identity, hence the circuit, on the same worker. Throws `session_not_found`. */
   rotate(key: string): SessionView {
-    const old = this.#found(key)
+    const old = this.current(key)
     old.end()
     const { createdAt, worker, idleMs } = old
     const session = new Session(key, { ...this.#next(old), createdAt, worker, idleMs })
@@ -85,10 +92,10 @@ export class Sessions {
 
   /** Ends the session: the next request of the key begins another one. Throws `session_not_found`. */
   end(key: string): void {
-    this.#found(key).end()
+    this.current(key).end()
   }
 
-  #current(key: string): Session {
+  #forNext(key: string): Session {
     const session = this.#byKey.get(key)
     if (session === undefined) {
       return new Session(key, { clock: this.#clock, idleMs: this.#idleMs, generation: 0 })
@@ -102,11 +109,5 @@ export class Sessions {
 
   #next({ generation }: Session) {
     return { clock: this.#clock, idleMs: this.#idleMs, generation: generation + 1 }
-  }
-
-  #found(key: string): Session {
-    const session = this.#byKey.get(key)
-    if (session !== undefined && !session.hasEnded) return session
-    throw new CbtorError('session_not_found', 'Cannot find the session: no session has this sticky key')
   }
 }

@@ -34,6 +34,11 @@ export class Tries implements Disposable {
     return this.#begun.flatMap(({ attempt }) => attempt ?? [])
   }
 
+  /** Of all tries that have begun. */
+  get leases(): readonly Lease[] {
+    return this.#begun.map(({ lease }) => lease)
+  }
+
   /** Why the source had no other worker, when it was asked last. */
   get refusal(): CbtorError | undefined {
     return this.#refusal
@@ -78,11 +83,16 @@ export class Tries implements Disposable {
     return begun
   }
 
-  [Symbol.dispose](): void {
+  /** There will be no further try. */
+  settle(): void {
     this.#reserved?.[Symbol.dispose]()
     this.#reserved = undefined
-    for (const begun of this.#begun) begun[Symbol.dispose]()
     this.#ends.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.settle()
+    for (const begun of this.#begun) begun[Symbol.dispose]()
   }
 
   #acquireOther(selection: Selection): Lease | undefined {
@@ -108,6 +118,7 @@ export class Try implements Disposable {
   readonly #options: TriesOptions
   readonly #startedAt: number
   #attempt: Attempt | undefined
+  #isHeld = true
 
   constructor(lease: Lease, options: TriesOptions) {
     this.lease = lease
@@ -123,16 +134,32 @@ export class Try implements Disposable {
   /** Ends the try, unless it has ended, and lets the worker go. */
   end(outcome: Attempt['outcome']): void {
     if (this.#attempt !== undefined) return
+    this.#tell(outcome)
+    this.#letGo()
+  }
+
+  /** Ends the try well, but holds on to the worker until this is disposed. */
+  stand(): void {
+    this.#tell('ok')
+    this.lease.stands?.()
+  }
+
+  [Symbol.dispose](): void {
+    this.#letGo()
+  }
+
+  #tell(outcome: Attempt['outcome']): void {
     const { clock, budget } = this.#options
     const worker = this.lease.worker.id
     this.#attempt = { worker, outcome, ms: clock.monotonic() - this.#startedAt }
     budget.tried(worker, outcome)
     // That another one was faster is as little evidence of this worker's health as a client that leaves.
     this.lease.report(outcome === 'hedge_lost' ? 'client_gone' : outcome)
-    this.lease[Symbol.dispose]()
   }
 
-  [Symbol.dispose](): void {
-    if (this.#attempt === undefined) this.lease[Symbol.dispose]()
+  #letGo(): void {
+    if (!this.#isHeld) return
+    this.#isHeld = false
+    this.lease[Symbol.dispose]()
   }
 }

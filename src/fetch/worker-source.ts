@@ -8,6 +8,8 @@ import type { Exit, Route, Target, WorkerName } from '../domain/worker.ts'
 export interface WorkerSource {
   /** A hold on a worker that is not in `tried`. Throws a CbtorError, such as `no_worker`, when there is none to have. */
   acquire(selection: Selection, tried: ReadonlySet<string>): Lease
+  /** As `Lease.forget`, without a lease. */
+  forget?(workerId: string, identity: Identity): void
 }
 
 /** What a try waits for: the stream and the TLS handshake; the first byte of the answer; more of it. */
@@ -33,6 +35,8 @@ export interface Lease extends Disposable {
   forget(identity: Identity): void
   /** Says, once, how it went: evidence of the worker's health. `client_gone` says nothing about the worker. */
   report(outcome: 'ok' | ProblemCode): void
+  /** Says, once, that it is a tunnel that stands: it is held on, but does not count any more for how many the worker takes. */
+  stands?(): void
   /**
    * Says that nothing has happened for a while: once for each stall, while the try goes on. A reason to look at the
    * worker and no more, for the target may be the slow one.

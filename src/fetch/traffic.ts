@@ -1,0 +1,127 @@
+import { CbtorError } from '../domain/errors.ts'
+import type { Routing } from '../domain/exchange.ts'
+import type { Identities, Identity } from '../domain/identity.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type Random, systemRandom } from '../lib/random.ts'
+import type { Connections } from './connections.ts'
+import { Passage } from './passage.ts'
+import { RetryBudget } from './retry-budget.ts'
+import type { Session, SessionView } from './session.ts'
+import { Sessions } from './sessions.ts'
+import type { TargetPolicy } from './target-policy.ts'
+import { Trials } from './trials.ts'
+import type { WorkerSource } from './worker-source.ts'
+
+export interface TrafficOptions {
+  readonly clock: Clock
+  readonly source: WorkerSource
+  readonly identities: Pick<Identities, 'for'>
+  readonly policy: TargetPolicy
+  readonly random?: Random
+  /** How long a try may make no progress before its lease is told that it has stalled. */
+  readonly stallMs?: number
+  /** How long a connection that was lost may wait for `abandonWorker` before that counts as the target's fault. */
+  readonly verdictMs?: number
+  /** Of the whole service: to be shared by all who send its callers' requests. */
+  readonly budget?: RetryBudget
+  readonly sessions?: Sessions
+}
+
+const STALL_MS = 2_000
+/** The control port of a Tor that dies tells within a few milliseconds; the rest is for a machine that is busy. */
+const VERDICT_MS = 150
+
+/** What fetches, tunnels and forwarded requests have in common: who is who, and what becomes of all of them on a worker. */
+export class Traffic implements Disposable {
+  readonly clock: Clock
+  readonly random: Random
+  readonly policy: TargetPolicy
+  readonly sessions: Sessions
+  readonly trials = new Trials()
+  readonly stallMs: number
+  readonly verdictMs: number
+  readonly #source: WorkerSource
+  readonly #identities: Pick<Identities, 'for'>
+  readonly #budget: RetryBudget
+  readonly #life = new AbortController()
+  readonly #connections: Pick<Connections<never>, 'dropWorker' | 'dropIdentity'>[] = []
+
+  constructor(options: TrafficOptions) {
+    this.clock = options.clock
+    this.random = options.random ?? systemRandom
+    this.policy = options.policy
+    this.sessions = options.sessions ?? new Sessions({ clock: options.clock })
+    this.stallMs = options.stallMs ?? STALL_MS
+    this.verdictMs = options.verdictMs ?? VERDICT_MS
+    this.#source = options.source
+    this.#identities = options.identities
+    this.#budget = options.budget ?? new RetryBudget(options.clock)
+  }
+
+  /** Throws when the signal is aborted or the service has ended, and what the pool or the session has against it. */
+  begin(routing: Routing, host: string, signal: AbortSignal): Passage {
+    signal.throwIfAborted()
+    this.#life.signal.throwIfAborted()
+    return new Passage({
+      clock: this.clock,
+      source: this.#source,
+      budget: this.#budget,
+      sessions: this.sessions,
+      ...{ routing, host, signal },
+      life: this.#life.signal,
+      identityOf: (session) => this.#identityOf(routing, host, session),
+    })
+  }
+
+  /** From now on drops of a worker's or identity's connections hold for these, too. */
+  ownsAlso(connections: Pick<Connections<never>, 'dropWorker' | 'dropIdentity'>): void {
+    this.#connections.push(connections)
+  }
+
+  /** As `Fetcher.rotateSession`. */
+  rotateSession(key: string): SessionView {
+    const old = this.sessions.current(key)
+    const session = this.sessions.rotate(key)
+    this.#retire(old)
+    return session
+  }
+
+  /** As `Fetcher.endSession`. */
+  endSession(key: string): void {
+    const old = this.sessions.current(key)
+    this.sessions.end(key)
+    this.#retire(old)
+  }
+
+  /** As `Fetcher.dropConnections`. */
+  dropConnections(workerId: string): void {
+    for (const connections of this.#connections) connections.dropWorker(workerId)
+  }
+
+  /** As `Fetcher.abandonWorker`. */
+  abandonWorker(workerId: string, reason: string): void {
+    this.dropConnections(workerId)
+    this.trials.abandonWorker(workerId, reason)
+  }
+
+  [Symbol.dispose](): void {
+    this.#life.abort(new CbtorError('shutting_down', 'Cannot go on with the request: the service is shutting down'))
+  }
+
+  #identityOf({ isolation, stickyKey }: Routing, host: string, session: Session | undefined): Identity {
+    if (stickyKey === undefined) return this.#identities.for({ isolation, host })
+    const generation = session?.generation ?? this.sessions.generationOf(stickyKey)
+    return this.#identities.for({ isolation, host, stickyKey, generation })
+  }
+
+  /** Nobody becomes who the session was any more. Those who are end as it, and only then its circuits go. */
+  #retire(session: Session): void {
+    for (const { token } of session.identities) {
+      for (const connections of this.#connections) connections.dropIdentity(token)
+    }
+    session.whenUnused(() => {
+      if (session.worker === undefined) return
+      for (const identity of session.identities) this.#source.forget?.(session.worker, identity)
+    })
+  }
+}
