@@ -1,5 +1,6 @@
 import { CbtorError } from '../domain/errors.ts'
-import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
+import { problemCore } from '../domain/problem-body.ts'
+import type { ProblemCode } from '../domain/problems.ts'
 import { printable } from '../lib/printable.ts'
 import { toAttemptBodies } from './schemas/fetch-answer.ts'
 import type { ProblemBody } from './schemas/problem.ts'
@@ -78,15 +79,8 @@ export function problemOf(error: unknown): CbtorError | undefined {
 }
 
 export function problemBody(error: CbtorError, requestId: string): ProblemBody {
-  const { status, title, fault, retryable } = PROBLEMS[error.code]
   return {
-    type: `/problems/${error.code}`,
-    title,
-    status,
-    code: error.code,
-    detail: printable(error.message, MAX_DETAIL),
-    fault,
-    retryable,
+    ...problemCore(error.code, printable(error.message, MAX_DETAIL)),
     request_id: requestId,
     ...(error.attempts.length > 0 && { attempts: toAttemptBodies(error.attempts) }),
     ...(error.redirects.length > 0 && { redirects: [...error.redirects] }),

@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net'
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import { CbtorError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
+import { isLoopbackAddress } from '../lib/loopback.ts'
 import type { Random } from '../lib/random.ts'
 import { createApiApp } from './app.ts'
 import type { Backend } from './backend.ts'
@@ -71,15 +72,9 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   }
 }
 
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
-
 function loopbackAddress(host: string): string {
   const address = host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
-  const family = isIP(address)
-  // A zone (`::1%lo`) has no place in a URL, and loopback needs none.
-  if (family !== 0 && !address.includes('%') && LOOPBACK.check(address, family === 6 ? 'ipv6' : 'ipv4')) return address
+  if (isLoopbackAddress(address)) return address
   throw new CbtorError(
     'invalid_input',
     `Cannot listen on "${host}": without authentication the API answers on loopback only (127.0.0.1, ::1 or localhost)`,

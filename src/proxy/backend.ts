@@ -52,10 +52,10 @@ export interface ProxyTunnel extends Disposable {
 }
 
 /**
- * `ok`: the target ended it; `client_gone`: the client did; `timeout`: nothing flowed for too long; `connection_lost`: the
- * worker's side broke; `shutting_down`: we did.
+ * `ok`: the target ended it; `client_gone`: the client left, or was cut off; `timeout`: nothing flowed for too long;
+ * `connection_lost`: the worker's side broke.
  */
-export type TunnelOutcome = 'ok' | Extract<ProblemCode, 'client_gone' | 'timeout' | 'connection_lost' | 'shutting_down'>
+export type TunnelOutcome = 'ok' | Extract<ProblemCode, 'client_gone' | 'timeout' | 'connection_lost'>
 
 export interface ForwardRequest extends Routing {
   /** As the client wrote it, http only; the target policy has not seen it. */

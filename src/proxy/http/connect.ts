@@ -1,0 +1,39 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ClientBytes } from '../client-bytes.ts'
+import { endGently } from '../end-gently.ts'
+import { runTunnel } from '../open-tunnel.ts'
+import type { PortOptions } from '../port.ts'
+import { problemOf } from '../problem-of.ts'
+import { admit } from './credentials.ts'
+import { headerList } from './headers.ts'
+import { writeProblem } from './problem-answer.ts'
+import { parseAuthority } from './request-target.ts'
+
+const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n\r\n'
+
+/** Serves one CONNECT, whose socket is no longer HTTP's, and settles when its tunnel has ended. Never rejects. */
+export async function serveConnect(
+  options: PortOptions,
+  request: IncomingMessage,
+  socket: Socket,
+  bytes: ClientBytes,
+): Promise<void> {
+  try {
+    const routing = admit(options.backend, headerList(request.rawHeaders))
+    const target = parseAuthority(request.url ?? '')
+    await runTunnel(
+      options,
+      'connect',
+      { ...routing, ...target },
+      { socket, bytes, accept: () => socket.write(ESTABLISHED) },
+    )
+  } catch (error) {
+    const problem = problemOf(bytes.signal.aborted ? bytes.signal.reason : error, options, 'connect')
+    bytes[Symbol.dispose]()
+    if (problem.code === 'client_gone') socket.destroy()
+    if (socket.destroyed) return
+    writeProblem(socket, problem, options.random)
+    endGently(socket, options.clock)
+  }
+}

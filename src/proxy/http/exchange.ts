@@ -1,0 +1,151 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream/promises'
+import { CbtorError } from '../../domain/errors.ts'
+import { PROBLEMS, type ProblemCode } from '../../domain/problems.ts'
+import { onAbort } from '../../lib/abort.ts'
+import { printable } from '../../lib/printable.ts'
+import type { ForwardAnswer, ForwardRequest, ProxyBackend } from '../backend.ts'
+import { IdleWatch } from '../idle-watch.ts'
+import type { PortOptions } from '../port.ts'
+import { problemOf } from '../problem-of.ts'
+import type { ClientConnection } from './client-connection.ts'
+import { admit } from './credentials.ts'
+import { answeredHeaders, forwardedHeaders, type HeaderList, headerList, valuesOf } from './headers.ts'
+import { problemAnswer } from './problem-answer.ts'
+import { bodyOf } from './request-body.ts'
+import { checkAbsoluteForm } from './request-target.ts'
+
+const MAX_HEADERS = 128
+const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/
+/** After these, what is a request and what is the rest of the last one cannot be told on the connection. */
+const UNCLEAR: ReadonlySet<ProblemCode> = new Set(['http_invalid', 'request_headers_too_large', 'expectation_failed'])
+
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly connection: ClientConnection
+  /** Aborted when the rest of the request is broken. */
+  readonly stop: AbortController
+}
+
+/** Serves one absolute-form request, and settles when its answer is out or its client gone. Never rejects. */
+export async function serveExchange(options: PortOptions, exchange: Exchange): Promise<void> {
+  const { backend, clock, logger, limits } = options
+  const { request, response, connection, stop } = exchange
+  const { socket } = request
+  const startedAt = clock.monotonic()
+  const log = { worker: '', status: 0 }
+  using _gone = onAbort(connection.signal, (reason) => stop.abort(reason))
+  using _idle = new IdleWatch(
+    clock,
+    limits.idleMs,
+    () => socket.bytesRead + socket.bytesWritten - socket.writableLength,
+    () => stop.abort(new CbtorError('timeout', 'Cannot go on with the request: nothing has flowed for too long')),
+  )
+  try {
+    const checked = check(backend, request)
+    if (request.httpVersionMinor === 1 && request.headers.expect !== undefined) response.writeContinue()
+    const answer = await backend.forward({ ...checked, body: bodyOf(request) }, stop.signal)
+    log.worker = answer.worker
+    log.status = answer.status
+    await deliver(answer, exchange)
+  } catch (error) {
+    const problem = problemOf(stop.signal.aborted ? stop.signal.reason : error, options, 'http')
+    log.status = PROBLEMS[problem.code].status
+    refuse(options, exchange, problem)
+  }
+  await closed(response)
+  logger.debug(
+    { port: 'http', method: request.method, ...log, ms: Math.round(clock.monotonic() - startedAt) },
+    'request forwarded',
+  )
+}
+
+/** What the request asks for. Throws what is wrong with it: first the credentials, so that strangers learn nothing else. */
+function check(backend: ProxyBackend, request: IncomingMessage): Omit<ForwardRequest, 'body'> {
+  const { method = '', url = '' } = request
+  const headers = headerList(request.rawHeaders)
+  const routing = admit(backend, headers)
+  checkHeaders(headers)
+  checkMethod(method, headers)
+  checkAbsoluteForm(url)
+  return { ...routing, url, method, headers: forwardedHeaders(headers) }
+}
+
+function checkHeaders(headers: HeaderList): void {
+  if (headers.length > MAX_HEADERS) {
+    const reason = `it has more than ${MAX_HEADERS} headers: ${headers.length}`
+    throw new CbtorError('request_headers_too_large', `Cannot read the request: ${reason}`)
+  }
+  if (valuesOf(headers, 'host').length > 1)
+    throw new CbtorError('http_invalid', 'Cannot read the request: it has more than one header "host"')
+  const expected = valuesOf(headers, 'expect').find((value) => value.toLowerCase() !== '100-continue')
+  if (expected !== undefined)
+    throw new CbtorError('expectation_failed', `Cannot take the request: it expects "${printable(expected)}"`)
+}
+
+/** RFC 9110 section 9.3.8: TRACE would show a target what the proxy was told, and Max-Forwards asks proxies to show themselves. */
+function checkMethod(method: string, headers: HeaderList): void {
+  if (method === 'TRACE' || valuesOf(headers, 'max-forwards').length > 0) {
+    const reason = 'a request that asks for the proxies on its way is not answered'
+    throw new CbtorError('method_not_allowed', `Cannot forward the request: ${reason}`)
+  }
+}
+
+async function deliver(answer: ForwardAnswer, { request, response, connection, stop }: Exchange): Promise<void> {
+  const { body } = answer
+  // Cut off in a way that nobody takes for the end, before the pipeline closes the connection politely.
+  const cutOff = () => {
+    if (!body.readableEnded && response.headersSent) request.socket.resetAndDestroy()
+  }
+  body.once('error', cutOff).once('close', cutOff)
+  try {
+    writeHead(answer, response, connection)
+    await pipeline(body, response, { signal: stop.signal })
+  } catch (cause) {
+    body.destroy()
+    if (cause instanceof CbtorError) throw cause
+    if (stop.signal.aborted) throw stop.signal.reason
+    throw new CbtorError('connection_lost', 'Cannot go on with the answer: the connection to the target was lost', {
+      cause,
+    })
+  }
+}
+
+function writeHead(answer: ForwardAnswer, response: ServerResponse, connection: ClientConnection): void {
+  const { status, statusText, headers } = answer
+  response.sendDate = false // the target's own, if it sent one
+  if (connection.isDraining) response.shouldKeepAlive = false
+  if (!Number.isInteger(status) || status < 200 || status > 999) throw badResponse('its status is not a final one')
+  try {
+    const reason = REASON_PHRASE.test(statusText) ? statusText : ''
+    response.writeHead(status, reason, answeredHeaders(headers).flat())
+    response.flushHeaders()
+  } catch (cause) {
+    throw badResponse('it has a header that is not valid', cause)
+  }
+}
+
+function badResponse(reason: string, cause?: unknown): CbtorError {
+  return new CbtorError('bad_response', `Cannot read the answer of the target: ${reason}`, { cause })
+}
+
+function refuse({ random }: PortOptions, { request, response, connection }: Exchange, problem: CbtorError): void {
+  if (request.socket.destroyed) return
+  if (response.headersSent) {
+    request.socket.resetAndDestroy()
+    return
+  }
+  const { status, reason, headers, body } = problemAnswer(problem, random)
+  if (connection.isDraining || UNCLEAR.has(problem.code)) response.shouldKeepAlive = false
+  response.writeHead(status, reason, headers.flat())
+  response.end(body)
+}
+
+/** Resolves when the answer is out, or its connection gone. */
+function closed(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    if (response.closed) resolve()
+    else response.once('close', resolve)
+  })
+}

@@ -1,0 +1,110 @@
+import { type AddressInfo, createServer, isIP, type Server, type Socket } from 'node:net'
+import { CbtorError } from '../domain/errors.ts'
+import { isLoopbackAddress } from '../lib/loopback.ts'
+import { HttpPort } from './http/http-port.ts'
+import type { Port, PortLimits, PortOptions, Served } from './port.ts'
+import { SocksPort } from './socks/socks-port.ts'
+import { TellApart } from './tell-apart.ts'
+import { DEFAULT_TUNNEL_LIMITS } from './tunnel.ts'
+
+/** What a port speaks. `any` tells SOCKS from HTTP by the first byte. */
+export type ProxyProtocol = 'http' | 'socks' | 'any'
+
+export interface ProxyListenerOptions extends Omit<PortOptions, 'limits'> {
+  readonly limits?: Partial<PortLimits>
+  /** Connections of one port at the same time; further ones are closed at once. Default 8192. */
+  readonly maxConnections?: number
+  /** How long what is under way may go on once the listener is being closed. Default 5 s. */
+  readonly drainMs?: number
+}
+
+export interface ListenAddress {
+  /** An IP address or `localhost`. */
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+}
+
+const DEFAULT_LIMITS: PortLimits = { ...DEFAULT_TUNNEL_LIMITS, handshakeMs: 10_000 }
+
+/** The proxy ports that listen. Disposing it closes all of them. */
+export class ProxyListener implements AsyncDisposable {
+  readonly #options: ProxyListenerOptions
+  readonly #http: Port
+  readonly #socks: Port
+  readonly #servers: Server[] = []
+  readonly #any: Port
+  readonly #clients = new Map<Socket, Served | undefined>()
+  #isClosing = false
+
+  constructor(options: ProxyListenerOptions) {
+    const port: PortOptions = { ...options, limits: { ...DEFAULT_LIMITS, ...options.limits } }
+    this.#options = options
+    this.#http = new HttpPort(port)
+    this.#socks = new SocksPort(port)
+    this.#any = new TellApart(port, { http: this.#http, socks: this.#socks })
+  }
+
+  /** How many clients are connected. */
+  get connections(): number {
+    return this.#clients.size
+  }
+
+  /**
+   * Resolves with the address that is listened on. Rejects with `invalid_input` when it cannot be had, or when it is not one of
+   * loopback and no password is asked for: that would be a proxy for everybody.
+   */
+  async listen(protocol: ProxyProtocol, { host, port }: ListenAddress): Promise<ListenAddress> {
+    const address = host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
+    if (!this.#options.backend.requiresPassword && !isLoopbackAddress(address)) {
+      const reason = 'without a password a proxy answers on loopback only (127.0.0.1, ::1 or localhost)'
+      throw new CbtorError('invalid_input', `Cannot listen on "${host}": ${reason}`)
+    }
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#serve(protocol, client))
+    server.maxConnections = this.#options.maxConnections ?? 8_192
+    await listening(server, { host: address, port })
+    this.#servers.push(server)
+    const { logger } = this.#options
+    server.on('error', (error: NodeJS.ErrnoException) =>
+      logger.warn({ port: protocol, error: error.code }, 'proxy port failed'),
+    )
+    server.on('drop', () => logger.debug({ port: protocol }, 'proxy client turned away: too many connections'))
+    const bound = server.address() as AddressInfo
+    return { host: bound.address, port: bound.port }
+  }
+
+  #serve(protocol: ProxyProtocol, client: Socket): void {
+    this.#clients.set(client, undefined)
+    client.once('close', () => this.#clients.delete(client))
+    client.on('error', () => {})
+    const port = { http: this.#http, socks: this.#socks, any: this.#any }[protocol]
+    const served = port.serve(client)
+    if (this.#clients.has(client)) this.#clients.set(client, served)
+    if (this.#isClosing) served.drain()
+  }
+
+  /** Takes no new clients, lets what is under way go on for a while, and then cuts it off. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    const { clock, drainMs = 5_000 } = this.#options
+    const closed = Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
+    for (const served of this.#clients.values()) served?.drain()
+    using _cut = clock.timer(drainMs, () => {
+      for (const client of this.#clients.keys()) client.resetAndDestroy()
+    })
+    await closed
+  }
+}
+
+function listening(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const reason = cause.code ?? cause.message
+      reject(new CbtorError('invalid_input', `Cannot listen on ${host} port ${port}: ${reason}`, { cause }))
+    })
+    // Only an address: a name would be looked up.
+    if (isIP(host) === 0) server.emit('error', new Error('it is not an IP address'))
+    else server.listen({ host, port }, resolve)
+  })
+}

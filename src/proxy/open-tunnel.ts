@@ -1,0 +1,49 @@
+import type { Socket } from 'node:net'
+import type { TunnelRequest } from '../domain/exchange.ts'
+import type { ClientBytes } from './client-bytes.ts'
+import type { PortOptions } from './port.ts'
+import { splice } from './tunnel.ts'
+
+export interface TunnelClient {
+  readonly socket: Socket
+  /** Disposed when the tunnel stands. */
+  readonly bytes: ClientBytes
+  /** Tells the client that its tunnel stands. */
+  accept(): void
+}
+
+/**
+ * Opens a tunnel, tells its client only then, and resolves when the tunnel has ended. What the client has sent ahead goes
+ * first: what may be delivered twice with the request, the rest once the tunnel stands. Rejects with the CbtorError that
+ * kept the tunnel from standing, before the client was told anything.
+ */
+export async function runTunnel(
+  { backend, clock, logger, limits }: PortOptions,
+  kind: string,
+  request: TunnelRequest,
+  client: TunnelClient,
+): Promise<void> {
+  const { socket, bytes } = client
+  const startedAt = clock.monotonic()
+  bytes.watch()
+  const earlyData = bytes.takeSafe()
+  using tunnel = await backend.openTunnel(request, earlyData.length > 0 ? { earlyData } : {}, bytes.signal)
+  if (bytes.signal.aborted) {
+    tunnel.ended('client_gone')
+    throw bytes.signal.reason
+  }
+
+  const connectMs = clock.monotonic() - startedAt
+  client.accept()
+  const ahead = bytes.takeAll()
+  bytes[Symbol.dispose]()
+  if (ahead.length > 0) tunnel.socket.write(ahead)
+  const outcome = await splice(socket, tunnel.socket, limits, clock)
+  tunnel.ended(outcome)
+  const { bytesRead: received, bytesWritten: sent } = tunnel.socket
+  const ms = Math.round(clock.monotonic() - startedAt)
+  logger.debug(
+    { port: kind, worker: tunnel.worker, outcome, connectMs: Math.round(connectMs), ms, sent, received },
+    'tunnel ended',
+  )
+}

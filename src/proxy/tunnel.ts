@@ -1,0 +1,70 @@
+import type { Socket } from 'node:net'
+import type { Clock } from '../lib/clock.ts'
+import type { TunnelOutcome } from './backend.ts'
+import { endGently } from './end-gently.ts'
+import { IdleWatch } from './idle-watch.ts'
+
+export interface TunnelLimits {
+  /** How long nothing may flow in either direction. */
+  readonly idleMs: number
+  /** The same once the client has sent all it will: most that do so have left. */
+  readonly halfClosedIdleMs: number
+}
+
+export const DEFAULT_TUNNEL_LIMITS: TunnelLimits = { idleMs: 300_000, halfClosedIdleMs: 60_000 }
+
+/**
+ * Joins two connected sockets and resolves, when nothing more will come from the target, with how it went. Each side is read no
+ * faster than the other takes it. The upstream socket is destroyed by then; the client's still gets the end of what came.
+ *
+ * The client's end is not passed on: Tor takes the end of what is sent for the end of the stream, and would cut off the answer. It
+ * is only remembered, and the answer flows on. When the target's side breaks, the client's connection is reset, so that
+ * nobody takes what has come for all there was. When the client's side breaks, or it leaves, the target's is destroyed.
+ */
+export function splice(client: Socket, upstream: Socket, limits: TunnelLimits, clock: Clock): Promise<TunnelOutcome> {
+  const { promise, resolve } = Promise.withResolvers<TunnelOutcome>()
+  let isOver = false
+
+  const settle = (outcome: TunnelOutcome): void => {
+    if (isOver) return
+    isOver = true
+    watch[Symbol.dispose]()
+    client.unpipe(upstream)
+    upstream.unpipe(client)
+    client.off('end', onClientEnd).off('close', onClientClose)
+    upstream.off('end', onTargetEnd).off('close', onUpstreamClose)
+    upstream.destroy()
+    if (outcome === 'ok') endGently(client, clock, limits.idleMs)
+    else if (outcome === 'connection_lost') client.resetAndDestroy()
+    else client.destroy()
+    resolve(outcome)
+  }
+  const onClientEnd = () => watch.shorten(limits.halfClosedIdleMs)
+  const onClientClose = () => settle('client_gone')
+  const onTargetEnd = () => settle('ok')
+  const onUpstreamClose = () => settle('connection_lost')
+  const watch = new IdleWatch(
+    clock,
+    limits.idleMs,
+    () => delivered(client) + delivered(upstream) + client.bytesRead + upstream.bytesRead,
+    () => settle('timeout'),
+  )
+
+  client.on('error', ignore).on('end', onClientEnd).on('close', onClientClose)
+  upstream.on('error', ignore).on('end', onTargetEnd).on('close', onUpstreamClose)
+  if (client.destroyed) onClientClose()
+  else if (upstream.destroyed) onUpstreamClose()
+  else {
+    if (client.readableEnded) onClientEnd()
+    client.pipe(upstream, { end: false })
+    upstream.pipe(client, { end: false })
+  }
+  return promise
+}
+
+/** What has left for the kernel: it goes on while a side that reads slowly still reads. */
+function delivered({ bytesWritten, writableLength }: Socket): number {
+  return bytesWritten - writableLength
+}
+
+function ignore(): void {}
