@@ -22,6 +22,7 @@ describe('runCli()', () => {
       ['tunnel', 'up', '--nonsense'],
       ['tunnel', 'config', 'tor01', '--for', 'nonsense'],
       ['testnet', 'up', '--latency', 'soon'],
+      ['doctor', '--nonsense'],
     ]) {
       const { code, out, err } = await run(argv)
       assert.equal(code, EXIT.usage, `${argv.join(' ')}: ${err}`)
@@ -36,6 +37,7 @@ describe('runCli()', () => {
       ['worker', '--help'],
       ['worker', 'install', '--help'],
       ['tunnel', 'up', '--help'],
+      ['doctor', '--help'],
     ]) {
       const { code, out, err } = await run(argv)
       assert.deepEqual([code, err], [EXIT.ok, ''], argv.join(' '))
