@@ -30,6 +30,7 @@ export interface DriverParts {
 export function createDriver(config: ServiceConfig, worker: WorkerConfig, parts: DriverParts): WorkerDriver {
   const { clock, random, circuits } = parts
   const logger = parts.logger.child({ worker: worker.id })
+  const exits = { exits: config.exits.min_exits, families: config.exits.min_families }
   switch (worker.kind) {
     case 'local':
       return new LocalDriver({
@@ -39,6 +40,7 @@ export function createDriver(config: ServiceConfig, worker: WorkerConfig, parts:
         torrc: [...config.tor.torrc, ...worker.torrc],
         rejectInternalAddresses: config.tor.reject_internal_addresses,
         circuits,
+        exits,
         clock,
         logger,
       })
@@ -49,13 +51,24 @@ export function createDriver(config: ServiceConfig, worker: WorkerConfig, parts:
       if (tunnels === undefined) throw new Error(`Cannot use worker ${id}: there is nobody who makes its tunnel`)
       const target = { ...ssh, privateKey: readKey(ssh, id) }
       const shell = new SshSession({ target, clock, logger })
-      return new OpenwrtDriver({ id, tunnel: tunnel.n, clearnet, shell, tunnels, circuits, clock, random, logger })
+      return new OpenwrtDriver({
+        id,
+        tunnel: tunnel.n,
+        clearnet,
+        shell,
+        tunnels,
+        circuits,
+        exits,
+        clock,
+        random,
+        logger,
+      })
     }
     case 'external': {
       const { id, socks, control: at } = worker
       const credentials = credentialsOf(worker)
       const control = at && credentials && { at, credentials }
-      return new ExternalDriver({ id, socks, ...(control && { control }), circuits, clock, random, logger })
+      return new ExternalDriver({ id, socks, ...(control && { control }), circuits, exits, clock, random, logger })
     }
   }
 }

@@ -23,6 +23,9 @@ const DOCUMENTATION_NETWORKS = ['203.0.113.0/24', '198.51.100.0/24']
 /** The relays are all ours, and no harm comes to them. */
 const CIRCUITS = { rate: 10_000, burst: 10_000 }
 
+/** There is one exit in each of four countries. */
+const EXITS = { min_exits: 1, min_families: 1 }
+
 const READY_LIMIT_MS = 120_000
 
 /** `workers` and `tor`: as in the configuration file. */
@@ -41,6 +44,7 @@ export function stageConfig(
       ...own,
       log: 'warn',
       circuits: CIRCUITS,
+      exits: EXITS,
       targets: { allow: DOCUMENTATION_NETWORKS },
       tls: { ca_file: network.caFile },
       checks: { clearnet: [check], onion: [onion] },

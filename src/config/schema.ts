@@ -123,6 +123,14 @@ export const configSchema = z.strictObject({
       max_building: z.int().min(1).max(1_000).default(32),
     })
     .prefault({}),
+  exits: z
+    .strictObject({
+      /** An exit rule is met only where so many exits satisfy it, */
+      min_exits: z.int().min(1).max(1_000).default(5),
+      /** of so many families: who leaves by the only exit of a country is known by it. */
+      min_families: z.int().min(1).max(1_000).default(3),
+    })
+    .prefault({}),
   tunnels: z
     .strictObject({
       /** The socket of a tunnel helper that runs already; when left out, the service starts one, if it may. */

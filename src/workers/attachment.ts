@@ -12,6 +12,7 @@ import type { SocksProxy } from '../tor/socks/dial.ts'
 import { greetSocks } from '../tor/socks/dial.ts'
 import type { CircuitSupply } from './circuit-stock.ts'
 import type { DriverEvent, WorkerConnection } from './driver.ts'
+import type { ExitMinimum } from './exits/exit-choice.ts'
 import { OtherTorError, proveIsolation } from './prove-isolation.ts'
 import { SOCKS_PASSWORD, SocksLink, type WorkerLink } from './socks-link.ts'
 import { TorLink } from './tor-link.ts'
@@ -38,6 +39,7 @@ export interface AttachmentOptions {
   readonly mayDoWithoutControl?: (error: unknown) => boolean
   readonly limits: AttachmentLimits
   readonly circuits?: CircuitSupply
+  readonly exits?: ExitMinimum
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -157,7 +159,7 @@ export class Attachment implements AsyncDisposable {
   /** Takes control, sees that it is of the Tor whose SOCKS port we use, and that this keeps identities apart. */
   async #attach(openControl: OpenControl, signal: AbortSignal): Promise<TorControl> {
     return await this.#inTime(async (limit) => {
-      const { worker, socks, circuits, clock, random, mayDoWithoutControl } = this.#options
+      const { worker, socks, circuits, exits, clock, random, mayDoWithoutControl } = this.#options
       const mayLoseControl = mayDoWithoutControl !== undefined
       const control = await openControl(limit)
       try {
@@ -165,7 +167,11 @@ export class Attachment implements AsyncDisposable {
         const onEvent = (event: DriverEvent) => this.#told(event)
         const link = await TorLink.create(
           control,
-          { ...{ worker, socks, clock, random, onEvent, mayLoseControl }, ...(circuits && { circuits }) },
+          {
+            ...{ worker, socks, clock, random, onEvent, mayLoseControl },
+            ...(circuits && { circuits }),
+            ...(exits && { exits }),
+          },
           limit,
         )
         this.#progressed(await control.bootstrap(limit))

@@ -21,6 +21,7 @@ import {
   type WorkerInspection,
   type WorkerObservation,
 } from '../driver.ts'
+import type { ExitMinimum } from '../exits/exit-choice.ts'
 import { OtherTorError } from '../prove-isolation.ts'
 import type { WorkerLink } from '../socks-link.ts'
 import { type ControlEndpoint, openControl } from './control-endpoint.ts'
@@ -37,6 +38,8 @@ export interface ExternalDriverOptions {
   readonly limits?: Partial<AttachmentLimits>
   /** Shared by the workers of a service; of its own and without a limit, unless told. */
   readonly circuits?: CircuitSupply
+  /** How many exits must satisfy a demand for certain exits. */
+  readonly exits?: ExitMinimum
 }
 
 const LIMITS: AttachmentLimits = {
@@ -158,7 +161,7 @@ export class ExternalDriver implements WorkerDriver {
 
   async #turnTo(signal: AbortSignal): Promise<void> {
     if (this.#attachment !== undefined) return
-    const { socks, control, clock, random = systemRandom, logger, limits, circuits } = this.#options
+    const { socks, control, clock, random = systemRandom, logger, limits, circuits, exits } = this.#options
     this.#problem = undefined
     const attachment = new Attachment({
       worker: this.id,
@@ -166,6 +169,7 @@ export class ExternalDriver implements WorkerDriver {
       ...(control && { openControl: (limit: AbortSignal) => openControl(control, logger, limit) }),
       limits: { ...LIMITS, ...limits },
       ...(circuits && { circuits }),
+      ...(exits && { exits }),
       clock,
       random,
       logger,

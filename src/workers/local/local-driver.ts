@@ -22,6 +22,7 @@ import {
   type WorkerInspection,
   type WorkerObservation,
 } from '../driver.ts'
+import type { ExitMinimum } from '../exits/exit-choice.ts'
 import { TorLink } from '../tor-link.ts'
 
 export interface LocalDriverOptions {
@@ -36,6 +37,8 @@ export interface LocalDriverOptions {
   readonly rejectInternalAddresses: boolean
   /** Shared by the workers of a service; of its own and without a limit, unless told. */
   readonly circuits?: CircuitSupply
+  /** How many exits must satisfy a demand for certain exits. */
+  readonly exits?: ExitMinimum
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -153,7 +156,7 @@ export class LocalDriver implements WorkerDriver {
 
   /** Takes control, and ownership: from here on Tor ends when this connection does, so also when we are killed. */
   async #attach(signal: AbortSignal): Promise<void> {
-    const { clock, logger, circuits } = this.#options
+    const { clock, logger, circuits, exits } = this.#options
     const { controlSocket, controlCookie, socksSocket } = this.#directory
     const credentials = { method: 'cookie-file', path: controlCookie } as const
     this.#control = await TorControl.open(controlSocket, credentials, { logger }, signal)
@@ -161,7 +164,11 @@ export class LocalDriver implements WorkerDriver {
     await this.#control.resetConf(['__OwningControllerProcess'], signal)
     await this.#requireListeners(this.#control, signal)
     const onEvent = (event: DriverEvent) => this.#listeners.notify(event)
-    const link = { worker: this.id, socks: { path: socksSocket }, clock, onEvent, ...(circuits && { circuits }) }
+    const link = {
+      ...{ worker: this.id, socks: { path: socksSocket }, clock, onEvent },
+      ...(circuits && { circuits }),
+      ...(exits && { exits }),
+    }
     this.#link = await TorLink.create(this.#control, link, signal)
   }
 

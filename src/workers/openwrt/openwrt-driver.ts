@@ -24,6 +24,7 @@ import {
   type WorkerInspection,
   type WorkerObservation,
 } from '../driver.ts'
+import type { ExitMinimum } from '../exits/exit-choice.ts'
 import { SOCKS_PASSWORD, type WorkerLink } from '../socks-link.ts'
 import { openBoxControl } from './box-control.ts'
 import { BoxHost } from './box-host.ts'
@@ -50,6 +51,8 @@ export interface OpenwrtDriverOptions {
   readonly tunnels: BoxTunnels
   /** Shared by the workers of a service; of its own and without a limit, unless told. */
   readonly circuits?: CircuitSupply
+  /** How many exits must satisfy a demand for certain exits. */
+  readonly exits?: ExitMinimum
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -326,10 +329,12 @@ export class OpenwrtDriver implements WorkerDriver {
   }
 
   async #attach(signal: AbortSignal): Promise<void> {
-    const { id: worker, clock, random, logger, circuits } = this.#options
+    const { id: worker, clock, random, logger, circuits, exits } = this.#options
     await this.#letGo()
     const attachment = new Attachment({
-      ...{ worker, clock, random, logger, limits: LIMITS, ...(circuits && { circuits }) },
+      ...{ worker, clock, random, logger, limits: LIMITS },
+      ...(circuits && { circuits }),
+      ...(exits && { exits }),
       socks: this.#socks,
       openControl: (limit) => this.#openControl(limit),
       mayDoWithoutControl: (error) => this.#isIsolating && !isUntrusted(error),
