@@ -3,6 +3,7 @@ import type { FetchAnswer, FetchRequest } from '../domain/exchange.ts'
 import { deadline } from '../lib/abort.ts'
 import { Connection } from './connection.ts'
 import { type ConnectionCounts, Connections } from './connections.ts'
+import { Dialer } from './dialer.ts'
 import { withHistory } from './failure.ts'
 import { FetchRun } from './fetch-run.ts'
 import { requestHeaders } from './headers.ts'
@@ -20,10 +21,14 @@ export interface FetcherOptions extends TrafficOptions {
   /** How many connections wait for a next request, and how long. */
   readonly maxIdle?: number
   readonly idleMs?: number
+  /** Told when a tunnel has brought a session to another worker or exit; of a fetch, its answer says so. */
+  onSessionMoved?(worker: string): void
 }
 
 /** Fetches URLs through the workers of `source`, anonymously. Dispose it to end what goes on. */
 export class Fetcher implements Disposable {
+  /** For tunnels, which share workers, sessions and all else with fetches. */
+  readonly dialer: Dialer
   readonly #traffic: Traffic
   readonly #connections: Connections<Connection>
   readonly #latencies = { onion: new Latencies(), clearnet: new Latencies() }
@@ -39,6 +44,8 @@ export class Fetcher implements Disposable {
       ...(idleMs !== undefined && { idleMs }),
     })
     this.#traffic.ownsAlso(this.#connections)
+    const onSessionMoved = (worker: string) => options.onSessionMoved?.(worker)
+    this.dialer = new Dialer({ traffic: this.#traffic, onSessionMoved })
   }
 
   /** How many connections serve a request now, and how many wait for a next one. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { createFetchLab } from './test-fetch-lab.ts'
+import { createFetchLab, turns } from './test-fetch-lab.ts'
 import { isTls, makeCertificate, TestServer, wireOf } from './test-lab.ts'
 
 /** One step of a scenario: who fetches what. */
@@ -72,5 +73,41 @@ describe('isolation', { timeout: 60_000 }, () => {
     for (const host of ['a.test', 'A.TEST', 'a.test.', 'ａ.test'])
       await lab.fetch(`http://${host}/`, { workerId: 'w1' })
     assert.equal(lab.workers.dials.length, 1)
+  })
+
+  it('has the workers forget who nobody will be any more, and not before the last request as it has ended', async () => {
+    await using lab = await createFetchLab()
+    const { dials, forgotten } = lab.workers
+    const sockets: Socket[] = []
+    lab.use('a.test:80', await TestServer.tcp((socket) => socket.on('data', () => sockets.push(socket))))
+    await lab.serve('b.test:80', (_, response) => response.end('ok'))
+
+    lab.workers.faults.set('w1', 'tor_failure')
+    await lab.fetch('http://b.test/', { isolation: 'request' })
+    const [dial] = dials
+    assert.ok(dial)
+    assert.deepEqual(forgotten, [
+      ['w1', dial.token],
+      ['w2', dial.token],
+    ])
+    await lab.fetch('http://b.test/')
+    await lab.fetch('http://b.test/', { isolation: 'none' })
+    assert.equal(forgotten.length, 2)
+
+    lab.workers.faults.clear()
+    forgotten.length = 0
+    const fetching = lab.fetch('http://a.test/', { stickyKey: 'me' })
+    while (sockets.length < 1) await turns(1)
+    const session = dials.at(-1)
+    lab.fetcher.rotateSession('me')
+    assert.deepEqual(forgotten, [])
+    sockets[0]?.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+    await fetching
+    assert.deepEqual(forgotten, [[session?.worker, session?.token]])
+
+    await lab.fetch('http://b.test/', { stickyKey: 'me' })
+    lab.fetcher.endSession('me')
+    assert.equal(forgotten.length, 2)
+    assert.notEqual(forgotten[1]?.[1], session?.token)
   })
 })

@@ -127,6 +127,8 @@ export class TestWorkers implements WorkerSource {
   readonly stalls: [worker: string, phase: StallPhase][] = []
   /** Identities that nobody will ask for again. */
   readonly forgotten: [worker: string, token: string][] = []
+  /** Workers of tunnels, in the order in which they came to stand. */
+  readonly standing: string[] = []
   /** Workers that are not to be had. */
   readonly down = new Set<string>()
   askExit: (worker: string) => Promise<Exit | undefined> = async () => EXIT
@@ -148,14 +150,23 @@ export class TestWorkers implements WorkerSource {
     return {
       worker: { id, n: Number(id.slice(1)) },
       connect: (target, identity, signal, options) => this.#connect(id, target, identity, signal, options?.earlyData),
-      resolve: async () => '198.51.100.1',
-      forget: ({ token }) => void this.forgotten.push([id, token]),
+      resolve: async (host, identity, signal) => {
+        const stream = await this.#connect(id, { host, port: 0 }, identity, signal)
+        stream.socket.destroy()
+        return '198.51.100.1'
+      },
+      forget: (identity) => this.forget(id, identity),
       report: (outcome) => void this.reports.push([id, outcome]),
+      stands: () => void this.standing.push(id),
       stalled: (phase) => void this.stalls.push([id, phase]),
       [Symbol.dispose]: () => {
         this.leases--
       },
     }
+  }
+
+  forget(worker: string, { token }: Identity): void {
+    this.forgotten.push([worker, token])
   }
 
   /** The next one is the first worker again. */
