@@ -1,14 +1,9 @@
-import { BlockList, isIP } from 'node:net'
-
-const LOOPBACK = new BlockList()
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
-LOOPBACK.addAddress('::1', 'ipv6')
+import { isIP } from 'node:net'
+import { isLoopbackAddress } from '../lib/loopback.ts'
 
 /** Whether only this machine can reach it. A name but `localhost` may be anything. */
 export function isLoopback(host: string): boolean {
-  const family = isIP(host)
-  if (family === 0) return host.toLowerCase() === 'localhost'
-  return LOOPBACK.check(host, family === 4 ? 'ipv4' : 'ipv6')
+  return host.toLowerCase() === 'localhost' || isLoopbackAddress(host)
 }
 
 export function showAddress({ host, port }: { readonly host: string; readonly port: number }): string {
