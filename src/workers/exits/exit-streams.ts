@@ -34,7 +34,7 @@ export class ExitFault extends Error {
 /** Dispose it when nobody waits for it any more. */
 export interface AwaitedStream extends Disposable {
   /**
-   * Resolves once the target has answered on a circuit that ends at the exit. Rejects with an `ExitFault`, or with the `CbtorError` of
+   * Resolves once the target, or the exit that was asked, has answered on a circuit that ends at the exit. Rejects with an `ExitFault`, or with the `CbtorError` of
    * the target's fault.
    */
   readonly settled: Promise<void>
@@ -94,6 +94,7 @@ export class ExitStreams {
       const awaited = this.#byName.get(stream.target.host)
       if (awaited === undefined || awaited.wanted.user !== stream.socksUsername) return
       awaited.streamId = id
+      awaited.isQuestion = status === 'NEWRESOLVE'
       this.#byId.set(id, awaited)
       return
     }
@@ -115,9 +116,15 @@ export class ExitStreams {
         else awaited.circuitFailed()
         break
       case 'FAILED':
-      case 'CLOSED':
         awaited.fail(faultOf(stream))
         break
+      case 'CLOSED': {
+        // A question that was answered has no SUCCEEDED; one that Tor has answered by itself was on no circuit.
+        const isAnswered = awaited.isQuestion && awaited.isOnCircuit && stream.reason === 'DONE'
+        if (!isAnswered) awaited.fail(faultOf(stream))
+        else if (this.#requireExit(awaited, stream)) awaited.succeed()
+        break
+      }
     }
   }
 
@@ -134,6 +141,8 @@ class Awaited {
   readonly settled = Promise.withResolvers<void>()
   readonly failed = new AbortController()
   streamId: string | undefined
+  /** It asks for an address. */
+  isQuestion = false
   isOnCircuit = false
   #failedCircuits = 0
   #isSettled = false
