@@ -31,7 +31,9 @@ function parseBasic(value: string): Credentials | undefined {
   const [, encoded] = BASIC.exec(value.trim()) ?? []
   if (encoded === undefined) return undefined
   const bytes = Buffer.from(encoded, 'base64')
-  if (bytes.toString('base64').replace(/=+$/, '') !== encoded.replace(/=+$/, '') || !isUtf8(bytes)) return undefined
+  const canonical = bytes.toString('base64')
+  const isCanonical = encoded === canonical || encoded === canonical.replace(/=+$/, '')
+  if (!isCanonical || !isUtf8(bytes)) return undefined
   const [, userName, password] = /^([^:]*):(.*)$/s.exec(bytes.toString()) ?? []
   return userName === undefined || password === undefined ? undefined : { userName, password }
 }
