@@ -185,9 +185,11 @@ async function secured(securing: Promise<Duplex>, stream: WorkerStream): Promise
 }
 
 function keyOf(workerId: string, to: Destination): ConnectionKey {
-  return { workerId, token: to.identity.token, origin: to.url.origin }
+  const { token, exit } = to.identity
+  return { workerId, token, notBy: exit?.notBy.join() ?? '', origin: to.url.origin }
 }
 
 function isSameKey(a: ConnectionKey, b: ConnectionKey): boolean {
-  return a.workerId === b.workerId && a.token === b.token && a.origin === b.origin
+  const isSameIdentity = a.token === b.token && a.notBy === b.notBy
+  return a.workerId === b.workerId && isSameIdentity && a.origin === b.origin
 }

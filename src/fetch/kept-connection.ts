@@ -13,6 +13,8 @@ export interface ConnectionKey {
   readonly workerId: string
   /** The identity's. */
   readonly token: string
+  /** Relays that its exit may not be: they are another session's, which may change while this one's stays. */
+  readonly notBy: string
   /** Scheme, host and port. */
   readonly origin: string
 }

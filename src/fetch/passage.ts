@@ -38,6 +38,7 @@ export class Passage implements Disposable {
   readonly #session: Session | undefined
   readonly #source: SessionSource | undefined
   readonly #ends: DisposableStack
+  readonly #rule: string
 
   /** Throws what the pool or the session has against it. */
   constructor(options: PassageOptions) {
@@ -50,6 +51,7 @@ export class Passage implements Disposable {
     this.#source = this.#session && new SessionSource(options.source, this.#session, onLoss)
     this.identity = options.identityOf(this.#session)
     this.#session?.isKnownAs(this.identity)
+    this.#rule = JSON.stringify(routing.exitRule ?? '')
 
     const over = new AbortController()
     ends.use(onAbort(signal, (reason) => over.abort(reason)))
@@ -71,7 +73,7 @@ export class Passage implements Disposable {
    * sees another worker or exit than before.
    */
   answered(worker: string, exit: Exit | undefined): boolean {
-    return this.#source !== undefined && this.#session?.answered(worker, exit, this.#source.lost) === true
+    return this.#source !== undefined && this.#session?.answered(worker, exit, this.#source.lost, this.#rule) === true
   }
 
   /** Disposes `part` at the end. */

@@ -1,6 +1,7 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { FetchRequest } from '../domain/exchange.ts'
 import type { ResponseHead } from './exchange.ts'
+import { requireChoice } from './exit-demand.ts'
 import { type HeaderList, valuesOf, withoutHeaders } from './headers.ts'
 import type { CheckedUrl, TargetPolicy } from './target-policy.ts'
 
@@ -12,7 +13,7 @@ export interface Hop {
   readonly body: Uint8Array | undefined
 }
 
-export type RedirectRules = Pick<FetchRequest, 'allowDowngrade' | 'allowOnionToClearnet'>
+export type RedirectRules = Pick<FetchRequest, 'allowDowngrade' | 'allowOnionToClearnet' | 'exitRule'>
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 /** Bare and secret things: no business of another origin's. */
@@ -36,6 +37,7 @@ export function nextHop(hop: Hop, head: ResponseHead, policy: TargetPolicy, rule
   if (hop.to.isOnion && !to.isOnion && !rules.allowOnionToClearnet) {
     throw forbidden('it leads from an onion service to the clearnet')
   }
+  if (rules.exitRule) requireChoice(to.target.host)
 
   const dropsBody = becomesGet(head.status, hop.method)
   const isSameOrigin = to.url.origin === hop.to.url.origin

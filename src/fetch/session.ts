@@ -26,6 +26,8 @@ export interface SessionView {
 interface Origin {
   readonly worker: string
   readonly exit: Exit | undefined
+  /** The exit rule by which it was chosen. */
+  readonly rule: string
 }
 
 export interface SessionOptions {
@@ -146,14 +148,15 @@ export class Session {
   /**
    * An answer came from `worker`. The session moves there only when its own is among the `lost`, those that could not
    * take the request: so it moves when it must, and never back by itself. True when the caller sees another worker or
-   * another exit than in the answer before.
+   * another exit than in the answer before, `rule`, the exit rule in words, being the same: or else that was asked for.
    */
-  answered(worker: string, exit: Exit | undefined, lost: ReadonlySet<string>): boolean {
+  answered(worker: string, exit: Exit | undefined, lost: ReadonlySet<string>, rule = ''): boolean {
     if (this.#worker === undefined || lost.has(this.#worker)) this.#worker = worker
     const last = this.#last
     const isElsewhere = last !== undefined && last.worker !== worker
-    const hasOtherExit = last?.exit !== undefined && exit !== undefined && last.exit.fingerprint !== exit.fingerprint
-    this.#last = { worker, exit: exit ?? (isElsewhere ? undefined : last?.exit) }
+    const isOtherExit = last?.exit !== undefined && exit !== undefined && last.exit.fingerprint !== exit.fingerprint
+    const hasOtherExit = isOtherExit && last.rule === rule
+    this.#last = { worker, exit: exit ?? (isElsewhere ? undefined : last?.exit), rule }
     this.#isSettled = true
     const isMoved = isElsewhere || hasOtherExit
     if (isMoved) this.#moved++

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { CbtorError } from '../domain/errors.ts'
 import type { FetchRequest, Selection } from '../domain/exchange.ts'
-import type { Identity } from '../domain/identity.ts'
+import type { ExitDemand, Identity } from '../domain/identity.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import type { Exit, Target } from '../domain/worker.ts'
 import { abortable } from '../lib/abort.ts'
@@ -110,6 +110,8 @@ export interface Dial {
   readonly target: Target
   /** Both ends of the TCP connection: what `wireOf` tells at the server. */
   readonly wire: string
+  /** What the identity demanded of its exit, if it did. */
+  readonly demand?: ExitDemand
 }
 
 /** The exit of every stream. */
@@ -188,7 +190,9 @@ export class TestWorkers implements WorkerSource {
     const socket = connect(behaviour, '127.0.0.1')
     await once(socket, 'connect')
     if (earlyData) socket.write(earlyData)
-    this.dials.push({ worker, token: identity.token, target, wire: `${socket.localPort}-${socket.remotePort}` })
+    const wire = `${socket.localPort}-${socket.remotePort}`
+    const { token, exit: demand } = identity
+    this.dials.push({ worker, token, target, wire, ...(demand && { demand }) })
     return { socket, route: 'socks', exit: () => this.askExit(worker) }
   }
 }

@@ -4,6 +4,7 @@ import type { Identities, Identity } from '../domain/identity.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
 import type { Connections } from './connections.ts'
+import { exitDemandOf } from './exit-demand.ts'
 import { Passage } from './passage.ts'
 import { RetryBudget } from './retry-budget.ts'
 import type { Session, SessionView } from './session.ts'
@@ -62,6 +63,7 @@ export class Traffic implements Disposable {
   begin(routing: Routing, host: string, signal: AbortSignal): Passage {
     signal.throwIfAborted()
     this.#life.signal.throwIfAborted()
+    const exit = exitDemandOf(routing, host, this.sessions)
     return new Passage({
       clock: this.clock,
       source: this.#source,
@@ -69,7 +71,7 @@ export class Traffic implements Disposable {
       sessions: this.sessions,
       ...{ routing, host, signal },
       life: this.#life.signal,
-      identityOf: (session) => this.#identityOf(routing, host, session),
+      identityOf: (session) => ({ ...this.#identityOf(routing, host, session), ...(exit && { exit }) }),
     })
   }
 
@@ -108,10 +110,11 @@ export class Traffic implements Disposable {
     this.#life.abort(new CbtorError('shutting_down', 'Cannot go on with the request: the service is shutting down'))
   }
 
-  #identityOf({ isolation, stickyKey }: Routing, host: string, session: Session | undefined): Identity {
-    if (stickyKey === undefined) return this.#identities.for({ isolation, host })
+  #identityOf({ isolation, stickyKey, exitRule }: Routing, host: string, session: Session | undefined): Identity {
+    const rule = exitRule && { exitRule }
+    if (stickyKey === undefined) return this.#identities.for({ isolation, host, ...rule })
     const generation = session?.generation ?? this.sessions.generationOf(stickyKey)
-    return this.#identities.for({ isolation, host, stickyKey, generation })
+    return this.#identities.for({ isolation, host, stickyKey, generation, ...rule })
   }
 
   /** Nobody becomes who the session was any more. Those who are end as it, and only then its circuits go. */
