@@ -22,7 +22,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   api: ['domain', 'lib'],
   config: ['api', 'boxes', 'domain', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
   doctor: ['api', 'boxes', 'config', 'lib', 'ssh', 'tor', 'tunnel', 'workers'],
-  cli: ['api', 'boxes', 'config', 'doctor', 'domain', 'lib', 'ssh', 'tunnel'],
+  egress: ['boxes', 'config', 'lib'],
+  cli: ['api', 'boxes', 'config', 'doctor', 'domain', 'egress', 'lib', 'ssh', 'tunnel'],
 }
 
 /** Static imports and re-exports, the only kinds this code base has. */
@@ -72,7 +73,9 @@ const MAY_DIAL: Record<string, string> = {
   'src/tor/transparent/dial.ts':
     "a TransPort or DNSPort, from our end of a tunnel, which has no other way out than the box's Tor",
   'src/ssh/dial.ts': "SSH of an operator's box",
+  'src/doctor/knock.ts': 'a proxy port of our own, on this machine',
   'src/workers/external/control-endpoint.ts': "the control port of the operator's Tor",
+  'src/egress/probe.ts': 'addresses of documentation, with empty datagrams, to see that it may not',
 }
 
 it('no file dials a host except those that speak to a Tor or a box', () => {
