@@ -9,10 +9,13 @@ import { tunnelsAtHand } from '../../tunnel/at-hand.ts'
 import type { CliParts } from '../parts.ts'
 import { configFlags, type StateFlags, withState } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
+import { CGROUP, type RulesFlags, requireEgressLock, writeEgressRules } from './doctor-egress.ts'
 
-interface DoctorFlags extends StateFlags {
+interface DoctorFlags extends StateFlags, RulesFlags {
   readonly api?: string
   readonly json?: true
+  readonly egress?: true
+  readonly egressRules?: true
 }
 
 const SHOWN: Readonly<Record<Verdict, string>> = {
@@ -27,12 +30,20 @@ export function doctorCommand(parts: CliParts): Command {
     .description('look at this installation and tell what is right, what is wrong and how to mend it; changes nothing')
     .option('--api <url>', 'where the service listens, if not where the configuration says')
     .option('--json', 'as JSON')
+    .option('--egress', 'only see whether the egress lock holds; to be run as the service is, in its unit')
+    .option('--egress-rules', 'only write the rules of the egress lock, for nft')
+    .option('--user <name>', 'with --egress-rules: lock all processes of a user, instead of a control group')
+    .option('--cgroup <path>', `with --egress-rules: the control group of the service (default: ${CGROUP})`)
     .addHelpText(
       'after',
       '\nExit code 1 when something is wrong; warnings, and what could not be checked, do not count.\n' +
         '\nExamples:\n  cbtor doctor --config /etc/cbtor.yaml\n  sudo -u cbtor cbtor doctor --json',
     )
-    .action((flags: DoctorFlags) => runDoctor(flags, parts))
+    .action(async (flags: DoctorFlags) => {
+      if (flags.egressRules) writeEgressRules(flags, parts)
+      else if (flags.egress) await requireEgressLock(parts)
+      else await runDoctor(flags, parts)
+    })
 }
 
 async function runDoctor(flags: DoctorFlags, parts: CliParts): Promise<void> {
