@@ -23,7 +23,7 @@ describe('POST /api/v1/fetch', () => {
       bytes: 14,
       worker: 'tor01',
       route: 'socks',
-      exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7' },
+      exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7', country: 'de' },
       connection_reused: false,
       session_moved: false,
       hedged: false,
@@ -105,6 +105,25 @@ describe('POST /api/v1/fetch', () => {
         workerId: 'tor03',
       },
     ])
+  })
+
+  it('passes on which exits may be used', async () => {
+    await using test = await createTestApp()
+    const post = (payload: object) => test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })
+    const url = 'http://a.test/'
+    await post({ url, country: 'de' })
+    await post({ url, exclude_countries: ['us', 'gb'], distinct_from: 'other', sticky_key: 'a' })
+    assert.deepEqual(
+      test.backend.requests.map(({ exitRule }) => exitRule),
+      [{ country: 'de' }, { excludeCountries: ['us', 'gb'], distinctFrom: 'other' }],
+    )
+    for (const code of ['no_exit_for_country_port', 'exit_rule_unsupported'] as const) {
+      test.backend.answer = async () => {
+        throw new CbtorError(code, 'Cannot choose an exit: there is none')
+      }
+      const response = await post({ url, country: 'de' })
+      assert.deepEqual([response.statusCode, response.json().code], [422, code])
+    }
   })
 
   it('passes on what a session is to do when its worker is lost, and tells that it moved', async () => {

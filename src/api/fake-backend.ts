@@ -177,7 +177,7 @@ export function fakeWorker(n: number): WorkerView {
   }
 }
 
-const exit = { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7' }
+const exit = { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7', country: 'de' }
 const guard = { nickname: undefined, fingerprint: 'B'.repeat(40) }
 
 export const fakeInspection: InspectionView = {

@@ -21,7 +21,7 @@ describe('POST /api/v1/tor/workers/{n}/newnym', { timeout: 10_000 }, () => {
     test.resolve(fakeRenewal)
     const response = await test.post()
     assert.equal(response.statusCode, 200)
-    const exit = { nickname: 'exit1', address: '203.0.113.7' }
+    const exit = { nickname: 'exit1', address: '203.0.113.7', country: 'de' }
     assert.deepEqual(response.json(), {
       worker: 'tor02',
       exits_before: [{ ...exit, fingerprint: 'A'.repeat(40) }],

@@ -71,10 +71,20 @@ function waitOf(inQuery: number | undefined, inBody: number | undefined): number
 const ANSWER: NewCircuitsBody = {
   worker: 'tor01',
   exits_before: [
-    { nickname: 'exit2', fingerprint: 'A1B2C3D4E5F60718293A4B5C6D7E8F9001122334', address: '203.0.113.7' },
+    {
+      nickname: 'exit2',
+      fingerprint: 'A1B2C3D4E5F60718293A4B5C6D7E8F9001122334',
+      address: '203.0.113.7',
+      country: 'de',
+    },
   ],
   exits_after: [
-    { nickname: 'exit5', fingerprint: '0F1E2D3C4B5A69788796A5B4C3D2E1F001122334', address: '203.0.113.21' },
+    {
+      nickname: 'exit5',
+      fingerprint: '0F1E2D3C4B5A69788796A5B4C3D2E1F001122334',
+      address: '203.0.113.21',
+      country: null,
+    },
   ],
   exit_changed: true,
   took_ms: 12.4,

@@ -5,7 +5,7 @@ import { createTestApp } from '../test-app.ts'
 const SESSION = {
   key: 'my-session-123',
   worker: 'tor01',
-  exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7' },
+  exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7', country: 'de' },
   created_at: '1970-01-01T00:00:00.000Z',
   last_used_at: '1970-01-01T00:00:01.000Z',
   requests: 2,

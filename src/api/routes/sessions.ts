@@ -92,7 +92,12 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
 const SESSION: SessionBody = {
   key: 'my-session-123',
   worker: 'tor02',
-  exit: { nickname: 'exit2', fingerprint: 'A1B2C3D4E5F60718293A4B5C6D7E8F9001122334', address: '203.0.113.7' },
+  exit: {
+    nickname: 'exit2',
+    fingerprint: 'A1B2C3D4E5F60718293A4B5C6D7E8F9001122334',
+    address: '203.0.113.7',
+    country: 'de',
+  },
   created_at: '2026-01-31T12:00:00.000Z',
   last_used_at: '2026-01-31T12:04:10.000Z',
   requests: 12,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isCountryCode } from '../../domain/countries.ts'
 import { MODES } from '../../domain/exchange.ts'
 import { ISOLATIONS } from '../../domain/identity.ts'
 import type { Exit } from '../../domain/worker.ts'
@@ -75,14 +76,26 @@ export const workerRef = z
 
 export const stickyKey = z.string({ error: STICKY_KEY }).regex(/^[\x21-\x7e]{1,64}$/, { error: STICKY_KEY })
 
+const COUNTRY = 'must be the code of a country (ISO 3166-1): two lower-case letters, such as de'
+export const country = z
+  .string({ error: COUNTRY })
+  .regex(/^[a-z]{2}$/, { error: COUNTRY, abort: true })
+  .refine(isCountryCode, { error: COUNTRY })
+
 export const exitBody = z.object({
   nickname: z.string(),
   fingerprint: z.string().describe('40 upper-case hexadecimal digits.'),
   address: z.string().nullable().describe('The address of the relay in the consensus; it may send from another one.'),
+  country: z
+    .string()
+    .nullable()
+    .describe(
+      "Where that address is, by Tor's own GeoIP database: two lower-case letters. Null when that is not known.",
+    ),
 })
 
-export function toExitBody({ nickname, fingerprint, address }: Exit): z.output<typeof exitBody> {
-  return { nickname, fingerprint, address: address ?? null }
+export function toExitBody({ nickname, fingerprint, address, country }: Exit): z.output<typeof exitBody> {
+  return { nickname, fingerprint, address: address ?? null, country: country ?? null }
 }
 
 export const instant = z.iso.datetime().describe('UTC, ISO 8601.')

@@ -1,11 +1,15 @@
 import { z } from 'zod'
 import { type FetchRequest, ON_LOSS } from '../../domain/exchange.ts'
+import type { ExitRule } from '../../domain/identity.ts'
 import { MAX_TEXT_BYTES } from '../answer-body.ts'
-import { flag, isolation, mode, oneOf, requestObject, stickyKey, wholeNumber, workerRef } from './common.ts'
+import { country, flag, isolation, mode, oneOf, requestObject, stickyKey, wholeNumber, workerRef } from './common.ts'
 
 const MAX_URL_CHARACTERS = 8_192
 const MAX_SESSION_TTL_S = 7 * 24 * 60 * 60
 const WELL_FORMED = 'must not contain half of a surrogate pair: it has no encoding in UTF-8'
+
+const MAX_EXCLUDED_COUNTRIES = 50
+const EXCLUDED = `must be a list of 1 to ${MAX_EXCLUDED_COUNTRIES} codes of countries`
 
 const METHOD =
   'must be an HTTP method: 1 to 32 letters, digits or signs of RFC 9110 section 5.6.2, not CONNECT or TRACE'
@@ -65,6 +69,22 @@ const fields = requestObject({
     .describe(
       'How many seconds the session may go unused before it ends, instead of as many as the service is configured for.',
     ),
+  country: country
+    .optional()
+    .describe(
+      "Leave Tor by an exit in this country only, by Tor's own GeoIP database: two lower-case letters. Who leaves by one of few exits is easier to recognise, so there must be enough of them that take the port, or it is `no_exit_for_country_port`. Not for onion services and IPv6 addresses.",
+    ),
+  exclude_countries: z
+    .array(country, { error: EXCLUDED })
+    .min(1, { error: EXCLUDED })
+    .max(MAX_EXCLUDED_COUNTRIES, { error: EXCLUDED })
+    .optional()
+    .describe('Leave Tor by no exit in these countries, nor by one of which nobody knows where it is.'),
+  distinct_from: stickyKey
+    .optional()
+    .describe(
+      "The `sticky_key` of another session, whose exit this request is not to leave by, nor by another of that relay's family or address. That session must have been used before.",
+    ),
   hedge: flag()
     .default(false)
     .describe(
@@ -104,6 +124,12 @@ function addContradictions(body: FetchBody, context: z.RefinementCtx): void {
       fault(field, 'must be left out when there is no sticky_key: it is about the session that the key names')
     }
   }
+  if (body.country !== undefined && listOf(body.exclude_countries).includes(body.country)) {
+    fault('exclude_countries', 'must not have the country in it that country names: no exit is left')
+  }
+  if (body.distinct_from !== undefined && body.distinct_from === body.sticky_key) {
+    fault('distinct_from', 'must be the key of another session than sticky_key: none is distinct from itself')
+  }
   if (body.hedge === true && body.method !== 'GET' && body.method !== 'HEAD') {
     fault('hedge', `must be false with ${body.method}: only GET and HEAD may be sent twice`)
   }
@@ -121,6 +147,11 @@ function addContradictions(body: FetchBody, context: z.RefinementCtx): void {
   }
 }
 
+/** A field that is faulty is anything. */
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
 function isBase64(text: string): boolean {
   return Buffer.from(text, 'base64').toString('base64') === text
 }
@@ -128,6 +159,7 @@ function isBase64(text: string): boolean {
 /** `workerId`: the worker that `body.worker` names. */
 export function toFetchRequest(body: FetchBody, workerId: string | undefined): FetchRequest {
   const chosenMode = body.sticky_key === undefined ? body.mode : 'sticky'
+  const exitRule = exitRuleOf(body)
   return {
     url: body.url,
     method: body.method,
@@ -146,7 +178,18 @@ export function toFetchRequest(body: FetchBody, workerId: string | undefined): F
     ...(body.on_loss !== undefined && { onLoss: body.on_loss }),
     ...(body.session_ttl_s !== undefined && { sessionTtlMs: body.session_ttl_s * 1_000 }),
     ...(body.hedge && { hedge: true }),
+    ...(exitRule && { exitRule }),
     ...(chosenMode !== undefined && { mode: chosenMode }),
     ...(workerId !== undefined && { workerId }),
+  }
+}
+
+function exitRuleOf(body: FetchBody): ExitRule | undefined {
+  const { country, exclude_countries: excludeCountries, distinct_from: distinctFrom } = body
+  if (country === undefined && excludeCountries === undefined && distinctFrom === undefined) return undefined
+  return {
+    ...(country !== undefined && { country }),
+    ...(excludeCountries !== undefined && { excludeCountries }),
+    ...(distinctFrom !== undefined && { distinctFrom }),
   }
 }
