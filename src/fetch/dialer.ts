@@ -57,7 +57,8 @@ export class Dialer {
       passage.keep(onAbort(trial.signal, () => socket.destroy()))
       trial.streamMade()
       trial.over()
-      turn.stand()
+      turn.succeed()
+      lease.stands?.()
       const { id: worker } = lease.worker
       this.#told(passage, worker, undefined)
       void stream.exit(EXIT_WAIT_MS).then((exit) => exit && this.#told(passage, worker, exit))

@@ -38,6 +38,10 @@ export function exchangeFailure(cause: unknown): CbtorError {
   if (cause instanceof errors.HTTPParserError && !cause.message.includes('Invalid EOF state')) {
     return badResponse(`it is not HTTP/1.1: ${/\((.+)\)/.exec(cause.message)?.[1] ?? 'no reason given'}`, cause)
   }
+  // The same of Node's own parser.
+  if (code === 'HPE_HEADER_OVERFLOW') return badResponse('its headers are too large', cause)
+  if (code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE')
+    return badResponse(`it is not HTTP/1.1: ${code}`, cause)
   if (cause instanceof Error && /^bad (?:response|upgrade)$/.test(cause.message)) {
     return badResponse('it does not fit the request', cause)
   }

@@ -6,6 +6,7 @@ import { type ConnectionCounts, Connections } from './connections.ts'
 import { Dialer } from './dialer.ts'
 import { withHistory } from './failure.ts'
 import { FetchRun } from './fetch-run.ts'
+import { Forwarder } from './forwarder.ts'
 import { requestHeaders } from './headers.ts'
 import { Latencies } from './latencies.ts'
 import { checkMethod } from './method.ts'
@@ -29,6 +30,8 @@ export interface FetcherOptions extends TrafficOptions {
 export class Fetcher implements Disposable {
   /** For tunnels, which share workers, sessions and all else with fetches. */
   readonly dialer: Dialer
+  /** For requests that are sent on as they are. */
+  readonly forwarder: Forwarder
   readonly #traffic: Traffic
   readonly #connections: Connections<Connection>
   readonly #latencies = { onion: new Latencies(), clearnet: new Latencies() }
@@ -46,6 +49,7 @@ export class Fetcher implements Disposable {
     this.#traffic.ownsAlso(this.#connections)
     const onSessionMoved = (worker: string) => options.onSessionMoved?.(worker)
     this.dialer = new Dialer({ traffic: this.#traffic, onSessionMoved })
+    this.forwarder = new Forwarder({ traffic: this.#traffic, onSessionMoved })
   }
 
   /** How many connections serve a request now, and how many wait for a next one. */
@@ -132,6 +136,7 @@ export class Fetcher implements Disposable {
   [Symbol.dispose](): void {
     this.#traffic[Symbol.dispose]()
     this.#connections[Symbol.dispose]()
+    this.forwarder[Symbol.dispose]()
   }
 
   #firstHop(request: FetchRequest): Hop {

@@ -139,9 +139,8 @@ export class Try implements Disposable {
   }
 
   /** Ends the try well, but holds on to the worker until this is disposed. */
-  stand(): void {
+  succeed(): void {
     this.#tell('ok')
-    this.lease.stands?.()
   }
 
   [Symbol.dispose](): void {

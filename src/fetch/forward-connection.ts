@@ -1,0 +1,85 @@
+import { Agent, type ClientRequest, type IncomingMessage, request as requestOf } from 'node:http'
+import { type Duplex, pipeline, type Readable } from 'node:stream'
+import type { HeaderList } from './headers.ts'
+import { type ConnectionOptions, KeptConnection, MAX_HEADER_BYTES } from './kept-connection.ts'
+
+/** A request as it is to be on the wire. */
+export interface RawRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly path: string
+  readonly host: string
+  /** What follows Host. With Content-Length, if the length of the body is known. */
+  readonly headers: HeaderList
+  readonly body: Readable | undefined
+}
+
+/** One request and its answer. */
+export interface RawExchange {
+  /** Its body errs when the connection is lost. Rejects with Node's or the socket's error. */
+  readonly head: Promise<IncomingMessage>
+  /** Resolves when nothing more will happen: with whether the connection can take another exchange. */
+  readonly over: Promise<boolean>
+}
+
+/**
+ * Speaks HTTP/1.1 for clients of the proxy, one exchange at a time, and adds nothing to what they say: headers go out in their
+ * case and order, and come back so. Node writes and parses; it never connects, for its agent has the one socket only.
+ */
+export class ForwardConnection extends KeptConnection {
+  readonly #agent: Agent
+
+  constructor(options: ConnectionOptions) {
+    super(options)
+    this.#agent = agentOf(options.socket)
+  }
+
+  send({ method, path, host, headers, body }: RawRequest): RawExchange {
+    this.exchanges++
+    const request = requestOf({
+      ...{ method, path, agent: this.#agent },
+      setHost: false,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      insecureHTTPParser: false, // whatever Node was started with
+    })
+    // What is removed before it was set Node does not add either.
+    for (const name of ['Connection', 'Content-Length', 'Transfer-Encoding']) request.removeHeader(name)
+    request.setHeader('Host', host)
+    for (const [name, value] of headers) request.appendHeader(name, value)
+    if (body !== undefined && !request.hasHeader('Content-Length')) request.setHeader('Transfer-Encoding', 'chunked')
+
+    const exchange = exchangeOf(request)
+    if (body === undefined) request.end()
+    // Each ends with the other; why, the exchange tells.
+    else pipeline(body, request, () => {})
+    return exchange
+  }
+}
+
+function exchangeOf(request: ClientRequest): RawExchange {
+  const head = Promise.withResolvers<IncomingMessage>()
+  const over = Promise.withResolvers<boolean>()
+  head.promise.catch(() => {})
+  request
+    .on('response', (response) => head.resolve(response.on('error', () => {})))
+    .on('error', (error) => head.reject(error))
+    .once('close', () => {
+      head.reject(hungUp())
+      void head.promise.then(
+        ({ complete }) => over.resolve(complete && request.writableFinished && request.shouldKeepAlive),
+        () => over.resolve(false),
+      )
+    })
+  return { head: head.promise, over: over.promise }
+}
+
+/** `addRequest` is how Node asks its agents for a socket: not in its documentation, but what all of them override. */
+function agentOf(socket: Duplex): Agent {
+  return Object.assign(new Agent({ keepAlive: true }), {
+    addRequest: (request: { onSocket(socket: Duplex): void }) => request.onSocket(socket),
+  })
+}
+
+function hungUp(): Error {
+  return Object.assign(new Error('The connection ended before the answer'), { code: 'ECONNRESET' })
+}
