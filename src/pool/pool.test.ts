@@ -50,6 +50,23 @@ describe('Pool', { timeout: 10_000 }, () => {
     assert.equal(pool.get('tor01').leases, 0)
   })
 
+  it('counts a tunnel that stands as a lease, but not for how many there are at most', () => {
+    const pool = poolOf(1, { maxLeases: 1 })
+    const tunnel = pool.acquire(ANY)
+    throwsCode('overloaded', /.*/, () => pool.acquire(ANY))
+    tunnel.stands()
+    tunnel.stands()
+    const next = pool.acquire(ANY)
+    assert.equal(pool.get('tor01').leases, 2)
+    throwsCode('overloaded', /.*/, () => pool.acquire(ANY))
+    next[Symbol.dispose]()
+    tunnel[Symbol.dispose]()
+    tunnel.stands()
+    assert.equal(pool.get('tor01').leases, 0)
+    pool.acquire(ANY)
+    throwsCode('overloaded', /.*/, () => pool.acquire(ANY))
+  })
+
   it('notes when a worker was last used', async () => {
     const clock = new FakeClock(5_000)
     const pool = poolOf(2, { clock })

@@ -36,6 +36,8 @@ export interface PoolEntry<W> {
 /** A client's hold on a worker while a request or tunnel runs. Dispose it once it has ended; twice does no harm. */
 export interface Lease<W> extends Disposable {
   readonly member: W
+  /** Says that it is a tunnel that stands: it does not count any more for how many leases the worker has at most. */
+  stands(): void
 }
 
 export type PoolEvent =
@@ -50,6 +52,8 @@ export type PoolEvent =
 
 type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & {
   readonly idle: Set<() => void>
+  /** How many of the leases are tunnels that stand: most of them carry nothing most of the time. */
+  standing: number
   /** When it came back from a failure, by the monotonic clock; undefined when it has been back for long. */
   backSince: number | undefined
 }
@@ -93,6 +97,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
         leases: 0,
         lastUsedAt: undefined,
         idle: new Set(),
+        standing: 0,
         backSince: undefined,
       }))
     for (const key of ['id', 'n'] as const) {
@@ -238,8 +243,8 @@ export class Pool<W extends { readonly name: WorkerName }> {
     return whyNot({ ...seat, isFull: this.#isFull(seat) }, tried)
   }
 
-  #isFull({ leases }: Seat<W>): boolean {
-    return leases >= this.#maxLeases
+  #isFull({ leases, standing }: Seat<W>): boolean {
+    return leases - standing >= this.#maxLeases
   }
 
   #shareOf({ backSince }: Seat<W>): number {
@@ -250,12 +255,19 @@ export class Pool<W extends { readonly name: WorkerName }> {
     seat.leases += 1
     seat.lastUsedAt = this.#clock.now()
     let isHeld = true
+    let isStanding = false
     return {
       member: seat.member,
+      stands() {
+        if (!isHeld || isStanding) return
+        isStanding = true
+        seat.standing += 1
+      },
       [Symbol.dispose]() {
         if (!isHeld) return
         isHeld = false
         seat.leases -= 1
+        if (isStanding) seat.standing -= 1
         if (seat.leases === 0) for (const resolve of seat.idle) resolve()
       },
     }
@@ -288,6 +300,6 @@ export class Pool<W extends { readonly name: WorkerName }> {
   }
 }
 
-function entry<W>({ idle: _idle, backSince: _backSince, ...rest }: Seat<W>): PoolEntry<W> {
+function entry<W>({ idle: _idle, standing: _standing, backSince: _backSince, ...rest }: Seat<W>): PoolEntry<W> {
   return rest
 }
