@@ -16,7 +16,7 @@ import { leadsToExit } from './circuits.ts'
 import type { DriverEvent, NewCircuits, WorkerInspection } from './driver.ts'
 import { inspectTor } from './inspect-tor.ts'
 import { type Storm, StormFuse } from './storm-fuse.ts'
-import { type ExpectedStream, type StreamKey, StreamWatch } from './stream-watch.ts'
+import { type ExpectedStream, type RelayPlace, type StreamKey, StreamWatch } from './stream-watch.ts'
 import { problemOfControl } from './tor-problems.ts'
 
 /** Events that tell which circuit a stream is on and why it failed. SIGNAL announces new circuits. */
@@ -38,8 +38,8 @@ const WARM_WITHIN_MS = 30_000
 /** MAX_SIGNEWNYM_RATE in Tor's source. */
 const NEW_CIRCUITS_EVERY_MS = 10_000
 
-/** Relays whose address is remembered; the public network has some thousands of exits. */
-const MAX_ADDRESSES = 10_000
+/** Relays whose place is remembered; the public network has some thousands of exits. */
+const MAX_PLACES = 10_000
 
 const never = new AbortController().signal
 
@@ -65,7 +65,7 @@ export class ControlWatch {
   readonly #fuse = new StormFuse()
   readonly #book = new CircuitBook()
   readonly #orders: CircuitOrders
-  readonly #addresses = new Map<string, string>()
+  readonly #places = new Map<string, RelayPlace>()
   #refusal: CbtorError | undefined
   #newCircuitsAt = 0
   #clockSkew: WorkerInspection['clockSkew']
@@ -90,7 +90,7 @@ export class ControlWatch {
     this.#control = control
     this.#watch = new StreamWatch(
       options.clock,
-      (fingerprint) => this.#addressOf(fingerprint),
+      (fingerprint) => this.#placeOf(fingerprint),
       (stream) => this.#proveIsolation(stream),
     )
     const { clock, worker, random = systemRandom } = options
@@ -240,13 +240,16 @@ export class ControlWatch {
     return [...byFingerprint.values()]
   }
 
-  async #addressOf(fingerprint: string): Promise<string | undefined> {
-    const known = this.#addresses.get(fingerprint)
+  async #placeOf(fingerprint: string): Promise<RelayPlace | undefined> {
+    const known = this.#places.get(fingerprint)
     if (known !== undefined) return known
     using limit = deadline(this.#clock, EXIT_KNOWN_WITHIN_MS, undefined, () => new Error('Tor does not tell'))
     const address = (await this.#control.relay(fingerprint, limit.signal))?.address
-    if (this.#addresses.size >= MAX_ADDRESSES) this.#addresses.clear()
-    if (address !== undefined) this.#addresses.set(fingerprint, address)
-    return address
+    if (address === undefined) return undefined
+    const country = (await this.#control.countries([address], limit.signal).catch(() => undefined))?.get(address)
+    const place = { address, ...(country !== undefined && { country }) }
+    if (this.#places.size >= MAX_PLACES) this.#places.clear()
+    this.#places.set(fingerprint, place)
+    return place
   }
 }

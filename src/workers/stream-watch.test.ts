@@ -13,7 +13,7 @@ const WAIT_MS = 250
 function watchWith(...lines: string[]) {
   const clock = new FakeClock()
   const watch = new StreamWatch(clock, async (fingerprint) =>
-    fingerprint.startsWith('B') ? '203.0.113.31' : undefined,
+    fingerprint.startsWith('B') ? { address: '203.0.113.31', country: 'de' } : undefined,
   )
   const tell = (...events: string[]) => {
     for (const text of events) watch.handle(parseEvent([{ code: 650, text, data: undefined }]))
@@ -35,6 +35,7 @@ describe('StreamWatch', () => {
       nickname: 'exit1',
       fingerprint: 'B'.repeat(40),
       address: '203.0.113.31',
+      country: 'de',
     })
   })
 

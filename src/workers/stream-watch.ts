@@ -17,6 +17,9 @@ export type StreamKey =
   | { readonly user: string; readonly target: Target }
   | { readonly from: { readonly host: string; readonly port: number } }
 
+/** Where a relay is. */
+export type RelayPlace = Pick<Exit, 'address' | 'country'>
+
 /** What became of a stream: the circuit that it is on, or why there is none. */
 export type StreamOutcome = { readonly circuit: Circuit | undefined } | { readonly failure: StreamReason }
 
@@ -41,7 +44,7 @@ export interface ExpectedStream extends Disposable {
  */
 export class StreamWatch {
   readonly #clock: Clock
-  readonly #addressOf: (fingerprint: string) => Promise<string | undefined>
+  readonly #placeOf: (fingerprint: string) => Promise<RelayPlace | undefined>
   readonly #circuits = new Map<string, Circuit>()
   /** The key of each stream that we asked for and that is still on its way. */
   readonly #keys = new Map<string, string>()
@@ -49,16 +52,16 @@ export class StreamWatch {
   readonly #onNew: (stream: Stream) => void
 
   /**
-   * `addressOf` tells a relay's address from the consensus; it may be slow and may fail. `onNew` is told of each stream of
+   * `placeOf` tells where a relay is, by the consensus; it may be slow and may fail. `onNew` is told of each stream of
    * ours when Tor has taken it.
    */
   constructor(
     clock: Clock,
-    addressOf: (fingerprint: string) => Promise<string | undefined>,
+    placeOf: (fingerprint: string) => Promise<RelayPlace | undefined>,
     onNew: (stream: Stream) => void = () => {},
   ) {
     this.#clock = clock
-    this.#addressOf = addressOf
+    this.#placeOf = placeOf
     this.#onNew = onNew
   }
 
@@ -111,13 +114,13 @@ export class StreamWatch {
     return this.#circuits.get(id)
   }
 
-  /** Where a circuit leaves Tor, without its address when that is not known within `waitMs`. Never rejects. */
+  /** Where a circuit leaves Tor, without its place when that is not known within `waitMs`. Never rejects. */
   async exitOf({ path, purpose }: Circuit, waitMs: number): Promise<Exit | undefined> {
     const last = path.at(-1)
     if (last === undefined || ONION_PURPOSE.test(purpose ?? '')) return undefined
     const { fingerprint, nickname = 'Unnamed' } = last
-    const address = await within(this.#clock, waitMs, this.#addressOf(fingerprint)).catch(() => undefined)
-    return { nickname, fingerprint, ...(address !== undefined && { address }) }
+    const place = await within(this.#clock, waitMs, this.#placeOf(fingerprint)).catch(() => undefined)
+    return { nickname, fingerprint, ...place }
   }
 
   #stream(stream: Stream): void {
