@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['domain', 'lib'],
   api: ['domain', 'lib'],
   config: ['api', 'boxes', 'domain', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
-  doctor: ['api', 'boxes', 'config', 'lib', 'ssh', 'tor', 'tunnel', 'workers'],
+  doctor: ['api', 'boxes', 'config', 'egress', 'lib', 'ssh', 'tor', 'tunnel', 'workers'],
   egress: ['boxes', 'config', 'lib'],
   cli: ['api', 'boxes', 'config', 'doctor', 'domain', 'egress', 'lib', 'ssh', 'tunnel'],
 }

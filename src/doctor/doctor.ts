@@ -1,11 +1,13 @@
 import type { ApiClient } from '../api/client.ts'
 import { ConfigError, type ServiceConfig } from '../config/read-config.ts'
+import type { EgressState } from '../egress/probe.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Tunnels } from '../tunnel/tunnels.ts'
 import { showAddress } from './addresses.ts'
 import { checkBoxFiles, checkTunnels, findBoxes } from './boxes.ts'
 import { checkSystemClock } from './clock.ts'
 import { checkConfiguration, configurationFaults } from './configuration.ts'
+import { judgeEgress } from './egress.ts'
 import { type Finding, unchecked } from './finding.ts'
 import { checkNames } from './names.ts'
 import { checkNode } from './node-version.ts'
@@ -28,6 +30,9 @@ export interface DoctorParts {
   /** The process that listens on a port of this machine. */
   processAt(port: number): Promise<ServiceProcess | undefined>
   createApi(url: string): Pick<ApiClient, 'status' | 'health' | 'worker'>
+  /** Of this process. */
+  cgroup(): Promise<string>
+  probeEgress(): Promise<EgressState>
   tunnels(state: string, signal: AbortSignal): Promise<Pick<Tunnels, 'status'>>
 }
 
@@ -67,6 +72,8 @@ export async function examine(patient: Patient, parts: DoctorParts, signal: Abor
     found.push(...(await checkService(parts.createApi(url), url, signal)))
     found.push(...ownListeners(service, ports, parts.uid))
   }
+  const isAsService = service?.uid === parts.uid && service?.cgroup === (await parts.cgroup())
+  found.push(judgeEgress(await parts.probeEgress(), isAsService ? 'service' : 'self', false))
   const usedBoxes = boxes.filter(({ id }) => config.workers.some((worker) => worker.id === id))
   found.push(...(await checkTunnels(usedBoxes, () => parts.tunnels(config.state, signal), signal)))
   const tors = config.workers.map((worker) => checkWorkerTor(config, worker, clock, signal))

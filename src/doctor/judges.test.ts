@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { parseIsoTime } from '../lib/iso-time.ts'
 import { checkSystemClock, judgeClockSkew, judgeConsensus } from './clock.ts'
+import { judgeEgress } from './egress.ts'
 import type { Finding } from './finding.ts'
 import { judgeGeoip, judgeGuards } from './guards.ts'
 import { judgeIsolation } from './isolation.ts'
@@ -174,6 +175,20 @@ describe('listeners of Tor', () => {
     const [open] = judgeBoxListeners('l', seen({ ...installed, control: ['0.0.0.0:9051'] }), 'tor01')
     assert.equal(open?.verdict, 'warning')
     assert.match(open?.mend ?? '', /cbtor worker check tor01/)
+  })
+})
+
+describe('the egress lock', () => {
+  it('is proven by what is refused, and tells of the service only to one who is as the service', () => {
+    const open = { state: 'open', holes: ['A packet to 192.0.2.1 left this machine'] } as const
+    const unknown = { state: 'unknown', holes: [] } as const
+    assert.equal(judgeEgress({ state: 'locked', holes: [] }, 'self', true).verdict, 'ok')
+    assert.equal(judgeEgress(open, 'service', false).verdict, 'warning')
+    assert.equal(judgeEgress(open, 'self', false).verdict, 'unchecked')
+    assert.equal(judgeEgress(open, 'self', true).verdict, 'wrong')
+    assert.match(judgeEgress(open, 'self', true).text, /192\.0\.2\.1 left/)
+    assert.equal(judgeEgress(unknown, 'service', false).verdict, 'unchecked')
+    assert.equal(judgeEgress(unknown, 'self', true).verdict, 'wrong')
   })
 })
 

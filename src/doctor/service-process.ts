@@ -6,6 +6,8 @@ export interface ServiceProcess {
   readonly pid: number
   /** The user whom it runs as. */
   readonly uid: number
+  /** Its control groups, as `/proc/PID/cgroup` has them. */
+  readonly cgroup: string
   /** What it listens on. */
   readonly sockets: readonly OpenSocket[]
 }
@@ -24,9 +26,19 @@ export async function processAt(port: number, proc = '/proc'): Promise<ServicePr
     const held = await inodesOf(join(proc, pid))
     if (!inodes.some((inode) => held.has(inode))) continue
     const sockets = (await socketsIn(join(proc, pid))).filter(({ inode }) => held.has(inode))
-    return { pid: Number(pid), uid: (await stat(join(proc, pid))).uid, sockets }
+    return {
+      pid: Number(pid),
+      uid: (await stat(join(proc, pid))).uid,
+      cgroup: await cgroupOf(join(proc, pid)),
+      sockets,
+    }
   }
   return undefined
+}
+
+/** By which a firewall may tell a process from others. */
+export async function cgroupOf(process = '/proc/self'): Promise<string> {
+  return await readFile(join(process, 'cgroup'), 'utf8').catch(() => '')
 }
 
 /** Of the network namespace that the process is in. */

@@ -2,14 +2,16 @@ import { Command } from 'commander'
 import { createApiClient } from '../../api/client.ts'
 import { readConfig } from '../../config/read-config.ts'
 import { examine, isWell } from '../../doctor/doctor.ts'
+import { judgeEgress } from '../../doctor/egress.ts'
 import type { Finding, Verdict } from '../../doctor/finding.ts'
 import { lookAtState, runProgram } from '../../doctor/machine.ts'
-import { processAt } from '../../doctor/service-process.ts'
+import { cgroupOf, processAt } from '../../doctor/service-process.ts'
+import { probeEgress } from '../../egress/probe.ts'
 import { tunnelsAtHand } from '../../tunnel/at-hand.ts'
 import type { CliParts } from '../parts.ts'
 import { configFlags, type StateFlags, withState } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
-import { CGROUP, type RulesFlags, requireEgressLock, writeEgressRules } from './doctor-egress.ts'
+import { CGROUP, type RulesFlags, writeEgressRules } from './doctor-egress.ts'
 
 interface DoctorFlags extends StateFlags, RulesFlags {
   readonly api?: string
@@ -41,13 +43,13 @@ export function doctorCommand(parts: CliParts): Command {
     )
     .action(async (flags: DoctorFlags) => {
       if (flags.egressRules) writeEgressRules(flags, parts)
-      else if (flags.egress) await requireEgressLock(parts)
+      else if (flags.egress) tell([judgeEgress(await probeEgress(parts), 'self', true)], flags, parts)
       else await runDoctor(flags, parts)
     })
 }
 
 async function runDoctor(flags: DoctorFlags, parts: CliParts): Promise<void> {
-  const { clock, env, out, signal } = parts
+  const { clock, env, signal } = parts
   const findings = await examine(
     { readConfig: () => readConfig(configFlags(flags), env), api: flags.api },
     {
@@ -57,12 +59,19 @@ async function runDoctor(flags: DoctorFlags, parts: CliParts): Promise<void> {
       run: runProgram,
       lookAtState,
       processAt,
+      cgroup: cgroupOf,
+      probeEgress: () => probeEgress({ clock }),
       createApi: (baseUrl) => createApiClient({ baseUrl }),
       tunnels: (state, until) => tunnelsAtHand({ state, clock }, until),
     },
     signal,
   )
-  out.write(flags.json ? `${JSON.stringify(document(findings), null, 2)}\n` : `${text(findings)}\n`)
+  tell(findings, flags, parts)
+}
+
+/** Throws when something is wrong. */
+function tell(findings: readonly Finding[], { json }: DoctorFlags, { out }: CliParts): void {
+  out.write(json ? `${JSON.stringify(document(findings), null, 2)}\n` : `${text(findings)}\n`)
   const wrong = findings.filter(({ verdict }) => verdict === 'wrong')
   if (wrong.length === 0) return
   const count = wrong.length === 1 ? 'One thing is' : `${wrong.length} things are`
