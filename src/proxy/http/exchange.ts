@@ -43,6 +43,7 @@ export async function serveExchange(options: PortOptions, exchange: Exchange): P
     () => stop.abort(new CbtorError('timeout', 'Cannot go on with the request: nothing has flowed for too long')),
   )
   try {
+    stop.signal.throwIfAborted() // what came right behind the head may have shown that it is broken
     const checked = check(backend, request)
     if (request.httpVersionMinor === 1 && request.headers.expect !== undefined) response.writeContinue()
     const answer = await backend.forward({ ...checked, body: bodyOf(request) }, stop.signal)
@@ -79,6 +80,9 @@ function checkHeaders(headers: HeaderList): void {
   }
   if (valuesOf(headers, 'host').length > 1)
     throw new CbtorError('http_invalid', 'Cannot read the request: it has more than one header "host"')
+  // The parser finds a coding that it does not know only when it has shown the request already.
+  if (valuesOf(headers, 'transfer-encoding').some((value) => value.toLowerCase() !== 'chunked'))
+    throw new CbtorError('http_invalid', 'Cannot read the request: its Transfer-Encoding is not chunked')
   const expected = valuesOf(headers, 'expect').find((value) => value.toLowerCase() !== '100-continue')
   if (expected !== undefined)
     throw new CbtorError('expectation_failed', `Cannot take the request: it expects "${printable(expected)}"`)
@@ -94,16 +98,16 @@ function checkMethod(method: string, headers: HeaderList): void {
 
 async function deliver(answer: ForwardAnswer, { request, response, connection, stop }: Exchange): Promise<void> {
   const { body } = answer
-  // Cut off in a way that nobody takes for the end, before the pipeline closes the connection politely.
-  const cutOff = () => {
-    if (!body.readableEnded && response.headersSent) request.socket.resetAndDestroy()
-  }
-  body.once('error', cutOff).once('close', cutOff)
   try {
     writeHead(answer, response, connection)
+    // Cut off in a way that nobody takes for the end, before the pipeline closes the connection politely.
+    const cutOff = () => {
+      if (!body.readableEnded) request.socket.resetAndDestroy()
+    }
+    body.once('error', cutOff).once('close', cutOff)
     await pipeline(body, response, { signal: stop.signal })
   } catch (cause) {
-    body.destroy()
+    body.on('error', () => {}).destroy()
     if (cause instanceof CbtorError) throw cause
     if (stop.signal.aborted) throw stop.signal.reason
     throw new CbtorError('connection_lost', 'Cannot go on with the answer: the connection to the target was lost', {
@@ -120,7 +124,8 @@ function writeHead(answer: ForwardAnswer, response: ServerResponse, connection: 
   try {
     const reason = REASON_PHRASE.test(statusText) ? statusText : ''
     response.writeHead(status, reason, answeredHeaders(headers).flat())
-    response.flushHeaders()
+    // Also when the body takes long to begin. (Node would flush headers as UTF-8, which turns other bytes into two.)
+    response.write('', 'latin1')
   } catch (cause) {
     throw badResponse('it has a header that is not valid', cause)
   }
