@@ -30,8 +30,9 @@ after(async () => {
 describe('cbtor doctor', { timeout: 120_000 }, () => {
   it('finds nothing wrong where all is well, and has seen it on every Tor', async () => {
     const { code, findings } = await doctor()
+    // Whether there is an egress lock is up to the machine.
     assert.deepEqual(
-      findings.filter(({ verdict }) => verdict !== 'ok' && verdict !== 'warning'),
+      findings.filter(({ name, verdict }) => verdict !== 'ok' && verdict !== 'warning' && name !== 'egress lock'),
       [],
     )
     assert.equal(code, EXIT.ok)
