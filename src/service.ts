@@ -5,16 +5,10 @@ import type { Backend } from './api/backend.ts'
 import { createApiServer } from './api/server.ts'
 import type { ServiceConfig } from './config/read-config.ts'
 import { Identities } from './domain/identity.ts'
-import type { Target } from './domain/worker.ts'
 import { Fetcher } from './fetch/fetcher.ts'
 import { createTargetPolicy } from './fetch/target-policy.ts'
-import type { Lease as FetchLease } from './fetch/worker-source.ts'
-import type { CheckEndpoint } from './health/check-plan.ts'
-import { DEFAULT_GOVERNOR_POLICY } from './health/governor.ts'
 import type { MonitorEvent } from './health/monitored.ts'
-import { ONION_TEST_SITES } from './health/onion-test-sites.ts'
 import { OutcomeLedger } from './health/outcome-ledger.ts'
-import { DEFAULT_POLICY, type HealthPolicy } from './health/policy.ts'
 import { PoolGovernor } from './health/pool-governor.ts'
 import { onAbort } from './lib/abort.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -23,6 +17,9 @@ import { type Random, systemRandom } from './lib/random.ts'
 import { Pool } from './pool/pool.ts'
 import { createBackend, receivesTraffic } from './service-backend.ts'
 import { ServiceEvents } from './service-events.ts'
+import { leaseOf } from './service-lease.ts'
+import { checkEndpointsOf, circuitSupplyOf, governorPolicyOf, healthPolicyOf } from './service-policy.ts'
+import { openProxyPorts } from './service-proxy.ts'
 import { openTunnels } from './service-tunnels.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
@@ -30,8 +27,6 @@ import { keepRotating, keepWarm } from './upkeep.ts'
 import { WorkerChecks } from './worker-checks.ts'
 import { createDriver } from './worker-drivers.ts'
 import { WorkerUnit } from './worker-unit.ts'
-import { CircuitBudget } from './workers/circuit-budget.ts'
-import { type CircuitSupply, STOCK_POLICY } from './workers/circuit-stock.ts'
 import type { WorkerDriver } from './workers/driver.ts'
 
 /** What a test puts in the place of the real thing. */
@@ -47,6 +42,8 @@ export interface ServiceOverrides {
 export interface Service extends AsyncDisposable {
   /** Of the API, without a slash at its end. */
   readonly url: string
+  /** Where programs that speak to proxies find it: `http://127.0.0.1:8118`, `socks5h://127.0.0.1:1080`; undefined where it is off. */
+  readonly proxy: { readonly http: string | undefined; readonly socks: string | undefined }
   readonly backend: Backend
   /** Process ids of the local workers that run, by worker id. */
   pids(): Readonly<Record<string, number>>
@@ -87,11 +84,7 @@ export async function createService(
   const desired = store.desiredStates()
   const governor = new PoolGovernor({
     clock,
-    policy: {
-      ...DEFAULT_GOVERNOR_POLICY,
-      // Workers are probed one after the other: their failures with one cause lie that far apart.
-      commonCauseWindowMs: Math.max(DEFAULT_GOVERNOR_POLICY.commonCauseWindowMs, config.health.check_interval * 1.5),
-    },
+    policy: governorPolicyOf(config),
     onEvent: (event) => told.ofPoolHealth(event),
   })
   const outcomes = new OutcomeLedger(clock)
@@ -146,9 +139,16 @@ export async function createService(
     new Fetcher({
       ...fetching,
       random,
-      source: { acquire: (selection, tried) => leaseOf(pool.acquire(selection, tried)) },
+      source: {
+        acquire: (selection, tried) => leaseOf(pool.acquire(selection, tried)),
+        forget: (id, identity) => unit(id).forget(identity),
+      },
+      onSessionMoved: (worker) => told.events.record({ type: 'session_moved', worker }),
     }),
   )
+  const { metrics } = told
+  // A port that is taken shows before anything is started.
+  const proxy = parts.use(await openProxyPorts(config.proxy, { fetcher, pool, metrics, clock, random, logger }))
 
   /** What the watch over a worker has found out decides who gets the next request, and what becomes of those under way. */
   function steer(id: string, event: MonitorEvent): void {
@@ -207,6 +207,7 @@ export async function createService(
   const owned = parts.move()
   return {
     url,
+    proxy: { http: proxy.http, socks: proxy.socks },
     backend,
     pids: () =>
       Object.fromEntries(
@@ -236,48 +237,6 @@ async function prepareState(directory: string): Promise<void> {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`Cannot use the state directory ${directory}: ${reason}`, { cause })
-  }
-}
-
-function checkEndpointsOf({ checks }: ServiceConfig): readonly CheckEndpoint[] {
-  const named = (url: string) => ({ name: new URL(url).hostname, url })
-  return [...checks.clearnet.map(named), ...(checks.onion?.map(named) ?? ONION_TEST_SITES)]
-}
-
-function circuitSupplyOf({ circuits }: ServiceConfig, clock: Clock): CircuitSupply {
-  const { stock, max_building: maxBuilding, rate, burst } = circuits
-  return { budget: new CircuitBudget(clock, { rate, burst }), policy: { ...STOCK_POLICY, stock, maxBuilding } }
-}
-
-function healthPolicyOf({ health }: ServiceConfig): HealthPolicy {
-  const [first = 1_000, ...later] = health.recovery_backoff
-  return {
-    ...DEFAULT_POLICY,
-    checkEveryMs: health.check_interval,
-    probeTimeoutMs: health.check_timeout,
-    failsToSuspect: health.failure_threshold,
-    failsToDead: health.failure_threshold,
-    backoffMs: [first, ...later],
-    rebootAfterAttempts: health.reboot_after_attempts,
-    rebootWaitMs: health.reboot_wait,
-  }
-}
-
-/** The pool's lease, in the words of `fetch`. */
-function leaseOf(lease: { readonly member: WorkerUnit } & Disposable): FetchLease {
-  const { member } = lease
-  let asked: Target | undefined
-  return {
-    worker: member.name,
-    connect(target, identity, signal, options) {
-      asked = target
-      return member.connect(target, identity, signal, options)
-    },
-    resolve: (host, identity, signal) => member.resolve(host, identity, signal),
-    forget: (identity) => member.forget(identity),
-    report: (outcome) => member.report(outcome, asked),
-    stalled: (phase) => member.stalled(`a request hangs (${phase})`),
-    [Symbol.dispose]: () => lease[Symbol.dispose](),
   }
 }
 

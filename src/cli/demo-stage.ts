@@ -35,6 +35,7 @@ export function stageConfig(
     readonly listen: string
     readonly state: string
     readonly workers: readonly unknown[]
+    readonly proxy: Readonly<Record<string, unknown>>
     readonly tor?: Readonly<Record<string, unknown>>
   },
 ): ServiceConfig {
@@ -96,6 +97,8 @@ export function writeDescriptor(
   const pages = pagesOf(network)
   const description = {
     api: service.url,
+    http_proxy: service.proxy.http ?? null,
+    socks_proxy: service.proxy.socks ?? null,
     check_url: pages.check,
     https_check_url: pages.httpsCheck,
     www_url: pages.www,
@@ -111,7 +114,7 @@ export function writeDescriptor(
 /** What the reader can try, and where to read on. `more`: commands besides the common ones. */
 export function invitation(
   network: RunningTestNetwork,
-  { url }: RunningService,
+  { url, proxy }: RunningService,
   descriptor: string,
   more: readonly string[],
 ): string {
@@ -121,6 +124,8 @@ export function invitation(
   return [
     `API        ${url}`,
     `Documents  ${url}/docs`,
+    ...(proxy.http ? [`HTTP proxy ${proxy.http}`] : []),
+    ...(proxy.socks ? [`SOCKS5     ${proxy.socks}`] : []),
     `Described  ${descriptor}`,
     '',
     'Try:',
@@ -129,6 +134,8 @@ export function invitation(
     post('/api/v1/fetch', { url: pages.httpsCheck, sticky_key: 'my-session-123' }),
     post('/api/v1/workers/drain', { worker: 'tor01' }),
     `  curl -s ${url}/api/v1/health`,
+    ...(proxy.http ? [`  curl -s -x ${proxy.http} --proxy-user key-my-session: ${pages.check}`] : []),
+    ...(proxy.socks ? [`  curl -s -x ${proxy.socks} --cacert ${network.caFile} ${pages.httpsCheck}`] : []),
     ...more,
     '',
   ].join('\n')

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { z } from 'zod'
 import { MODES } from '../domain/exchange.ts'
+import { isLoopbackAddress } from '../lib/loopback.ts'
 import { parseDuration } from './duration.ts'
 
 /** A duration with its unit outside (`10s`), milliseconds inside. */
@@ -22,6 +23,9 @@ const listen = z.string().transform((text, context) => {
   context.addIssue({ code: 'custom', message: 'expected HOST:PORT, such as 127.0.0.1:32211' })
   return z.NEVER
 })
+
+/** A port of the proxy: where it listens, or not at all. */
+const proxyPort = z.union([z.literal('off'), listen], 'expected HOST:PORT, such as 127.0.0.1:8118, or off')
 
 const network = z.string().refine(isNetwork, 'expected an address or a network, such as 203.0.113.0/24')
 
@@ -91,6 +95,34 @@ const FOUR_LOCAL_WORKERS = ['tor01', 'tor02', 'tor03', 'tor04'].map((id) => ({ k
 /** The configuration file. Every field may be left out; an unknown one is a fault. */
 export const configSchema = z.strictObject({
   listen: listen.prefault('127.0.0.1:32211'),
+  /** The ports for programs that speak to proxies. What is not on loopback takes a password. */
+  proxy: z
+    .strictObject({
+      /** HTTP; 127.0.0.1:8118 when left out. */
+      http: proxyPort.optional(),
+      /** SOCKS5; 127.0.0.1:1080 when left out. */
+      socks: proxyPort.optional(),
+      /** One port for the two of them, which then are off when left out. */
+      both: listen.optional(),
+      /** A file that holds the password that clients have to give; they need none when left out. */
+      password_file: z.string().startsWith('/', 'expected an absolute path').optional(),
+      /** How long nothing may flow before a tunnel is ended. */
+      idle_timeout: duration.prefault('5m'),
+    })
+    .prefault({})
+    .superRefine((proxy, context) => {
+      if (proxy.password_file !== undefined) return
+      for (const name of ['http', 'socks', 'both'] as const) {
+        const at = proxy[name]
+        if (at === undefined || at === 'off' || isLoopback(at.host)) continue
+        const why = 'without a password_file it would be a proxy for everybody: expected an address of loopback'
+        context.addIssue({ code: 'custom', path: [name], message: why })
+      }
+    })
+    .transform(({ http, socks, both, ...rest }) => {
+      const unlessBoth = (port: number) => (both ? ('off' as const) : { host: '127.0.0.1', port })
+      return { ...rest, both, http: http ?? unlessBoth(8118), socks: socks ?? unlessBoth(1080) }
+    }),
   /** Where the store and the workers' directories are. */
   state: z.string().min(1).optional(),
   log: z.enum(['error', 'warn', 'info', 'debug', 'silent']).default('info'),
@@ -173,6 +205,10 @@ export const configSchema = z.strictObject({
 })
 
 export type ConfigDocument = z.output<typeof configSchema>
+
+function isLoopback(host: string): boolean {
+  return isLoopbackAddress(host) || host.toLowerCase() === 'localhost'
+}
 
 function isNetwork(text: string): boolean {
   const [address = '', prefix, ...rest] = text.split('/')

@@ -1,7 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { CbtorError, codeOf } from '../domain/errors.ts'
 import { type RecordedEvent, workerOf } from '../domain/events.ts'
-import type { Attempt, FetchAnswer } from '../domain/exchange.ts'
+import type { Attempt, FetchAnswer, Timing } from '../domain/exchange.ts'
+import type { ProblemCode } from '../domain/problems.ts'
 import type { HealthState } from '../domain/worker.ts'
 
 /** A worker as it is at the moment of a scrape. */
@@ -19,16 +20,30 @@ const DURATION_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120
 /** The service in numbers, as Prometheus reads them. Labels have few values: workers, codes, states; never a target or key. */
 export class Metrics {
   readonly #registry = new Registry()
-  readonly #requests = this.#counter('requests_total', 'Fetches by the worker that ended them.', ['worker', 'outcome'])
-  readonly #attempts = this.#counter('attempts_total', 'Tries of fetches on a worker.', ['worker', 'outcome'])
+  readonly #requests = this.#counter(
+    'requests_total',
+    'Fetches, and requests through the proxy, by the worker that ended them.',
+    ['worker', 'outcome'],
+  )
+  readonly #attempts = this.#counter('attempts_total', 'Tries of fetches, requests and tunnels on a worker.', [
+    'worker',
+    'outcome',
+  ])
   readonly #probes = this.#counter('probes_total', 'Probes of a worker.', ['worker', 'verdict'])
   readonly #recoveries = this.#counter('recoveries_total', 'Attempts to bring a worker back.', ['worker', 'outcome'])
   readonly #restarts = this.#counter('tor_restarts_total', 'Restarts of a running or dead Tor.', ['worker', 'by'])
   readonly #events = this.#counter('events_total', 'Events, as GET /api/v1/events has them.', ['type', 'severity'])
   readonly #problems = this.#gauge('problem_open', '1 for each problem that is open.', ['code', 'worker'])
+  readonly #tunnels = this.#counter(
+    'tunnels_total',
+    'Tunnels of proxy clients that have ended, or did not come to stand.',
+    ['worker', 'outcome'],
+  )
+  readonly #tunnelsOpen = this.#gauge('tunnels_open', 'Tunnels of proxy clients that stand.', ['worker'])
+  readonly #tunnelBytes = this.#counter('tunnel_bytes_total', 'Bytes through tunnels that have ended.', ['direction'])
   readonly #durations = new Histogram({
     name: 'cbtor_request_duration_seconds',
-    help: 'Fetches from start to end, all tries included.',
+    help: 'Fetches from start to end, all tries included; through the proxy up to the head of the answer.',
     labelNames: ['outcome'],
     buckets: DURATION_BUCKETS_S,
     registers: [this.#registry],
@@ -54,8 +69,12 @@ export class Metrics {
     )
   }
 
-  /** A fetch delivered the target's answer. */
-  requestAnswered({ worker, attempts, timing }: Pick<FetchAnswer, 'worker' | 'attempts' | 'timing'>): void {
+  /** A fetch, or the proxy, delivered the target's answer. */
+  requestAnswered({
+    worker,
+    attempts,
+    timing,
+  }: Pick<FetchAnswer, 'worker' | 'attempts'> & { readonly timing: Pick<Timing, 'totalMs'> }): void {
     this.#requestEnded(worker, 'ok', timing.totalMs, attempts)
   }
 
@@ -63,6 +82,33 @@ export class Metrics {
   requestFailed(error: unknown, ms: number): void {
     const attempts = error instanceof CbtorError ? error.attempts : []
     this.#requestEnded(attempts.at(-1)?.worker, codeOf(error), ms, attempts)
+  }
+
+  tunnelOpened({ worker, attempts }: { readonly worker: string; readonly attempts: readonly Attempt[] }): void {
+    this.#tunnelsOpen.inc({ worker })
+    this.#tried(attempts)
+  }
+
+  tunnelClosed(worker: string): void {
+    this.#tunnelsOpen.dec({ worker })
+  }
+
+  /** `bytesRead`: from the target. */
+  tunnelEnded(
+    worker: string,
+    outcome: 'ok' | ProblemCode,
+    { bytesRead, bytesWritten }: { readonly bytesRead: number; readonly bytesWritten: number },
+  ): void {
+    this.#tunnels.inc({ worker, outcome })
+    this.#tunnelBytes.inc({ direction: 'received' }, bytesRead)
+    this.#tunnelBytes.inc({ direction: 'sent' }, bytesWritten)
+  }
+
+  /** No worker could make it stand. */
+  tunnelFailed(error: unknown): void {
+    const attempts = error instanceof CbtorError ? error.attempts : []
+    this.#tunnels.inc({ worker: attempts.at(-1)?.worker ?? '', outcome: codeOf(error) })
+    this.#tried(attempts)
   }
 
   probeEnded(worker: string, verdict: 'passed' | 'failed' | 'unclear'): void {
@@ -92,7 +138,11 @@ export class Metrics {
   #requestEnded(worker = '', outcome: string, ms: number, attempts: readonly Attempt[]): void {
     this.#requests.inc({ worker, outcome })
     this.#durations.observe({ outcome: outcome === 'ok' ? 'ok' : 'failed' }, ms / 1_000)
-    for (const attempt of attempts) this.#attempts.inc({ worker: attempt.worker, outcome: attempt.outcome })
+    this.#tried(attempts)
+  }
+
+  #tried(attempts: readonly Attempt[]): void {
+    for (const { worker, outcome } of attempts) this.#attempts.inc({ worker, outcome })
   }
 
   #counter<const L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { CbtorError } from '../domain/errors.ts'
-import type { Routing, TunnelRequest } from '../domain/exchange.ts'
+import type { Attempt, Routing, TunnelRequest } from '../domain/exchange.ts'
 import { type Exit, isOnionHost } from '../domain/worker.ts'
 import { deadline, onAbort } from '../lib/abort.ts'
 import type { Passage } from './passage.ts'
@@ -12,6 +12,8 @@ export interface Tunnel extends Disposable {
   /** Connected. It is destroyed when its worker is lost, when the signal aborts, and when the service ends. */
   readonly socket: Socket
   readonly worker: string
+  /** In the order in which they began; the last one made it stand. */
+  readonly attempts: readonly Attempt[]
   /** As of `WorkerStream`. */
   exit(waitMs: number): Promise<Exit | undefined>
 }
@@ -63,7 +65,7 @@ export class Dialer {
       this.#told(passage, worker, undefined)
       void stream.exit(EXIT_WAIT_MS).then((exit) => exit && this.#told(passage, worker, exit))
       return {
-        ...{ socket, worker },
+        ...{ socket, worker, attempts: passage.tries.attempts },
         exit: (waitMs: number) => stream.exit(waitMs),
         [Symbol.dispose]: () => passage[Symbol.dispose](),
       }

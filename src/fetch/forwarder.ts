@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { type Readable, Transform } from 'node:stream'
 import { CbtorError } from '../domain/errors.ts'
-import type { Routing } from '../domain/exchange.ts'
+import type { Attempt, Routing } from '../domain/exchange.ts'
 import type { Exit } from '../domain/worker.ts'
 import { onAbort } from '../lib/abort.ts'
 import { type ConnectionCounts, Connections, type Destination } from './connections.ts'
@@ -35,6 +35,8 @@ export interface ForwardAnswer {
   /** As received, without its framing. Errs when the connection is lost. It must be read or destroyed. */
   readonly body: Readable
   readonly worker: string
+  /** In the order in which they began; the last one got the answer. */
+  readonly attempts: readonly Attempt[]
 }
 
 export interface ForwarderOptions {
@@ -171,7 +173,13 @@ export class Forwarder implements Disposable {
       else this.#connections.discard(connection)
       passage[Symbol.dispose]()
     })
-    return { type: 'good', value: { ...{ status, statusText, worker, body }, headers: pairs(head.rawHeaders) } }
+    return {
+      type: 'good',
+      value: {
+        ...{ status, statusText, headers: pairs(head.rawHeaders), body, worker },
+        attempts: passage.tries.attempts,
+      },
+    }
   }
 
   #told(passage: Passage, worker: string, exit: Exit | undefined): void {

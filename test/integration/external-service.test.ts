@@ -28,6 +28,7 @@ describe('a service on Tors that somebody else runs', { timeout: 180_000 }, () =
         listen: '127.0.0.1:0',
         state: join(network.directory, 'external'),
         log: 'silent',
+        proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
         workers: [
           {
             kind: 'external',

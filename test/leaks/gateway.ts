@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { type ApiClient, createApiClient } from '../../src/api/client.ts'
 import { CircuitWatch } from './circuit-watch.ts'
 
-const ROOT = new URL('../..', import.meta.url).pathname
+export const ROOT = new URL('../..', import.meta.url).pathname
 const START_WITHIN_MS = 60_000
 const READY_WITHIN_MS = 120_000
 
@@ -39,7 +39,16 @@ export class Gateway implements AsyncDisposable {
     const state = join(directory, 's')
     mkdirSync(directory, { recursive: true })
     const file = join(directory, 'cbtor.yaml')
-    writeFileSync(file, JSON.stringify({ log: 'debug', listen: '127.0.0.1:0', state, ...config }))
+    writeFileSync(
+      file,
+      JSON.stringify({
+        log: 'debug',
+        listen: '127.0.0.1:0',
+        state,
+        proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
+        ...config,
+      }),
+    )
     const [program = '', ...args] = [
       ...['setpriv', '--pdeathsig', 'KILL', '--', ...wrap],
       ...[process.execPath, main ?? join(ROOT, 'src/main.ts'), 'up', '--config', file],

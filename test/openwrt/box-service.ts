@@ -25,6 +25,7 @@ export async function startBoxService(
       listen: '127.0.0.1:0',
       state,
       log: process.env.BOX_LOG ?? 'silent',
+      proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
       workers: rack.boxes.map(({ n }) => ({ kind: 'openwrt', id: `tor0${n}`, clearnet })),
       targets: { allow: ['203.0.113.0/24', '198.51.100.0/24'] },
       tls: { ca_file: caFile },

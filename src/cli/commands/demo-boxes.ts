@@ -53,6 +53,8 @@ export async function demoBoxes(flags: DemoFlags, parts: DemoParts): Promise<voi
   const config = stageConfig(network, {
     listen: flags.listen,
     state,
+    // In a namespace of its own nobody could reach them.
+    proxy: { http: 'off', socks: 'off' },
     workers: boxes.map(({ n }) => ({ kind: 'openwrt', id: idOf(n) })),
   })
   await using service = await startService(config, parts)

@@ -72,8 +72,8 @@ async function demo(flags: DemoFlags, parts: CliParts): Promise<void> {
 
 export function demoConfig(network: RunningTestNetwork, listen: string, state: string): ServiceConfig {
   return stageConfig(network, {
-    listen,
-    state,
+    ...{ listen, state },
+    proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
     workers: WORKERS.map((id, index) => ({ kind: 'local', id, torrc: network.clientTorrc({ client: index + 1 }) })),
     tor: { command: network.clientCommand(), reject_internal_addresses: network.isolation === 'namespace' },
   })

@@ -16,6 +16,9 @@ export function upCommand(parts: CliParts): Command {
       const config = readConfig(flags, parts.env)
       await using service = await parts.createService(config, parts.signal)
       parts.err.write(`cbtor: the API answers at ${service.url} (documents: ${service.url}/docs)\n`)
+      const { http, socks } = service.proxy
+      const proxies = [http, socks].filter((url) => url !== undefined)
+      if (proxies.length > 0) parts.err.write(`cbtor: the proxy answers at ${proxies.join(' and ')}\n`)
       await untilAborted(parts.signal)
       parts.err.write('cbtor: stopping; once more to stop at once\n')
     })
