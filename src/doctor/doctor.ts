@@ -12,6 +12,7 @@ import { type Finding, unchecked } from './finding.ts'
 import { checkNames } from './names.ts'
 import { checkNode } from './node-version.ts'
 import { type ConfiguredPort, judgeOwnListeners } from './own-listeners.ts'
+import { checkProxyPort, type ProxyPort } from './proxy-ports.ts'
 import { checkService } from './service.ts'
 import type { ServiceProcess } from './service-process.ts'
 import { judgeState, type StateSeen } from './state-files.ts'
@@ -69,8 +70,9 @@ export async function examine(patient: Patient, parts: DoctorParts, signal: Abor
   if (url === undefined) {
     found.push(unchecked('service', 'the configuration lets it take any free port', 'Say where it listens: --api'))
   } else {
-    found.push(...(await checkService(parts.createApi(url), url, signal)))
-    found.push(...ownListeners(service, ports, parts.uid))
+    const answers = await checkService(parts.createApi(url), url, signal)
+    found.push(...answers, ...ownListeners(service, ports, parts.uid))
+    if (answers[0]?.verdict === 'ok') found.push(...(await checkProxyPorts(config, clock, signal)))
   }
   const isAsService = service?.uid === parts.uid && service?.cgroup === (await parts.cgroup())
   found.push(judgeEgress(await parts.probeEgress(), isAsService ? 'service' : 'self', false))
@@ -93,8 +95,27 @@ function ownListeners(
 }
 
 /** All that the configuration has the service listen on. */
-function configuredPorts({ listen }: ServiceConfig): readonly ConfiguredPort[] {
-  return [{ field: 'listen', ...listen, asksPassword: false }]
+function configuredPorts(config: ServiceConfig): readonly ConfiguredPort[] {
+  const asksPassword = config.proxy.password_file !== undefined
+  return [
+    { field: 'listen', ...config.listen, asksPassword: false },
+    ...proxyPorts(config).map((port) => ({ ...port, asksPassword })),
+  ]
+}
+
+function proxyPorts({ proxy }: ServiceConfig): readonly ProxyPort[] {
+  return (['http', 'socks', 'both'] as const).flatMap((name) => {
+    const at = proxy[name]
+    if (at === undefined || at === 'off') return []
+    return [{ field: `proxy.${name}`, speaks: name === 'http' ? ('http' as const) : ('socks' as const), ...at }]
+  })
+}
+
+async function checkProxyPorts(config: ServiceConfig, clock: Clock, signal: AbortSignal): Promise<readonly Finding[]> {
+  const requiresPassword = config.proxy.password_file !== undefined
+  // Which port the service has taken for 0 only it knows.
+  const known = proxyPorts(config).filter(({ port }) => port !== 0)
+  return await Promise.all(known.map((port) => checkProxyPort(port, { requiresPassword, clock }, signal)))
 }
 
 /** Undefined when only the service knows its port. */

@@ -3,7 +3,7 @@
  * network namespace: `unshare --net node --test test/openwrt/demo-openwrt.test.ts`. A minute and a half; needs no internet.
  */
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -64,6 +64,15 @@ describe('cbtor demo --openwrt', { timeout: 240_000 }, () => {
     assert.deepEqual([status, route], [200, 'transparent'])
     assert.equal((await api.fetch({ url: file.onion_url })).route, 'socks')
     assert.deepEqual((await api.worker(2)).box?.tunnel?.problems, [])
+
+    const seen = doctor(demo, file)
+    for (const { worker } of file.boxes)
+      for (const what of ['tunnel', 'isolation', 'listeners', 'settings', 'countries'])
+        assert.equal(seen.get(`${worker}: ${what}`), 'ok', `${worker}: ${what}`)
+    assert.deepEqual(
+      [...seen].filter(([, verdict]) => verdict === 'wrong'),
+      [],
+    )
 
     // It is printed only where there is an ssh.
     const [program = '', ...args] = file.boxes[0]?.shell ?? ['echo', 'box1']
@@ -172,6 +181,20 @@ interface StartOptions {
 }
 
 /** A demo of its own process; all that it keeps in files is in one directory, with a subdirectory `STATE`. */
+/** What `cbtor doctor` says where the service of the demo is: verdicts by what was looked at. */
+function doctor(demo: ReturnType<typeof startDemo>, file: DemoFile): ReadonlyMap<string, string> {
+  const config = join(demo.state, 'cbtor.yaml')
+  const workers = file.boxes.map(({ worker }) => ({ kind: 'openwrt', id: worker }))
+  writeFileSync(config, JSON.stringify({ state: demo.state, listen: new URL(file.api).host, workers }))
+  const inside = demo.pids().find((each) => commandOf(each).includes('--in-host'))
+  const entering = [`--net=/proc/${inside}/ns/net`, process.execPath]
+  const { stdout } = spawnSync('nsenter', [...entering, 'src/main.ts', 'doctor', '--json', '--config', config], {
+    encoding: 'utf8',
+  })
+  const { findings } = JSON.parse(stdout) as { findings: { name: string; verdict: string }[] }
+  return new Map(findings.map(({ name, verdict }) => [name, verdict]))
+}
+
 function startDemo(args: readonly string[], { uid, gid, without = [] }: StartOptions = {}) {
   const before = interfaces()
   // Short, since there are unix sockets in it.
