@@ -11,7 +11,7 @@ export interface TunnelLimits {
   readonly halfClosedIdleMs: number
 }
 
-export const DEFAULT_TUNNEL_LIMITS: TunnelLimits = { idleMs: 300_000, halfClosedIdleMs: 60_000 }
+export const DEFAULT_TUNNEL_LIMITS: TunnelLimits = { idleMs: 300_000, halfClosedIdleMs: 10_000 }
 
 /**
  * Joins two connected sockets and resolves, when nothing more will come from the target, with how it went. Each side is read no
