@@ -89,25 +89,24 @@ export class CircuitBuilder implements Disposable {
   handle(circuit: Circuit): boolean {
     const { orders, account } = this.#options
     const { id, status, path } = circuit
-    const isOver = status === 'FAILED' || status === 'CLOSED'
-    const charge = this.#charges.get(id)
-    if (!burdensGuard(circuit)) return isOver
+    const isForExit = burdensGuard(circuit)
     if (status === 'LAUNCHED') {
-      if (charge === undefined) this.#charges.set(id, account.charge())
-      return true
+      if (isForExit && !this.#charges.has(id)) this.#charges.set(id, account.charge())
+      return isForExit
     }
     const guard = path[0]?.fingerprint
-    if (guard !== undefined && charge !== undefined) {
-      charge.reached(guard)
+    const isAtGuard = guard !== undefined && this.#charges.has(id)
+    if (isAtGuard) {
+      this.#charges.get(id)?.reached(guard)
       this.#charges.delete(id)
     }
-    if (status === 'EXTENDED') return charge !== undefined
-    if (status === 'BUILT') this.#succeeded()
-    else if (isOver && orders.isOurs(id)) this.#failed()
-    if (status === 'BUILT' || isOver) {
-      this.#charges.delete(id)
-      orders.settled(id)
-    }
+    if (status === 'EXTENDED' || status === 'GUARD_WAIT') return isAtGuard
+    // One that took too long is built all the same, though for Tor's statistics alone: its purpose says so.
+    if (status === 'BUILT' && isForExit) this.#succeeded()
+    if (status === 'FAILED' && orders.isOurs(id)) this.#failed()
+    this.#charges.delete(id)
+    if (status === 'BUILT') orders.built(id)
+    else orders.gone(id)
     return true
   }
 

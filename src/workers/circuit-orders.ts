@@ -17,6 +17,7 @@ export class CircuitOrders {
   readonly #ours = new Set<string>()
   readonly #closing = new Set<string>()
   #builds = 0
+  #closes = 0
   /** When Tor was heard last, or was first asked after that. */
   #since = 0
 
@@ -32,7 +33,7 @@ export class CircuitOrders {
 
   /** How long until Tor, which was asked something, counts as silent; 0 when it does. Undefined when it was asked nothing. */
   get silentInMs(): number | undefined {
-    if (this.#builds + this.#closing.size === 0) return undefined
+    if (this.#builds + this.#closes === 0) return undefined
     return Math.max(0, this.#since + SILENT_AFTER_MS - this.#clock.monotonic())
   }
 
@@ -46,9 +47,15 @@ export class CircuitOrders {
     return this.#ours.has(id)
   }
 
-  /** It is built, or gone. */
-  settled(id: string): void {
+  /** It is built. */
+  built(id: string): void {
     this.#ours.delete(id)
+  }
+
+  /** It is gone. */
+  gone(id: string): void {
+    this.#ours.delete(id)
+    this.#closing.delete(id)
   }
 
   /**
@@ -75,17 +82,20 @@ export class CircuitOrders {
   }
 
   close(id: string): void {
-    if (this.#closing.has(id) || this.#closing.size >= MAX_CLOSES) return
+    if (this.#closing.has(id) || this.#closes >= MAX_CLOSES) return
     this.#asked()
     this.#closing.add(id)
-    const answered = () => {
-      this.#closing.delete(id)
-      this.heard()
-    }
-    this.#control.closeCircuit(id, {}, never).then(answered, answered)
+    this.#closes++
+    this.#control
+      .closeCircuit(id, {}, never)
+      .catch(() => this.#closing.delete(id))
+      .finally(() => {
+        this.#closes--
+        this.heard()
+      })
   }
 
   #asked(): void {
-    if (this.#builds + this.#closing.size === 0) this.heard()
+    if (this.#builds + this.#closes === 0) this.heard()
   }
 }
