@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
+import type { ExitDemand } from '../../src/domain/identity.ts'
+import type { Target } from '../../src/domain/worker.ts'
 import { driverCareContract } from './driver-care-contract.ts'
 import { assertLeft, type DriverSubject, hasCode, identity, never, started } from './driver-subject.ts'
 
@@ -68,6 +70,56 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
       assert.equal(await exitOf('kept'), first)
       const others = await Promise.all(Array.from({ length: 12 }, (_, n) => exitOf(`other-${n}`)))
       assert.ok(new Set(others).size > 1, `12 identities left by ${[...new Set(others)]}`)
+    })
+
+    it('gives an identity that demands certain exits one of those, keeps it, and names its country', async () => {
+      await using subject = await started(create)
+      const { driver, target, exitIn } = subject
+      const exitOf = async (name: string, demand: Parameters<typeof identity>[1]) => {
+        const connection = await driver.connect(target, identity(name, demand), never)
+        const exit = await connection.exit(5_000)
+        connection.socket.write(`GET /ip HTTP/1.0\r\nHost: ${target.host}\r\n\r\n`)
+        assert.match(await text(connection.socket), /^HTTP\/1\.[01] 200 /)
+        assert.ok(exit, 'the exit is known')
+        return exit
+      }
+      const countries = Object.keys(exitIn)
+      for (const country of countries) {
+        const exit = await exitOf(`in-${country}`, { country })
+        assert.deepEqual([exit.nickname, exit.country], [exitIn[country], country])
+        const [one, ...others] = countries.filter((other) => other !== country)
+        const outside = await exitOf(`outside-${country}`, { excludeCountries: [country, ...others] })
+        assert.equal(outside.nickname, exitIn[one ?? ''])
+      }
+      const first = await exitOf('first', {})
+      const distinct = await Promise.all(
+        Array.from({ length: 8 }, (_, n) => exitOf(`distinct-${n}`, { notBy: [first.fingerprint] })),
+      )
+      assert.ok(distinct.every(({ fingerprint }) => fingerprint !== first.fingerprint))
+      const again = await exitOf('distinct-0', { notBy: [first.fingerprint] })
+      assert.equal(again.fingerprint, distinct[0]?.fingerprint)
+    })
+
+    it('connects by no exit at all rather than by one that does not fit', async () => {
+      await using subject = await started(create)
+      const { driver, target, onion, exitless, refused, unknown, exitIn } = subject
+      const [country = ''] = Object.keys(exitIn)
+      const connect = (to: Target, demand: Partial<ExitDemand>) => driver.connect(to, identity('choosy', demand), never)
+      const { fingerprint = '' } = (await (await connect(target, { country })).exit(5_000)) ?? {}
+      const tooFew = hasCode('no_exit_for_country_port')
+      await assert.rejects(connect(target, { country: 'aq' }), tooFew)
+      await assert.rejects(connect(target, { excludeCountries: Object.keys(exitIn) }), tooFew)
+      await assert.rejects(connect(target, { country, notBy: [fingerprint] }), tooFew)
+      await assert.rejects(connect(onion, { country }), hasCode('exit_rule_unsupported'))
+      await assert.rejects(connect(exitless, { country }), hasCode('exit_rule_unsupported'))
+      await assert.rejects(connect(refused, { country }), hasCode('connection_refused', 'tor_failure'))
+      await assert.rejects(connect(unknown, { country }), hasCode('resolve_failed'))
+      const choosy = identity('choosy', { country })
+      assert.match(await driver.resolve(target.host, choosy, never), /^\d+\.\d+\.\d+\.\d+$/)
+      await assert.rejects(driver.resolve(onion.host, choosy, never), hasCode('exit_rule_unsupported'))
+      await assert.rejects(driver.resolve(unknown.host, choosy, never), hasCode('resolve_failed'))
+      const aborted = AbortSignal.abort(new Error('the client left'))
+      await assert.rejects(driver.connect(target, choosy, aborted), /the client left/)
     })
 
     it('reaches an onion service, which has no exit', async () => {

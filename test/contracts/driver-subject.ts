@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { codeOf } from '../../src/domain/errors.ts'
-import type { Identity } from '../../src/domain/identity.ts'
+import type { ExitDemand, Identity } from '../../src/domain/identity.ts'
 import type { Target } from '../../src/domain/worker.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { DriverEvent, WorkerDriver } from '../../src/workers/driver.ts'
@@ -24,6 +24,8 @@ export interface DriverSubject extends AsyncDisposable {
   /** No exit takes it. */
   readonly exitless: Target
   readonly exitNicknames: readonly string[]
+  /** The nickname of the only exit of each country. The driver is content with one exit of one family. */
+  readonly exitIn: Readonly<Record<string, string>>
   /**
    * Whose the Tor is. `ours`, unless told: it is there while the driver wants it. `tended`: the driver starts and stops it, and
    * leaves it as it is when disposed of. `foreign`: the driver uses it, and lets go of it.
@@ -85,8 +87,17 @@ export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return await Promise.race([settled, systemClock.sleep(HANGS_AFTER_MS).then(() => false)])
 }
 
-export function identity(name: string): Identity {
-  return { token: `contract-${name}`, isOneOff: false, keepsExit: false }
+export function identity(name: string, exit?: Partial<ExitDemand>): Identity {
+  const demand = exit && { exit: { excludeCountries: [], notBy: [], ...exit } }
+  return { token: `contract-${name}`, isOneOff: false, keepsExit: false, ...demand }
+}
+
+/** The exits of a private network's countries. */
+export function exitsByCountry(
+  processes: readonly { readonly name: string; readonly role: string; readonly country: string }[],
+): Readonly<Record<string, string>> {
+  const exits = processes.filter(({ role }) => role === 'exit')
+  return Object.fromEntries(exits.map(({ country, name }) => [country, name]))
 }
 
 export function hasCode(...codes: string[]): (error: unknown) => boolean {

@@ -10,7 +10,15 @@ import type { ControlEndpoint } from '../../src/workers/external/control-endpoin
 import type { Endpoint } from '../../src/workers/external/endpoint.ts'
 import { ExternalDriver } from '../../src/workers/external/external-driver.ts'
 import { driverContract } from '../contracts/driver-contract.ts'
-import { assertLeft, type DriverSubject, hasCode, identity, isSettled, never } from '../contracts/driver-subject.ts'
+import {
+  assertLeft,
+  type DriverSubject,
+  exitsByCountry,
+  hasCode,
+  identity,
+  isSettled,
+  never,
+} from '../contracts/driver-subject.ts'
 import { eventually } from './lab.ts'
 import { SomebodysTor } from './somebodys-tor.ts'
 import { TcpForward } from './tcp-forward.ts'
@@ -262,7 +270,8 @@ describe('the external driver without a control port', { timeout: 90_000 }, () =
 
 function externalDriver(socks: Endpoint, control?: ControlEndpoint): ExternalDriver {
   const limits = { retryBaseMs: 50, retryCapMs: 200 }
-  const options = { id: 'tor01', socks, clock: systemClock, logger: silentLogger, limits }
+  const exits = { exits: 1, families: 1 }
+  const options = { id: 'tor01', socks, clock: systemClock, logger: silentLogger, limits, exits }
   return new ExternalDriver({ ...options, ...(control && { control }) })
 }
 
@@ -294,6 +303,7 @@ function subjectOf(tor: SomebodysTor, driver: ExternalDriver): DriverSubject {
     onion: targetOf(network.urls.onion),
     exitless: { host: '2001:db8::1', port: 80 },
     exitNicknames: network.processes().flatMap(({ name, role }) => (role === 'exit' ? [name] : [])),
+    exitIn: exitsByCountry(network.processes()),
     crash: () => tor.signal('SIGKILL'),
     freeze: () => tor.signal('SIGSTOP'),
     thaw: () => tor.signal('SIGCONT'),

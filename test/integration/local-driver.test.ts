@@ -8,6 +8,7 @@ import { TorControl } from '../../src/tor/control/client.ts'
 import { torDirectory } from '../../src/tor/tor-directory.ts'
 import { LocalDriver } from '../../src/workers/local/local-driver.ts'
 import { driverContract } from '../contracts/driver-contract.ts'
+import { exitsByCountry } from '../contracts/driver-subject.ts'
 
 let network: TorNetwork
 let subjects = 0
@@ -30,6 +31,7 @@ driverContract('local', async () => {
     command: network.clientCommand(),
     torrc: network.clientTorrc({ client }),
     rejectInternalAddresses: network.isolation === 'namespace',
+    exits: { exits: 1, families: 1 },
     clock: systemClock,
     logger: silentLogger,
   })
@@ -45,6 +47,7 @@ driverContract('local', async () => {
     onion: targetOf(network.urls.onion),
     exitless: { host: '2001:db8::1', port: 80 },
     exitNicknames: network.processes().flatMap(({ name, role }) => (role === 'exit' ? [name] : [])),
+    exitIn: exitsByCountry(network.processes()),
     crash: () => signal(driver, 'SIGKILL'),
     freeze: () => signal(driver, 'SIGSTOP'),
     thaw: () => signal(driver, 'SIGCONT'),

@@ -19,7 +19,7 @@ import { TorControl } from '../../src/tor/control/client.ts'
 import { BoxTor } from '../../src/workers/openwrt/box-tor.ts'
 import { OpenwrtDriver } from '../../src/workers/openwrt/openwrt-driver.ts'
 import { driverContract } from '../contracts/driver-contract.ts'
-import { type DriverSubject, identity } from '../contracts/driver-subject.ts'
+import { type DriverSubject, exitsByCountry, identity } from '../contracts/driver-subject.ts'
 import { type BoxLab, createBoxLab } from './box-lab.ts'
 
 const never = new AbortController().signal
@@ -111,7 +111,8 @@ async function subject(clearnet: 'transparent' | 'socks'): Promise<DriverSubject
   const target = { ...ssh, privateKey: readFileSync(ssh.keyFile, 'utf8') }
   const common = { clock: systemClock, random: systemRandom, logger: silentLogger }
   const shell = new SshSession({ target, ...common })
-  const driver = new OpenwrtDriver({ id: 'tor01', tunnel: tunnel.n, clearnet, shell, tunnels, ...common })
+  const exits = { exits: 1, families: 1 }
+  const driver = new OpenwrtDriver({ id: 'tor01', tunnel: tunnel.n, clearnet, shell, tunnels, exits, ...common })
   const { urls } = lab.network
   return {
     driver,
@@ -122,6 +123,7 @@ async function subject(clearnet: 'transparent' | 'socks'): Promise<DriverSubject
     onion: targetOf(urls.onion),
     exitless: { host: '2001:db8::1', port: 80 },
     exitNicknames: lab.network.processes().flatMap(({ name, role }) => (role === 'exit' ? [name] : [])),
+    exitIn: exitsByCountry(lab.network.processes()),
     crash: () => box.killTor(),
     freeze: () => box.freezeTor(),
     thaw: () => box.thawTor(),

@@ -6,6 +6,7 @@ const exits = ['exit1', 'exit2', 'exit3', 'exit4'].map((nickname, n) => ({
   nickname,
   fingerprint: `${n}`.repeat(40),
   address: `203.0.113.${n}`,
+  country: ['de', 'nl', 'us', 'se'][n] ?? 'de',
 }))
 
 driverContract('fake', async () => {
@@ -22,6 +23,7 @@ driverContract('fake', async () => {
     onion: { host: `${'a'.repeat(56)}.onion`, port: 80 },
     exitless: { host: '2001:db8::1', port: 80 },
     exitNicknames: exits.map((exit) => exit.nickname),
+    exitIn: Object.fromEntries(exits.map(({ country, nickname }) => [country, nickname])),
     crash: () => driver.kill(),
     freeze: () => driver.freeze(),
     thaw: () => driver.thaw(),

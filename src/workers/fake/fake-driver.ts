@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import { isIPv6, type Socket } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
-import { type Exit, isOnionHost, type Target } from '../../domain/worker.ts'
+import type { Target } from '../../domain/worker.ts'
 import { deadline } from '../../lib/abort.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import {
@@ -16,6 +15,7 @@ import {
   type WorkerInspection,
   type WorkerObservation,
 } from '../driver.ts'
+import { type FakeExit, FakeExits } from './fake-exits.ts'
 import { FakeNetwork } from './fake-network.ts'
 import { Gate } from './gate.ts'
 
@@ -27,7 +27,7 @@ export interface FakeDriverOptions {
   /** A host that is named here with another port refuses the connection; one that is not does not resolve. */
   readonly targets: FakeTargets
   /** None of them has IPv6: a target with an address of that kind causes a storm. */
-  readonly exits: readonly Exit[]
+  readonly exits: readonly FakeExit[]
   readonly clock?: Clock
 }
 
@@ -39,29 +39,25 @@ export class FakeDriver implements WorkerDriver {
   readonly id: string
   readonly kind = 'fake'
   readonly #targets: FakeTargets
-  readonly #exits: readonly Exit[]
+  readonly #exits: FakeExits
   readonly #clock: Clock
   readonly #network = new FakeNetwork()
   readonly #listeners = new Set<(event: DriverEvent) => void>()
   /** Resolves when the worker answers again, and when relays can be reached again. */
   readonly #thawed = new Gate()
   readonly #reachable = new Gate()
-  /** The identities that have circuits. */
-  readonly #identities = new Set<string>()
   #state: WorkerObservation['process'] = 'stopped'
   #problem: string | undefined
   #failNextWith: CbtorError | undefined
   #isIsolating = true
   #refusal: CbtorError | undefined
   #warmCircuits = 0
-  /** Counts the orders for new circuits. */
-  #epoch = 0
   #newCircuitsAt = 0
 
   constructor(options: FakeDriverOptions) {
     this.id = options.id
     this.#targets = options.targets
-    this.#exits = options.exits
+    this.#exits = new FakeExits(options.id, options.exits)
     this.#clock = options.clock ?? systemClock
   }
 
@@ -84,7 +80,7 @@ export class FakeDriver implements WorkerDriver {
     this.#problem = undefined
     this.#isIsolating = true
     this.#refusal = undefined
-    this.#epoch++
+    this.#exits.renew()
     this.#newCircuitsAt = 0
     this.#tell({ type: 'progressed', progress: 100 })
   }
@@ -105,10 +101,11 @@ export class FakeDriver implements WorkerDriver {
     const failure = this.#failNextWith
     this.#failNextWith = undefined
     if (failure) throw failure
-    if (isIPv6(target.host)) {
+    if (isIPv6(target.host) && !identity.exit) {
       this.#tell({ type: 'storm-stopped', circuits: 6, ms: 0 })
       throw new CbtorError('no_usable_exit', 'Cannot connect to the target: no exit takes it')
     }
+    const exit = this.#exits.assign(identity, target.host)
     const answer = this.#targets.get(`${target.host}:${target.port}`)
     if (answer === undefined) {
       const isKnown = [...this.#targets.keys()].some((name) => name.startsWith(`${target.host}:`))
@@ -119,20 +116,19 @@ export class FakeDriver implements WorkerDriver {
     const [socket, far] = await this.#network.connect()
     answer(far)
     if (earlyData) socket.write(earlyData)
-    const exit = isOnionHost(target.host) ? undefined : this.#exitOf(identity.token)
-    this.#identities.add(identity.token)
     return { socket, route: 'socks', exit: async () => exit }
   }
 
-  async resolve(host: string, _identity: Identity, signal: AbortSignal): Promise<string> {
+  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
     await this.#answering('resolve through', signal)
     await this.#reachable.pass(signal)
+    if (identity.exit) this.#exits.assign(identity, host)
     if ([...this.#targets.keys()].some((name) => name.startsWith(`${host}:`))) return '198.51.100.1'
     throw new CbtorError('resolve_failed', 'Cannot resolve the name: it does not exist')
   }
 
   forget(identity: Identity): void {
-    this.#identities.delete(identity.token)
+    this.#exits.forget(identity.token)
   }
 
   async pulse(signal: AbortSignal): Promise<void> {
@@ -147,13 +143,12 @@ export class FakeDriver implements WorkerDriver {
 
   async newCircuits(signal: AbortSignal): Promise<NewCircuits> {
     await this.#answering('get new circuits of', signal)
-    const exitsBefore = this.#exitsInUse()
+    const exitsBefore = [...new Set([...this.#exits.inUse.values()].filter((exit) => exit !== undefined))]
     await this.#clock.sleep(this.newCircuitsActAt() - this.#clock.now(), signal)
     const actedAt = this.#clock.now()
     this.#newCircuitsAt = actedAt
-    this.#epoch++
-    this.#identities.clear()
-    return { actedAt, exitsBefore, exitsAfter: this.#freeCircuits().flatMap((circuit) => this.#lastOf(circuit)) }
+    this.#exits.renew()
+    return { actedAt, exitsBefore, exitsAfter: this.#freeExits().filter((exit) => exit !== undefined) }
   }
 
   newCircuitsActAt(): number {
@@ -167,8 +162,9 @@ export class FakeDriver implements WorkerDriver {
     } catch {
       return NOTHING_KNOWN
     }
-    const taken = [...this.#identities].map((token, n) => this.#circuit(`${100 + n}`, this.#exitOf(token), true))
-    return { ...NOTHING_KNOWN, torVersion: '0.0.0.0', circuits: [...this.#freeCircuits(), ...taken] }
+    const free = this.#freeExits().map((exit, n) => this.#circuit(`${1 + n}`, exit, false))
+    const taken = [...this.#exits.inUse.values()].map((exit, n) => this.#circuit(`${100 + n}`, exit, true))
+    return { ...NOTHING_KNOWN, torVersion: '0.0.0.0', circuits: [...free, ...taken] }
   }
 
   async warmUp(signal: AbortSignal): Promise<void> {
@@ -226,7 +222,7 @@ export class FakeDriver implements WorkerDriver {
 
   #end(state: 'stopped' | 'exited'): void {
     this.#state = state
-    this.#identities.clear()
+    this.#exits.renew()
     this.#warmCircuits = 0
     this.#network.cut()
     // A process that is gone does not hang; the next one is another.
@@ -265,30 +261,13 @@ export class FakeDriver implements WorkerDriver {
     for (const listener of [...this.#listeners]) listener(event)
   }
 
-  #freeCircuits(): InspectedCircuit[] {
-    return Array.from({ length: this.#warmCircuits }, (_, n) =>
-      this.#circuit(`${1 + n}`, this.#exitOf(`free ${n}`), false),
-    )
+  #freeExits(): (FakeExit | undefined)[] {
+    return Array.from({ length: this.#warmCircuits }, (_, n) => this.#exits.free(n))
   }
 
-  #circuit(id: string, exit: Exit | undefined, isTaken: boolean): InspectedCircuit {
+  #circuit(id: string, exit: FakeExit | undefined, isTaken: boolean): InspectedCircuit {
     const relays = ['guard', 'middle'].map((nickname) => ({ nickname, fingerprint: 'F'.repeat(40) }))
     const path = exit === undefined ? relays : [...relays, exit]
     return { id, status: 'BUILT', purpose: 'GENERAL', path, createdAt: undefined, isTaken }
-  }
-
-  #lastOf({ path }: InspectedCircuit): Exit[] {
-    return this.#exits.filter(({ fingerprint }) => fingerprint === path.at(-1)?.fingerprint)
-  }
-
-  #exitsInUse(): Exit[] {
-    const inUse = [...this.#identities].map((token) => this.#exitOf(token))
-    return this.#exits.filter((exit) => inUse.includes(exit))
-  }
-
-  /** One identity always leaves by one exit, as one circuit does, until there are new circuits. */
-  #exitOf(token: string): Exit | undefined {
-    const hash = createHash('sha256').update(`${this.id} ${this.#epoch} `).update(token).digest()
-    return this.#exits[hash.readUInt32BE() % this.#exits.length]
   }
 }
