@@ -181,7 +181,12 @@ function faultOf(stream: Stream): Error {
       return problem.code === 'exit_policy' ? new ExitFault(problem, { isOfPort: true }) : problem
     case 'PRIVATE_ADDR':
       return problem
-    // Tor does not know the exit, or is not to use it; the exit hangs; the circuit broke.
+    // Slowness of one exit is no fault of the worker.
+    case 'TIMEOUT':
+      return new ExitFault(
+        new CbtorError('tor_failure', 'Cannot connect to the target: the exit that was chosen does not answer'),
+      )
+    // Tor does not know the exit, or is not to use it; the circuit broke.
     default:
       return new ExitFault(problem)
   }
