@@ -134,7 +134,7 @@ export function invitation(
     post('/api/v1/fetch', { url: pages.httpsCheck, sticky_key: 'my-session-123' }),
     post('/api/v1/workers/drain', { worker: 'tor01' }),
     `  curl -s ${url}/api/v1/health`,
-    ...(proxy.http ? [`  curl -s -x ${proxy.http} --proxy-user key-my-session: ${pages.check}`] : []),
+    ...(proxy.http ? [`  curl -s -x ${proxy.http} --proxy-user key-my-session:x ${pages.check}`] : []),
     ...(proxy.socks ? [`  curl -s -x ${proxy.socks} --cacert ${network.caFile} ${pages.httpsCheck}`] : []),
     ...more,
     '',

@@ -14,11 +14,16 @@ const HEAD_END = '\r\n\r\n'
  * head alone is safe: a second request may stand behind it. Of a protocol that is not known, nothing is.
  */
 export function safeLength(bytes: Buffer): number {
-  if (bytes[0] === HANDSHAKE && bytes[1] === MAJOR_VERSION) return handshakeLength(bytes)
+  if (beginsTls(bytes)) return handshakeLength(bytes)
   const head = bytes.toString('latin1', 0, MAX_BYTES)
   if (!SAFE_REQUEST_LINE.test(head)) return 0
   const end = head.indexOf(HEAD_END)
   return end === -1 ? head.length : end + HEAD_END.length
+}
+
+/** Whether a client that begins with these bytes speaks TLS. */
+export function beginsTls(bytes: Buffer): boolean {
+  return bytes[0] === HANDSHAKE && bytes[1] === MAJOR_VERSION
 }
 
 /** The handshake records at the beginning, the last of them perhaps cut off. */

@@ -31,11 +31,14 @@ export class FakeBackend implements ProxyBackend, AsyncDisposable {
   answer: (request: ForwardRequest, signal: AbortSignal) => Promise<ForwardAnswer> = async () => okAnswer('hello')
   readonly #server = createServer({ allowHalfOpen: true, noDelay: true })
   readonly #targets: Socket[] = []
+  readonly #sockets = new Set<Socket>()
   #onTarget: (() => void) | undefined
 
   constructor() {
     this.#server.on('connection', (socket) => {
       socket.on('error', () => {})
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
       this.#targets.push(socket)
       this.#onTarget?.()
     })
@@ -110,7 +113,7 @@ export class FakeBackend implements ProxyBackend, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#targets) socket.destroy()
+    for (const socket of this.#sockets) socket.destroy()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 }

@@ -35,6 +35,8 @@ export class ProxyListener implements AsyncDisposable {
   readonly #servers: Server[] = []
   readonly #any: Port
   readonly #clients = new Map<Socket, Served | undefined>()
+  /** Told when a client has gone. */
+  #onGone = () => {}
   #isClosing = false
 
   constructor(options: ProxyListenerOptions) {
@@ -75,7 +77,10 @@ export class ProxyListener implements AsyncDisposable {
 
   #serve(protocol: ProxyProtocol, client: Socket): void {
     this.#clients.set(client, undefined)
-    client.once('close', () => this.#clients.delete(client))
+    client.once('close', () => {
+      this.#clients.delete(client)
+      this.#onGone()
+    })
     client.on('error', () => {})
     const port = { http: this.#http, socks: this.#socks, any: this.#any }[protocol]
     const served = port.serve(client)
@@ -88,12 +93,18 @@ export class ProxyListener implements AsyncDisposable {
     if (this.#isClosing) return
     this.#isClosing = true
     const { clock, drainMs = 5_000 } = this.#options
-    const closed = Promise.all(this.#servers.map((server) => new Promise((resolve) => server.close(resolve))))
+    // A server counts a client as gone before its socket says so.
+    const gone = Promise.withResolvers<void>()
+    this.#onGone = () => {
+      if (this.#clients.size === 0) gone.resolve()
+    }
+    this.#onGone()
+    const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)))
     for (const served of this.#clients.values()) served?.drain()
     using _cut = clock.timer(drainMs, () => {
       for (const client of this.#clients.keys()) client.resetAndDestroy()
     })
-    await closed
+    await Promise.all([gone.promise, ...closed])
   }
 }
 

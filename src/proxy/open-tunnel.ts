@@ -38,7 +38,8 @@ export async function runTunnel(
   const ahead = bytes.takeAll()
   bytes[Symbol.dispose]()
   if (ahead.length > 0) tunnel.socket.write(ahead)
-  const outcome = await splice(socket, tunnel.socket, limits, clock)
+  const first = earlyData.length > 0 ? earlyData : ahead
+  const outcome = await splice(socket, tunnel.socket, first, limits, clock)
   tunnel.ended(outcome)
   const { bytesRead: received, bytesWritten: sent } = tunnel.socket
   const ms = Math.round(clock.monotonic() - startedAt)

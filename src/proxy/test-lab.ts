@@ -33,7 +33,9 @@ export async function startPort(protocol: ProxyProtocol, options: Partial<ProxyL
     },
     async [Symbol.asyncDispose]() {
       for (const { socket } of clients) socket.destroy()
-      await listener[Symbol.asyncDispose]()
+      const closed = listener[Symbol.asyncDispose]()
+      await clock.advance(10_000) // cuts off what a failed test has left open
+      await closed
       await backend[Symbol.asyncDispose]()
     },
   }

@@ -47,6 +47,17 @@ describe('splice()', { timeout: 20_000 }, () => {
     assert.equal(await tunnel.outcome, 'timeout')
   })
 
+  it('takes the end of a client that speaks TLS for its leaving', async () => {
+    for (const ahead of ['', '\x16\x03\x01\x00\x01x']) {
+      await using tunnel = await joined(undefined, ahead)
+      const records = `${ahead === '' ? '\x16\x03\x01\x00\x01x' : ''}${'\x17\x03\x03\x00\x01y'.repeat(1_000)}`
+      tunnel.client.send(records)
+      tunnel.client.socket.end()
+      assert.equal(await tunnel.outcome, 'client_gone')
+      assert.equal(await tunnel.target.readsAll(), records)
+    }
+  })
+
   it('ends an idle tunnel after five minutes, and none in which anything flows', async () => {
     await using tunnel = await joined()
     for (const side of [tunnel.client, tunnel.target, tunnel.client]) {
@@ -167,7 +178,7 @@ describe('splice()', { timeout: 20_000 }, () => {
 })
 
 /** Two connections with a splice between their inner ends. */
-async function joined(before?: (inner: { client: Socket; upstream: Socket }) => void) {
+async function joined(before?: (inner: { client: Socket; upstream: Socket }) => void, ahead = '') {
   const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -183,7 +194,7 @@ async function joined(before?: (inner: { client: Socket; upstream: Socket }) => 
   for (const socket of Object.values(inner)) socket.on('error', () => {})
   before?.(inner)
   const clock = new FakeClock()
-  const outcome = splice(inner.client, inner.upstream, LIMITS, clock)
+  const outcome = splice(inner.client, inner.upstream, Buffer.from(ahead, 'latin1'), LIMITS, clock)
   const state: { settled: TunnelOutcome | undefined } = { settled: undefined }
   void outcome.then((how) => {
     state.settled = how

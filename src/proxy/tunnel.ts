@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
 import type { TunnelOutcome } from './backend.ts'
+import { beginsTls } from './early-data.ts'
 import { endGently } from './end-gently.ts'
 import { IdleWatch } from './idle-watch.ts'
 
@@ -18,12 +19,25 @@ export const DEFAULT_TUNNEL_LIMITS: TunnelLimits = { idleMs: 300_000, halfClosed
  * faster than the other takes it. The upstream socket is destroyed by then; the client's still gets the end of what came.
  *
  * The client's end is not passed on: Tor takes the end of what is sent for the end of the stream, and would cut off the answer. It
- * is only remembered, and the answer flows on. When the target's side breaks, the client's connection is reset, so that
- * nobody takes what has come for all there was. When the client's side breaks, or it leaves, the target's is destroyed.
+ * is only remembered, and the answer flows on. A client that speaks TLS has left by then, though, for in TLS nobody ends one
+ * side alone. When the target's side breaks, the client's connection is reset, so that nobody takes what has come for all
+ * there was. When the client's side breaks, or it leaves, the target's is destroyed.
+ *
+ * `ahead`: what the client has sent to the target already, if it has.
  */
-export function splice(client: Socket, upstream: Socket, limits: TunnelLimits, clock: Clock): Promise<TunnelOutcome> {
+export function splice(
+  client: Socket,
+  upstream: Socket,
+  ahead: Buffer,
+  limits: TunnelLimits,
+  clock: Clock,
+): Promise<TunnelOutcome> {
   const { promise, resolve } = Promise.withResolvers<TunnelOutcome>()
   let isOver = false
+  let isTls = beginsTls(ahead)
+  const onFirstData = (chunk: Buffer) => {
+    isTls = beginsTls(chunk)
+  }
 
   const settle = (outcome: TunnelOutcome): void => {
     if (isOver) return
@@ -31,7 +45,7 @@ export function splice(client: Socket, upstream: Socket, limits: TunnelLimits, c
     watch[Symbol.dispose]()
     client.unpipe(upstream)
     upstream.unpipe(client)
-    client.off('end', onClientEnd).off('close', onClientClose)
+    client.off('data', onFirstData).off('end', onClientEnd).off('close', onClientClose)
     upstream.off('end', onTargetEnd).off('close', onUpstreamClose)
     upstream.destroy()
     if (outcome === 'ok') endGently(client, clock, limits.idleMs)
@@ -39,7 +53,7 @@ export function splice(client: Socket, upstream: Socket, limits: TunnelLimits, c
     else client.destroy()
     resolve(outcome)
   }
-  const onClientEnd = () => watch.shorten(limits.halfClosedIdleMs)
+  const onClientEnd = () => (isTls ? settle('client_gone') : watch.shorten(limits.halfClosedIdleMs))
   const onClientClose = () => settle('client_gone')
   const onTargetEnd = () => settle('ok')
   const onUpstreamClose = () => settle('connection_lost')
@@ -56,6 +70,7 @@ export function splice(client: Socket, upstream: Socket, limits: TunnelLimits, c
   else if (upstream.destroyed) onUpstreamClose()
   else {
     if (client.readableEnded) onClientEnd()
+    if (ahead.length === 0) client.once('data', onFirstData)
     client.pipe(upstream, { end: false })
     upstream.pipe(client, { end: false })
   }

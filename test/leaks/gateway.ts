@@ -32,6 +32,7 @@ export class Gateway implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
   #url = ''
+  #ports: { readonly http: number; readonly socks: number } | undefined
   #api: ApiClient | undefined
 
   /** Resolves when the API answers; workers may still be starting. */
@@ -81,6 +82,12 @@ export class Gateway implements AsyncDisposable {
   get api(): ApiClient {
     if (this.#api === undefined) throw new Error('The service does not answer')
     return this.#api
+  }
+
+  /** Of the proxy, on 127.0.0.1. */
+  get ports(): { readonly http: number; readonly socks: number } {
+    if (this.#ports === undefined) throw new Error('The proxy does not answer')
+    return this.#ports
   }
 
   get url(): string {
@@ -147,9 +154,12 @@ export class Gateway implements AsyncDisposable {
   async #answers(): Promise<void> {
     const end = performance.now() + START_WITHIN_MS
     for (;;) {
-      const [, url] = /the API answers at (\S+)/.exec(this.said.join('\n')) ?? []
-      if (url !== undefined) {
+      const said = this.said.join('\n')
+      const [, url] = /the API answers at (\S+)/.exec(said) ?? []
+      const [, http, socks] = /the proxy answers at \S+:(\d+) and \S+:(\d+)/.exec(said) ?? []
+      if (url !== undefined && socks !== undefined) {
         this.#url = url
+        this.#ports = { http: Number(http), socks: Number(socks) }
         this.#api = createApiClient({ baseUrl: url })
         return
       }

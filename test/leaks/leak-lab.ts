@@ -190,3 +190,11 @@ export async function each<T>(count: number, atATime: number, work: (n: number) 
   await Promise.all(Array.from({ length: atATime }, worker))
   return results
 }
+
+/** Hosts that nobody on the internet is, in several spellings. 192.0.2/24 and 198.18/15 are some that Tor lets through. */
+export const NOT_ON_THE_INTERNET: readonly string[] = [
+  ...['127.0.0.1', '2130706433', '0x7f.1', '127.1', '0177.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '0.0.0.0', '[::]'],
+  ...['10.0.0.1', '172.16.0.1', '192.168.1.1', '169.254.169.254', '100.64.0.1', '192.0.0.1', '192.0.2.1'],
+  ...['198.18.0.1', '224.0.0.1', '240.0.0.1', '255.255.255.255', '[fc00::1]', '[fe80::1]', '[ff02::1]'],
+  ...['localhost', 'a.localhost', 'printer.local', 'x.internal', 'x.lan', 'x.home.arpa', 'router'],
+]

@@ -6,13 +6,13 @@ import { TorControl } from '../../tor/control/client.ts'
 import { FakeTor } from '../../tor/control/fake-tor.ts'
 import { ScriptedProxy } from '../../tor/socks/scripted-proxy.ts'
 import { ControlWatch } from '../control-watch.ts'
-import { ExitRoute } from './exit-route.ts'
+import { type ChoosyIdentity, ExitRoute } from './exit-route.ts'
 
 const never = new AbortController().signal
 const HOP = `$${'D'.repeat(40)}~guard`
 const [GERMAN, DUTCH] = ['A', 'B'].map((digit) => digit.repeat(40)) as [string, string]
 const NAME = `${'07'.repeat(16)}.onion`
-const alice = { token: 'alice', exit: { country: 'de', excludeCountries: [], notBy: [] } }
+const alice: ChoosyIdentity = { token: 'alice', exit: { country: 'de', excludeCountries: [], notBy: [] } }
 const target = { host: 'a.io', port: 80 }
 
 /** Greeting, `alice` with the password `cbtor`, and the request for NAME. */
