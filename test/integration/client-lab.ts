@@ -1,0 +1,76 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { demoConfig } from '../../src/cli/commands/demo.ts'
+import { createService } from '../../src/service.ts'
+import type { TorNetwork } from '../../src/testnet/network.ts'
+import { createLab } from './lab.ts'
+
+/** The demo, as programs with a proxy see it. */
+export interface ClientLab extends AsyncDisposable {
+  readonly network: TorNetwork
+  readonly urls: TorNetwork['urls']
+  /** The certificate by which https sites are to be trusted. */
+  readonly ca: string
+  readonly exits: readonly {
+    readonly name: string
+    readonly address: string
+  }[]
+  /** Where the ports are: `127.0.0.1:8118`. They ask for no password. */
+  readonly http: string
+  readonly socks: string
+}
+
+export interface LockedProxy extends AsyncDisposable {
+  readonly http: string
+  readonly password: string
+}
+
+export async function createClientLab(): Promise<ClientLab> {
+  const lab = await createLab()
+  const { http, socks } = lab.service.proxy
+  return {
+    network: lab.network,
+    urls: lab.network.urls,
+    ca: lab.network.caFile,
+    exits: lab.exits,
+    http: placeOf(http),
+    socks: placeOf(socks),
+    [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
+  }
+}
+
+/** A second gateway on the same network, of one worker, whose HTTP port asks for a password. */
+export async function createLockedProxy(network: TorNetwork): Promise<LockedProxy> {
+  const password = 'a secret: with a colon'
+  const passwordFile = join(network.directory, 'password')
+  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 })
+  const base = demoConfig(network, '127.0.0.1:0', join(network.directory, 'locked'))
+  const config = {
+    ...base,
+    log: 'silent' as const,
+    workers: [
+      {
+        kind: 'local' as const,
+        id: 'tor01',
+        torrc: [...network.clientTorrc({ client: 5 })],
+      },
+    ],
+    proxy: {
+      ...base.proxy,
+      socks: 'off' as const,
+      password_file: passwordFile,
+    },
+  }
+  const service = await createService(config, {}, new AbortController().signal)
+  await service.ready(AbortSignal.timeout(60_000))
+  return {
+    http: placeOf(service.proxy.http),
+    password,
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
+  }
+}
+
+function placeOf(url: string | undefined): string {
+  if (url === undefined) throw new Error('The port is off')
+  return new URL(url).host
+}
