@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { before, describe, it, type TestContext } from 'node:test'
 import { ApiProblem } from '../../src/api/client.ts'
 import type { Gateway } from './gateway.ts'
-import { each, eventually, type LeakLab, sharedLab, type Watching, WORKERS } from './leak-lab.ts'
+import { each, eventually, type LeakLab, sharedLab, WORKERS } from './leak-lab.ts'
+import { askOver, connectBy, forwardBy, socksBy } from './port-client.ts'
 
 /** What fails is told; how soon, and how seldom, are other tests' matters (`test/integration/heal.test.ts`). */
 const REQUESTS = Number(process.env.LEAK_REQUESTS ?? 600)
@@ -44,7 +45,7 @@ describe('faults', { timeout: 3_600_000 }, () => {
       load.isOver = true
       await Promise.all(senders)
     }
-    report(t, load, faults, watch, await lab.outside.counts())
+    report(t, load, faults, await lab.outside.counts())
     await watch.nothingLeaked()
     // Names come to be known to children by their arguments or environment alone, as they share no memory with us.
     assert.deepEqual(told, [])
@@ -67,6 +68,9 @@ describe('faults', { timeout: 3_600_000 }, () => {
       )
     })
     assert.deepEqual([...new Set(codes)], ['503 no_worker'])
+    assert.equal((await connectBy(gateway, 'l5-none.cbtor.test:443')).code, 503)
+    assert.notEqual((await socksBy(gateway, 'l5-none.cbtor.test', 443)).code, 0)
+    assert.equal((await forwardBy(gateway, 'http://l5-none.cbtor.test/')).status, 503)
     assert.deepEqual(
       (await watch.namesAtExits()).filter((name) => name.startsWith('l5-none')),
       [],
@@ -98,17 +102,35 @@ describe('faults', { timeout: 3_600_000 }, () => {
   async function send(load: { sent: number; isOver: boolean; tally: Map<string, number> }): Promise<void> {
     while (!load.isOver) {
       const n = load.sent++
-      const what = await gateway.api.fetch({ ...ask(n), timeout_ms: 20_000 }).then(
-        ({ status }) => (status === 200 ? 'ok' : `status ${status}`),
-        (error: unknown) => {
-          if (error instanceof ApiProblem) return error.problem.code
-          throw error
-        },
-      )
+      const what = await (n % 3 === 2 ? byPort(n) : byApi(n))
       load.tally.set(what, (load.tally.get(what) ?? 0) + 1)
       // Whoever is refused at once does not ask again at once.
       if (what !== 'ok') await new Promise((resolve) => setTimeout(resolve, 50))
     }
+  }
+
+  async function byApi(n: number): Promise<string> {
+    return await gateway.api.fetch({ ...ask(n), timeout_ms: 20_000 }).then(
+      ({ status }) => (status === 200 ? 'ok' : `status ${status}`),
+      (error: unknown) => {
+        if (error instanceof ApiProblem) return error.problem.code
+        throw error
+      },
+    )
+  }
+
+  /** Whatever becomes of a tunnel that breaks, it is not more than an end. */
+  async function byPort(n: number): Promise<string> {
+    const host = n % 4 === 0 ? new URL(lab.network.urls.onion).hostname : `l5-${n}.cbtor.test`
+    if (n % 2 === 0) {
+      const { status } = await forwardBy(gateway, `http://${host}/ip`)
+      return status === 200 ? 'ok' : `http port: ${status || 'ended'}`
+    }
+    const isSocks = n % 4 === 1
+    const { code, socket } = await (isSocks ? socksBy(gateway, host, 80) : connectBy(gateway, `${host}:80`))
+    if (code !== (isSocks ? 0 : 200)) return `${isSocks ? 'SOCKS' : 'CONNECT'}: ${code || 'ended'}`
+    const { status } = await askOver(socket, host, '/ip')
+    return status === 200 ? 'ok' : 'tunnel: ended'
   }
 
   function ask(n: number) {
@@ -150,7 +172,6 @@ describe('faults', { timeout: 3_600_000 }, () => {
     t: TestContext,
     { sent, tally }: { sent: number; tally: ReadonlyMap<string, number> },
     faults: number,
-    _watch: Watching,
     { tried, left, arrived }: { tried: number; left: number; arrived: number },
   ): void {
     const outcomes = [...tally].sort(([, a], [, b]) => b - a).map(([what, count]) => `${count} × ${what}`)
