@@ -26,7 +26,8 @@ export interface LockedProxy extends AsyncDisposable {
 }
 
 export async function createClientLab(): Promise<ClientLab> {
-  const lab = await createLab()
+  // There are four exits, each in a country of its own.
+  const lab = await createLab({ exits: { min_exits: 1, min_families: 1 } })
   const { http, socks } = lab.service.proxy
   return {
     network: lab.network,

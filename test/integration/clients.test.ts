@@ -24,7 +24,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-describe('curl', { timeout: 60_000 }, () => {
+describe('curl', { timeout: 180_000 }, () => {
   const curl = (...args: string[]) => run('curl', ['-sS', '--max-time', '30', ...args])
 
   it('goes through the HTTP port to http, https and onion services', async () => {
@@ -59,6 +59,15 @@ describe('curl', { timeout: 60_000 }, () => {
     await assert.rejects(curl('--fail', '-x', url, `${urls.check}/api/ip`), /400/)
   })
 
+  it('leaves where its user name says, by either port', async () => {
+    const { http, socks, urls } = lab
+    const [german] = lab.exits
+    for (const proxy of [`http://key-curl-country-de:x@${http}`, `socks5h://key-curl-country-de:x@${socks}`])
+      assert.equal(exitOf(await curl('-x', proxy, `${urls.check}/api/ip`)), german?.address)
+    const nowhere = await curl('-x', `http://country-jp:x@${http}`, `${urls.check}/api/ip`)
+    assert.equal(JSON.parse(nowhere).code, 'no_exit_for_country_port')
+  })
+
   it('is told what is wrong with a user name', async () => {
     const { http, socks, urls } = lab
     const answer = await curl('-x', `http://kye-shop7:x@${http}`, `${urls.check}/api/ip`)
@@ -67,7 +76,7 @@ describe('curl', { timeout: 60_000 }, () => {
   })
 })
 
-describe('wget', { timeout: 60_000 }, () => {
+describe('wget', { timeout: 180_000 }, () => {
   // With keep-alive it says "Proxy-Connection" to https sites, through the tunnel.
   const OPTIONS = ['-q', '-O', '-', '--tries=1', '--timeout=30', '--no-http-keep-alive']
   const wget = (proxy: string, ...args: string[]) =>
@@ -85,7 +94,7 @@ describe('wget', { timeout: 60_000 }, () => {
   })
 })
 
-describe('git', { timeout: 60_000 }, () => {
+describe('git', { timeout: 180_000 }, () => {
   it('clones through either port, by http and https', async () => {
     const { http, socks, ca, urls } = lab
     let count = 0
@@ -107,7 +116,7 @@ describe('git', { timeout: 60_000 }, () => {
   })
 })
 
-describe("Python's requests", { timeout: 60_000 }, () => {
+describe("Python's requests", { timeout: 180_000 }, () => {
   const PROGRAM = `
 import sys, requests
 
@@ -133,7 +142,7 @@ for url in urls:
   })
 })
 
-describe("undici's ProxyAgent, and Node by itself", { timeout: 60_000 }, () => {
+describe("undici's ProxyAgent, and Node by itself", { timeout: 180_000 }, () => {
   it('goes through the HTTP port to http, https and onion services', async () => {
     const { http, ca, urls } = lab
     const requestTls = { ca: readFileSync(ca, 'utf8') }
@@ -162,7 +171,7 @@ describe("undici's ProxyAgent, and Node by itself", { timeout: 60_000 }, () => {
   })
 })
 
-describe('crawlee', { timeout: 60_000 }, () => {
+describe('crawlee', { timeout: 180_000 }, () => {
   it('gives each of its sessions an identity of its own, by the user name that its proxy configuration makes', async () => {
     const { http, urls } = lab
     log.setLevel(LogLevel.OFF)

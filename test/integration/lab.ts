@@ -14,11 +14,16 @@ export interface Lab extends AsyncDisposable {
   readonly exits: readonly { readonly name: string; readonly address: string }[]
 }
 
-export async function createLab(): Promise<Lab> {
+/** `changes`: to the configuration of the demo. */
+export async function createLab(changes: Partial<ServiceConfig> = {}): Promise<Lab> {
   const never = new AbortController().signal
   await using parts = new AsyncDisposableStack()
   const network = parts.use(await TorNetwork.create())
-  const config = { ...demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab')), log: 'silent' as const }
+  const config = {
+    ...demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab')),
+    log: 'silent' as const,
+    ...changes,
+  }
   const service = parts.use(await createService(config, {}, never))
   await service.ready(AbortSignal.timeout(60_000))
   const owned = parts.move()
