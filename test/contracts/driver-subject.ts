@@ -26,6 +26,8 @@ export interface DriverSubject extends AsyncDisposable {
   readonly exitNicknames: readonly string[]
   /** The nickname of the only exit of each country. The driver is content with one exit of one family. */
   readonly exitIn: Readonly<Record<string, string>>
+  /** Whether its Tor answers questions for addresses by itself (AutomapHostsOnResolve), so that no exit can be asked. */
+  readonly makesUpAddresses?: true
   /**
    * Whose the Tor is. `ours`, unless told: it is there while the driver wants it. `tended`: the driver starts and stops it, and
    * leaves it as it is when disposed of. `foreign`: the driver uses it, and lets go of it.

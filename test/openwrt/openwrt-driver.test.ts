@@ -124,6 +124,7 @@ async function subject(clearnet: 'transparent' | 'socks'): Promise<DriverSubject
     exitless: { host: '2001:db8::1', port: 80 },
     exitNicknames: lab.network.processes().flatMap(({ name, role }) => (role === 'exit' ? [name] : [])),
     exitIn: exitsByCountry(lab.network.processes()),
+    makesUpAddresses: true,
     crash: () => box.killTor(),
     freeze: () => box.freezeTor(),
     thaw: () => box.thawTor(),

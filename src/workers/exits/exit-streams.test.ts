@@ -117,7 +117,7 @@ describe('ExitStreams', () => {
     assert.equal(await answered.outcome(), 'settled')
     const madeUp = lab()
     madeUp.tell(asked, stream('CLOSED', '0', 'REASON=DONE'))
-    assert.ok((await madeUp.outcome()) instanceof ExitFault)
+    assert.equal(codeOf(await madeUp.outcome()), 'exit_rule_unsupported')
     const hungUp = lab()
     hungUp.tell(NEW, built('3', EXIT), stream('SENTCONNECT'), stream('CLOSED', '3', 'REASON=DONE'))
     assert.ok((await hungUp.outcome()) instanceof ExitFault)

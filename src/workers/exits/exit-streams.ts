@@ -119,9 +119,10 @@ export class ExitStreams {
         awaited.fail(faultOf(stream))
         break
       case 'CLOSED': {
-        // A question that was answered has no SUCCEEDED; one that Tor has answered by itself was on no circuit.
-        const isAnswered = awaited.isQuestion && awaited.isOnCircuit && stream.reason === 'DONE'
+        // A question that was answered has no SUCCEEDED.
+        const isAnswered = awaited.isQuestion && stream.reason === 'DONE'
         if (!isAnswered) awaited.fail(faultOf(stream))
+        else if (!awaited.isOnCircuit) awaited.fail(madeUp())
         else if (this.#requireExit(awaited, stream)) awaited.succeed()
         break
       }
@@ -170,6 +171,12 @@ class Awaited {
     const why = `${this.#failedCircuits} circuits to the exit that was chosen have failed`
     this.fail(new ExitFault(new CbtorError('tor_failure', `Cannot connect to the target: ${why}`)))
   }
+}
+
+/** No exit was asked: with AutomapHostsOnResolve, a Tor answers by itself. */
+function madeUp(): CbtorError {
+  const why = 'the Tor of this worker makes up addresses for names by itself'
+  return new CbtorError('exit_rule_unsupported', `Cannot choose an exit: ${why}`)
 }
 
 /** Whose fault it is, by the reason with which the stream left its circuit, or found none. */
