@@ -63,6 +63,11 @@ export class ClientBytes implements Disposable {
     if (this.#hasEnded && !this.#hasSentAhead) this.#gone.abort(clientGone())
   }
 
+  /** Ends what is under way, for a reason that is not the client's. */
+  giveUp(reason: CbtorError): void {
+    this.#gone.abort(reason)
+  }
+
   /** The bytes at the beginning that may be delivered twice; they are taken out. */
   takeSafe(): Buffer {
     return this.#take(safeLength(this.#held))

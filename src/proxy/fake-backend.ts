@@ -29,18 +29,24 @@ export class FakeBackend implements ProxyBackend, AsyncDisposable {
   /** What opening a tunnel or resolving waits for, and fails by. */
   ready: (signal: AbortSignal) => Promise<void> = async () => {}
   answer: (request: ForwardRequest, signal: AbortSignal) => Promise<ForwardAnswer> = async () => okAnswer('hello')
+  /** Takes the target's end of a tunnel, instead of `target()`. */
+  onTarget: ((socket: Socket) => void) | undefined
   readonly #server = createServer({ allowHalfOpen: true, noDelay: true })
   readonly #targets: Socket[] = []
   readonly #sockets = new Set<Socket>()
-  #onTarget: (() => void) | undefined
+  #wake: (() => void) | undefined
 
   constructor() {
     this.#server.on('connection', (socket) => {
       socket.on('error', () => {})
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
+      if (this.onTarget) {
+        this.onTarget(socket)
+        return
+      }
       this.#targets.push(socket)
-      this.#onTarget?.()
+      this.#wake?.()
     })
     this.#server.listen(0, '127.0.0.1')
   }
@@ -106,7 +112,7 @@ export class FakeBackend implements ProxyBackend, AsyncDisposable {
   async target(): Promise<Socket> {
     while (this.#targets.length === 0) {
       await new Promise<void>((resolve) => {
-        this.#onTarget = resolve
+        this.#wake = resolve
       })
     }
     return this.#targets.shift() as Socket

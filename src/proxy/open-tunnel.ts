@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { CbtorError } from '../domain/errors.ts'
 import type { TunnelRequest } from '../domain/exchange.ts'
 import type { ClientBytes } from './client-bytes.ts'
 import type { PortOptions } from './port.ts'
@@ -27,7 +28,9 @@ export async function runTunnel(
   const startedAt = clock.monotonic()
   bytes.watch()
   const earlyData = bytes.takeSafe()
-  using tunnel = await backend.openTunnel(request, earlyData.length > 0 ? { earlyData } : {}, bytes.signal)
+  using tunnel = await inTime(bytes, { clock, limits }, (signal) =>
+    backend.openTunnel(request, earlyData.length > 0 ? { earlyData } : {}, signal),
+  )
   if (bytes.signal.aborted) {
     tunnel.ended('client_gone')
     throw bytes.signal.reason
@@ -47,4 +50,15 @@ export async function runTunnel(
     { port: kind, worker: tunnel.worker, outcome, connectMs: Math.round(connectMs), ms, sent, received },
     'tunnel ended',
   )
+}
+
+/** Does `open` with the signal of the client, which is also aborted when it takes too long. */
+export async function inTime<T>(
+  bytes: ClientBytes,
+  { clock, limits }: Pick<PortOptions, 'clock' | 'limits'>,
+  open: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = () => bytes.giveUp(new CbtorError('tor_timeout', 'Cannot reach the target: it took too long'))
+  using _ = clock.timer(limits.openMs, late)
+  return await open(bytes.signal)
 }

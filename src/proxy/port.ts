@@ -18,6 +18,8 @@ export interface PortOptions {
 export interface PortLimits extends TunnelLimits {
   /** How long a client may take for its handshake, or for the head of its next request. */
   readonly handshakeMs: number
+  /** How long the service may take to open a tunnel or to resolve a name. */
+  readonly openMs: number
 }
 
 /** One protocol, without the socket that listens. */

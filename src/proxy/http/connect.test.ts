@@ -139,6 +139,16 @@ describe('CONNECT', { timeout: 20_000 }, () => {
     assert.equal(port.clock.pending, 0)
   })
 
+  it('does not wait for its tunnel for ever', async () => {
+    await using port = await startPort('http')
+    port.backend.ready = untilAborted
+    const client = await port.dial()
+    client.send(CONNECT)
+    while (port.backend.calls.length === 0) await turn()
+    await port.clock.advance(120_000)
+    assert.match(await client.readsAll(), /^HTTP\/1\.1 504 [\s\S]*"code":"tor_timeout"/)
+  })
+
   it('goes on when a client that has sent something ahead ends its side', async () => {
     await using port = await startPort('http')
     const connected = Promise.withResolvers<void>()

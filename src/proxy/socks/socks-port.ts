@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import { ClientBytes } from '../client-bytes.ts'
 import { endGently } from '../end-gently.ts'
-import { runTunnel } from '../open-tunnel.ts'
+import { inTime, runTunnel } from '../open-tunnel.ts'
 import type { Port, PortOptions, Served } from '../port.ts'
 import { problemOf } from '../problem-of.ts'
 import { parseUserName } from '../user-name.ts'
@@ -84,7 +84,8 @@ export class SocksPort implements Port {
 
   async #lookUp({ host, routing }: SocksRequest, client: Socket, bytes: ClientBytes): Promise<void> {
     bytes.watch()
-    const address = await this.#options.backend.resolve({ ...routing, host }, bytes.signal)
+    const { backend } = this.#options
+    const address = await inTime(bytes, this.#options, (signal) => backend.resolve({ ...routing, host }, signal))
     bytes[Symbol.dispose]()
     client.write(reply(REPLY.succeeded, address))
     endGently(client, this.#options.clock)
