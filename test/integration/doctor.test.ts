@@ -18,9 +18,11 @@ let file: string
 before(async () => {
   lab = await createLab()
   file = join(lab.network.directory, 'cbtor.yaml')
-  const { listen, state, workers, tor, targets, tls, checks } = lab.config
-  const document = { state, workers, tor, targets, tls, checks }
-  writeFileSync(file, JSON.stringify({ ...document, listen: `${listen.host}:${new URL(lab.service.url).port}` }))
+  const { state, workers, tor, targets, tls, checks } = lab.config
+  const { url, proxy } = lab.service
+  const at = (text: string | undefined) => new URL(text ?? '').host
+  const ports = { listen: at(url), proxy: { http: at(proxy.http), socks: at(proxy.socks) } }
+  writeFileSync(file, JSON.stringify({ state, workers, tor, targets, tls, checks, ...ports }))
 })
 
 after(async () => {
@@ -39,7 +41,17 @@ describe('cbtor doctor', { timeout: 120_000 }, () => {
     for (const id of ['tor01', 'tor02', 'tor03', 'tor04'])
       for (const what of ['tor', 'isolation', 'listeners', 'settings', 'guards', 'countries', 'clock'])
         assert.equal(verdictOf(findings, `${id}: ${what}`), 'ok', `${id}: ${what}`)
-    for (const what of ['node', 'tor', 'configuration', 'DNS', 'state directory', 'service', 'listeners'])
+    for (const what of [
+      'node',
+      'tor',
+      'configuration',
+      'DNS',
+      'state directory',
+      'service',
+      'listeners',
+      'proxy.http',
+      'proxy.socks',
+    ])
       assert.equal(verdictOf(findings, what), 'ok', what)
   })
 
