@@ -49,6 +49,9 @@ describe('runCli()', () => {
     const { code, err } = await run(['worker', 'check', 'tor01', '--key', '/nowhere/key'])
     assert.equal(code, EXIT.failed)
     assert.match(err, /^cbtor: Cannot use the private key \/nowhere\/key: there is no such file/)
+    const ill = await run(['doctor', '--config', '/nowhere.yaml'])
+    assert.deepEqual([ill.code, ill.err], [EXIT.failed, 'cbtor: One thing is wrong: configuration\n'])
+    assert.match(ill.out, /^WRONG +configuration +\/nowhere\.yaml: cannot be read/m)
   })
 })
 
