@@ -5,6 +5,11 @@ export interface HealthPolicy {
   /** The share by which that may be less, so that the workers are not probed in step. */
   readonly checkJitter: number
   /**
+   * The same of the first interval after the start. Workers start together; did they go on in step, whoever is checked would see
+   * which exits are one pool's.
+   */
+  readonly firstCheckJitter: number
+  /**
    * The same after a failed probe of a healthy worker (HAProxy's `fastinter`); null for no difference. Suspicion costs
    * little, so it may come fast. Death costs a restart, so from suspicion to death the pace is always `checkEveryMs`.
    */
@@ -64,6 +69,7 @@ export interface HealthPolicy {
 export const DEFAULT_POLICY: HealthPolicy = {
   checkEveryMs: 10_000,
   checkJitter: 0.1,
+  firstCheckJitter: 1,
   recheckEveryMs: 500,
   illCheckEveryMs: 3_000,
   probeTimeoutMs: 10_000,

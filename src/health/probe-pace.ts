@@ -33,9 +33,10 @@ export class ProbePace {
 
   /** A probe begins. Whether it is one at the regular pace. */
   begin(now: number): boolean {
+    const isFirst = this.#probedAt === Number.NEGATIVE_INFINITY
     this.#probedAt = now
     const isRegular = now >= this.#countsAt
-    if (isRegular) this.#countsAt = now + this.#interval()
+    if (isRegular) this.#countsAt = now + this.#interval(isFirst)
     this.#nextAt = this.#countsAt
     return isRegular
   }
@@ -73,8 +74,8 @@ export class ProbePace {
     return true
   }
 
-  #interval(): number {
-    const { checkEveryMs, checkJitter } = this.#policy
-    return checkEveryMs * (1 - checkJitter * this.#random.float())
+  #interval(isFirst = false): number {
+    const { checkEveryMs, checkJitter, firstCheckJitter } = this.#policy
+    return checkEveryMs * (1 - (isFirst ? firstCheckJitter : checkJitter) * this.#random.float())
   }
 }

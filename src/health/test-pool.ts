@@ -110,7 +110,8 @@ export function poolOf({ size, policy = DEFAULT_POLICY, latencyMs = 50, hasPulse
       {
         clock,
         random,
-        policy,
+        // As if the first interval were like the others: transcripts are of one sequence of random numbers.
+        policy: { ...policy, firstCheckJitter: policy.checkJitter },
         ward: governor.ward(id),
         outcomes: outcomes.page(id),
         onEvent: (event) => {

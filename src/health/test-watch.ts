@@ -14,6 +14,7 @@ export const RECOVERED: RecoveryResult = { ok: true, steps: [] }
 export const ORIGINAL_PACE: HealthPolicy = {
   ...DEFAULT_POLICY,
   checkJitter: 0,
+  firstCheckJitter: 0,
   recheckEveryMs: null,
   illCheckEveryMs: null,
 }
