@@ -39,12 +39,22 @@ describe('splice()', { timeout: 20_000 }, () => {
 
   it('gives up a tunnel whose client has ended when nothing comes for a minute', async () => {
     await using tunnel = await joined()
-    tunnel.client.socket.end()
+    tunnel.client.socket.end('request')
+    await tunnel.target.reads('request')
     await tunnel.sees(() => tunnel.inner.client.readableEnded)
     await tunnel.clock.advance(59_999)
     assert.equal(tunnel.settled, undefined)
     await tunnel.clock.advance(7_501)
     assert.equal(await tunnel.outcome, 'timeout')
+  })
+
+  it('takes the end of a client that has sent nothing for its leaving', async () => {
+    await using tunnel = await joined()
+    tunnel.target.send('hello')
+    await tunnel.client.reads('hello')
+    tunnel.client.socket.end()
+    assert.equal(await tunnel.outcome, 'client_gone')
+    await tunnel.target.closed
   })
 
   it('takes the end of a client that speaks TLS for its leaving', async () => {
@@ -85,6 +95,8 @@ describe('splice()', { timeout: 20_000 }, () => {
 
   it('finds out about a client that has closed as soon as there is something for it', async () => {
     await using tunnel = await joined()
+    tunnel.client.send('request')
+    await tunnel.target.reads('request')
     tunnel.client.socket.destroy()
     await tunnel.sees(() => tunnel.inner.client.readableEnded)
     for (let count = 0; tunnel.settled === undefined && count < 1_000; count++) {

@@ -19,8 +19,8 @@ export const DEFAULT_TUNNEL_LIMITS: TunnelLimits = { idleMs: 300_000, halfClosed
  * faster than the other takes it. The upstream socket is destroyed by then; the client's still gets the end of what came.
  *
  * The client's end is not passed on: Tor takes the end of what is sent for the end of the stream, and would cut off the answer. It
- * is only remembered, and the answer flows on. A client that speaks TLS has left by then, though, for in TLS nobody ends one
- * side alone. When the target's side breaks, the client's connection is reset, so that nobody takes what has come for all
+ * is only remembered, and the answer flows on. But a client that has sent nothing has left by then, and so has one that speaks
+ * TLS, where nobody ends one side alone. When the target's side breaks, the client's connection is reset, so that nobody takes what has come for all
  * there was. When the client's side breaks, or it leaves, the target's is destroyed.
  *
  * `ahead`: what the client has sent to the target already, if it has.
@@ -34,9 +34,9 @@ export function splice(
 ): Promise<TunnelOutcome> {
   const { promise, resolve } = Promise.withResolvers<TunnelOutcome>()
   let isOver = false
-  let isTls = beginsTls(ahead)
+  let mayWait = ahead.length > 0 && !beginsTls(ahead)
   const onFirstData = (chunk: Buffer) => {
-    isTls = beginsTls(chunk)
+    mayWait = !beginsTls(chunk)
   }
 
   const settle = (outcome: TunnelOutcome): void => {
@@ -53,7 +53,7 @@ export function splice(
     else client.destroy()
     resolve(outcome)
   }
-  const onClientEnd = () => (isTls ? settle('client_gone') : watch.shorten(limits.halfClosedIdleMs))
+  const onClientEnd = () => (mayWait ? watch.shorten(limits.halfClosedIdleMs) : settle('client_gone'))
   const onClientClose = () => settle('client_gone')
   const onTargetEnd = () => settle('ok')
   const onUpstreamClose = () => settle('connection_lost')
