@@ -25,7 +25,7 @@ export interface ListenAddress {
   readonly port: number
 }
 
-const DEFAULT_LIMITS: PortLimits = { ...DEFAULT_TUNNEL_LIMITS, handshakeMs: 10_000, openMs: 120_000 }
+const DEFAULT_LIMITS: PortLimits = { ...DEFAULT_TUNNEL_LIMITS, handshakeMs: 10_000, openMs: 150_000 }
 
 /** The proxy ports that listen. Disposing it closes all of them. */
 export class ProxyListener implements AsyncDisposable {

@@ -145,7 +145,7 @@ describe('CONNECT', { timeout: 20_000 }, () => {
     const client = await port.dial()
     client.send(CONNECT)
     while (port.backend.calls.length === 0) await turn()
-    await port.clock.advance(120_000)
+    await port.clock.advance(150_000)
     assert.match(await client.readsAll(), /^HTTP\/1\.1 504 [\s\S]*"code":"tor_timeout"/)
   })
 
