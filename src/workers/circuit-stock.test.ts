@@ -180,27 +180,32 @@ describe('CircuitStock', { timeout: 10_000 }, () => {
     assert.deepEqual([next.state, stock.available, ordered()], ['gone', 0, 2])
   })
 
-  it('refuses a new identity when the budget is spent for longer than it may wait, and says when to come again', async (t) => {
-    const { stock, clock, ordered, become } = await stockWith(t, { budget: { rate: 0.1, burst: 2 } })
-    const fates = Array.from({ length: 5 }, (_, n) => fateOf(stock.take(`user${n}`, 'circuit', never)))
+  it('refuses those for whom there will be no budget in time, at once, and says when to come again', async (t) => {
+    const { stock, clock, ordered, become } = await stockWith(t, { budget: { rate: 0.5, burst: 2 } })
+    const fates = Array.from({ length: 8 }, (_, n) => fateOf(stock.take(`user${n}`, 'circuit', never)))
     await settled()
-    assert.equal(ordered(), 2)
-    await become('BUILT')
-    assert.equal(fates.map(({ state }) => state).join(), 'gone,gone,gone,waiting,waiting')
-    await clock.advance(4_999)
-    assert.equal(fates[3]?.state, 'waiting')
-    await clock.advance(1)
-    for (const { error } of fates.slice(3)) {
+    assert.equal(fates.map(({ state }) => state).join(), 'gone,waiting,waiting,waiting,waiting,refused,refused,refused')
+    for (const { error } of fates.slice(5)) {
       assert.ok(error instanceof CbtorError && error.code === 'overloaded')
-      assert.ok((error.retryAfterMs ?? 0) >= 5_000)
+      assert.ok((error.retryAfterMs ?? 0) >= 6_000)
     }
-    // One that is there is served all the same.
-    await clock.advance(10_000)
-    const late = fateOf(stock.take('late', 'circuit', never))
-    await settled()
-    assert.equal(ordered(), 3)
-    await become('BUILT')
-    assert.equal(late.state, 'gone')
+    for (let n = 0; n < 4; n++) {
+      await become('BUILT')
+      await clock.advance(1_000)
+    }
+    assert.equal(fates.map(({ state }) => state).join(), 'gone,gone,gone,gone,gone,refused,refused,refused')
+    assert.equal(ordered(), 4)
+  })
+
+  it('refuses one whose budget others have taken meanwhile when its time is up', async (t) => {
+    const { stock, clock, tell } = await stockWith(t, { budget: { rate: 0.5, burst: 1 } })
+    const [, , last] = ['alice', 'bob', 'carol'].map((user) => fateOf(stock.take(user, 'circuit', never)))
+    await tell(...[21, 22, 23].map((id) => `CIRC ${id} LAUNCHED ${GENERAL}`))
+    await tell(...[21, 22, 23].map((id) => `CIRC ${id} FAILED ${GENERAL}`))
+    await clock.advance(4_999)
+    assert.equal(last?.state, 'waiting')
+    await clock.advance(1)
+    assert.equal(codeOf(last?.error), 'overloaded')
   })
 
   it('has the circuits that Tor launches by itself come out of the same budget', async (t) => {

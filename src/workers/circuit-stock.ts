@@ -101,7 +101,7 @@ export class CircuitStock implements Disposable {
   /**
    * Resolves when the identity's stream may go: at once when the identity has a circuit, else when there is one for it. The ticket is
    * to be held until the stream is on its circuit or has failed. Rejects with `overloaded` when there is no budget for another
-   * circuit in time, and with the signal's reason.
+   * circuit in time, as soon as that is clear, and with the signal's reason.
    */
   async take(user: string, need: Need, signal: AbortSignal): Promise<Ticket> {
     const { book, orders } = this.#options
@@ -115,7 +115,7 @@ export class CircuitStock implements Disposable {
     place.uses++
     place.isForgotten = false
     const ticket = this.#ticket(user, place)
-    if (!this.#waits(place)) return ticket
+    if (!this.#waiting[place.need].has(place)) return ticket
     try {
       await this.#granted(place, signal)
       return ticket
@@ -237,17 +237,15 @@ export class CircuitStock implements Disposable {
     return place
   }
 
-  #waits(place: Place): boolean {
-    return this.#waiting[place.need].has(place)
-  }
-
   async #granted(place: Place, signal: AbortSignal): Promise<void> {
     const { clock, policy, account } = this.#options
-    if (this.#waiting.circuit.size + this.#waiting.budget.size > policy.maxWaiting) throw this.#overloaded()
+    const { circuit, budget } = this.#waiting
+    const isHopeless = this.#budgetMs(place.need) > policy.waitMs
+    if (isHopeless || circuit.size + budget.size > policy.maxWaiting) throw this.#overloaded(place.need)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     using _aborted = onAbort(signal, reject)
     using _late = clock.timer(policy.waitMs, () => {
-      if (account.waitMs() > 0) reject(this.#overloaded())
+      if (account.waitMs() > 0) reject(this.#overloaded(place.need))
       else this.#grant(place)
     })
     void place.granted.promise.then(resolve)
@@ -286,14 +284,19 @@ export class CircuitStock implements Disposable {
     if (book.isBusy(user)) this.#forgotten.add(user)
   }
 
-  #overloaded(): CbtorError {
-    const { account, worker } = this.#options
+  /** How long until there is budget for all who wait so far. */
+  #budgetMs(need: Need): number {
+    const { account, book, orders } = this.#options
     const { circuit, budget } = this.#waiting
-    const retryAfterMs = Math.max(1_000, account.waitMs(circuit.size + budget.size))
+    const missing = need === 'budget' ? budget.size : circuit.size - book.coming - orders.unanswered
+    return missing <= 0 ? 0 : account.waitMs(missing)
+  }
+
+  #overloaded(need: Need): CbtorError {
     return new CbtorError(
       'overloaded',
-      `Cannot build a circuit for a new identity through worker ${worker}: its guard has got as many as it is asked for`,
-      { retryAfterMs },
+      `Cannot build a circuit for a new identity through worker ${this.#options.worker}: its guard has got as many as it is asked for`,
+      { retryAfterMs: Math.max(1_000, this.#budgetMs(need)) },
     )
   }
 }
