@@ -221,8 +221,10 @@ export class TorControl implements AsyncDisposable {
   ): Promise<ReadonlyMap<string, Microdescriptor>> {
     const prefix = 'md/id/'
     const keys = fingerprints.map((fingerprint) => `${prefix}${fingerprint}`)
-    const known = await getKnown(this.#connection, keys, signal)
-    return new Map([...known].map(([key, text]) => [key.slice(prefix.length), parseMicrodescriptor(text)]))
+    const descriptors = new Map<string, Microdescriptor>()
+    for await (const some of getKnown(this.#connection, keys, signal))
+      for (const [key, text] of some) descriptors.set(key.slice(prefix.length), parseMicrodescriptor(text))
+    return descriptors
   }
 
   /**
@@ -233,9 +235,11 @@ export class TorControl implements AsyncDisposable {
     if ((await this.#value('ip-to-country/ipv4-available', signal)) !== '1') return undefined
     const prefix = 'ip-to-country/'
     const keys = [...new Set(addresses)].map((address) => `${prefix}${address}`)
-    const known = await getKnown(this.#connection, keys, signal)
-    const found = [...known].filter(([, country]) => /^[a-z]{2}$/i.test(country))
-    return new Map(found.map(([key, country]) => [key.slice(prefix.length), country.toLowerCase()]))
+    const countries = new Map<string, string>()
+    for await (const some of getKnown(this.#connection, keys, signal))
+      for (const [key, country] of some)
+        if (/^[a-z]{2}$/i.test(country)) countries.set(key.slice(prefix.length), country.toLowerCase())
+    return countries
   }
 
   [Symbol.asyncDispose](): Promise<void> {

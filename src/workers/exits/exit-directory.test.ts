@@ -28,6 +28,7 @@ function lab(relays: RouterStatus[]) {
     hasCountries: true,
     fails: undefined as Error | undefined,
     hangs: false,
+    family: '',
   }
   const answer = async <T>(value: T): Promise<T> => {
     if (tor.hangs) return await new Promise<never>(() => {})
@@ -53,7 +54,7 @@ function lab(relays: RouterStatus[]) {
     microdescriptors: async (fingerprints) => {
       asked.descriptors.push(fingerprints.length)
       const known = fingerprints.filter((fingerprint) => !tor.missing.has(fingerprint))
-      return await answer(new Map(known.map((each) => [each, parseMicrodescriptor('p accept 80')])))
+      return await answer(new Map(known.map((each) => [each, parseMicrodescriptor(`${tor.family}\np accept 80`)])))
     },
   }
   return { clock, asked, tor, relays, directory: new ExitDirectory({ worker: 'tor01', control, clock }) }
@@ -149,6 +150,15 @@ describe('ExitDirectory', () => {
     assert.deepEqual([first?.length, second?.length, third?.length], [2, 3, 3])
     assert.equal(first?.[0]?.descriptor.exitPorts.accepts(80), true)
     assert.deepEqual(asked.descriptors, [2, 1])
+  })
+
+  it('keeps of a family the exits, once for all of them', async () => {
+    const { directory, tor } = lab([relay(1), relay(2), relay(3, 'Fast Running Valid')])
+    tor.family = `family ${[1, 2, 3, 4].map((n) => `$${fingerprintOf(n)}`).join(' ')}`
+    const list = await directory.exits(never)
+    const [one, other] = await list.describe(list.relays, never)
+    assert.deepEqual([...(one?.descriptor.family ?? [])], [fingerprintOf(1), fingerprintOf(2)])
+    assert.equal(one?.descriptor.family, other?.descriptor.family)
   })
 
   it('leaves out an exit whose descriptor Tor does not have, and asks for it again after a minute', async () => {

@@ -85,6 +85,8 @@ export class ExitList {
   readonly knowsCountries: boolean
   readonly #options: ExitDirectoryOptions
   readonly #descriptors = new Map<string, Microdescriptor>()
+  readonly #fingerprints: ReadonlyMap<string, string>
+  readonly #families = new Map<string, ReadonlySet<string>>()
   /** When Tor was asked for descriptors that it did not have. */
   readonly #missed = new Map<string, number>()
   /** One question after the other: those who want the same need not ask twice. */
@@ -93,6 +95,7 @@ export class ExitList {
   constructor(options: ExitDirectoryOptions, relays: readonly ExitRelay[], knowsCountries: boolean) {
     this.#options = options
     this.relays = relays
+    this.#fingerprints = new Map(relays.map(({ fingerprint }) => [fingerprint, fingerprint]))
     this.knowsCountries = knowsCountries
   }
 
@@ -119,11 +122,24 @@ export class ExitList {
       for (const fingerprint of unknown) {
         const descriptor = found.get(fingerprint)
         if (descriptor === undefined) this.#missed.set(fingerprint, clock.monotonic())
-        else this.#descriptors.set(fingerprint, descriptor)
+        else this.#descriptors.set(fingerprint, this.#inShort(fingerprint, descriptor))
       }
     } catch (error) {
       throw problemOfControl(error, `choose an exit of worker ${worker}`)
     }
+  }
+
+  /**
+   * A family names all its hundreds in the descriptor of each of them, so those with the same names share one set. Only exits matter
+   * here, and each counts itself in.
+   */
+  #inShort(own: string, descriptor: Microdescriptor): Microdescriptor {
+    const named = descriptor.family.has(own) ? [...descriptor.family] : [...descriptor.family, own]
+    const members = named.flatMap((fingerprint) => this.#fingerprints.get(fingerprint) ?? [])
+    const key = members.join()
+    const family = this.#families.get(key) ?? new Set(members)
+    this.#families.set(key, family)
+    return { ...descriptor, family }
   }
 
   #unknown(relays: readonly ExitRelay[]): readonly string[] {

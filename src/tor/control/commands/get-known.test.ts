@@ -24,11 +24,17 @@ function torThatKnows(values: Readonly<Record<string, string>>): CommandSender &
   }
 }
 
+async function allKnown(...args: Parameters<typeof getKnown>): Promise<ReadonlyMap<string, string>> {
+  const known = new Map<string, string>()
+  for await (const some of getKnown(...args)) for (const [key, value] of some) known.set(key, value)
+  return known
+}
+
 describe('getKnown()', () => {
   it('asks for many keys some at a time', async () => {
     const keys = Array.from({ length: 150 }, (_, n) => `md/id/${n}`)
     const tor = torThatKnows(Object.fromEntries(keys.map((key, n) => [key, `value ${n}`])))
-    const known = await getKnown(tor, keys, never)
+    const known = await allKnown(tor, keys, never)
     assert.equal(known.size, 150)
     assert.equal(known.get('md/id/149'), 'value 149')
     assert.deepEqual(tor.asked, [64, 64, 22])
@@ -37,16 +43,16 @@ describe('getKnown()', () => {
   it('leaves out what Tor does not know, and asks little more for that', async () => {
     const keys = Array.from({ length: 64 }, (_, n) => `md/id/${n}`)
     const tor = torThatKnows(Object.fromEntries(keys.filter((key) => key !== 'md/id/17').map((key) => [key, 'x'])))
-    const known = await getKnown(tor, keys, never)
+    const known = await allKnown(tor, keys, never)
     assert.equal(known.size, 63)
     assert.equal(known.has('md/id/17'), false)
     assert.equal(tor.asked.length, 13)
-    assert.equal((await getKnown(torThatKnows({}), ['a', 'b', 'c'], never)).size, 0)
+    assert.equal((await allKnown(torThatKnows({}), ['a', 'b', 'c'], never)).size, 0)
   })
 
   it('asks for nothing when there are no keys', async () => {
     const tor = torThatKnows({})
-    assert.equal((await getKnown(tor, [], never)).size, 0)
+    assert.equal((await allKnown(tor, [], never)).size, 0)
     assert.deepEqual(tor.asked, [])
   })
 
@@ -54,6 +60,6 @@ describe('getKnown()', () => {
     const broken: CommandSender = {
       send: async () => ({ lines: [{ code: 551, text: 'GeoIP data not loaded', data: undefined }] }),
     }
-    await assert.rejects(getKnown(broken, ['ip-to-country/1.2.3.4'], never), ControlReplyError)
+    await assert.rejects(allKnown(broken, ['ip-to-country/1.2.3.4'], never), ControlReplyError)
   })
 })

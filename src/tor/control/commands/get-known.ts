@@ -7,20 +7,16 @@ const KEYS_PER_COMMAND = 64
 const UNRECOGNIZED = 552
 
 /**
- * GETINFO for any number of keys, some at a time and one command after the other, so that others get their turn. Keys that
- * Tor does not know are left out.
+ * GETINFO for any number of keys: yields what Tor knows of some at a time, one command after the other, so that others get
+ * their turn and not everything is in memory at once. Keys that Tor does not know are left out.
  */
-export async function getKnown(
+export async function* getKnown(
   control: CommandSender,
   keys: readonly string[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const known = new Map<string, string>()
-  for (let at = 0; at < keys.length; at += KEYS_PER_COMMAND) {
-    const some = keys.slice(at, at + KEYS_PER_COMMAND)
-    for (const [key, value] of await ask(control, some, signal)) known.set(key, value)
-  }
-  return known
+): AsyncGenerator<readonly (readonly [key: string, value: string])[], void, undefined> {
+  for (let at = 0; at < keys.length; at += KEYS_PER_COMMAND)
+    yield await ask(control, keys.slice(at, at + KEYS_PER_COMMAND), signal)
 }
 
 /** Tor answers none of a command's keys when it does not know one of them; so they are asked for by halves. */
