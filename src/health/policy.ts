@@ -5,8 +5,8 @@ export interface HealthPolicy {
   /** The share by which that may be less, so that the workers are not probed in step. */
   readonly checkJitter: number
   /**
-   * The same of the first interval after the start. Workers start together; did they go on in step, whoever is checked would see
-   * which exits are one pool's.
+   * The same of the interval after a probe at the start or out of turn. Workers start together, and what calls for probes is common
+   * to them; did they go on in step, whoever is checked would see which exits are one pool's.
    */
   readonly firstCheckJitter: number
   /**

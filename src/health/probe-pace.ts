@@ -10,6 +10,8 @@ export class ProbePace {
   /** When a probe of a suspect worker counts again: more often than at the original's pace it may pass, and not fail. */
   #countsAt = Number.NEGATIVE_INFINITY
   #lastSuccessAt = Number.NEGATIVE_INFINITY
+  /** Whether other workers' probes may be due at the same moment: what made this one due is common to all. */
+  #isInStep = true
 
   constructor(random: Random, policy: HealthPolicy, now: number) {
     this.#random = random
@@ -33,10 +35,12 @@ export class ProbePace {
 
   /** A probe begins. Whether it is one at the regular pace. */
   begin(now: number): boolean {
-    const isFirst = this.#probedAt === Number.NEGATIVE_INFINITY
     this.#probedAt = now
     const isRegular = now >= this.#countsAt
-    if (isRegular) this.#countsAt = now + this.#interval(isFirst)
+    if (isRegular) {
+      this.#countsAt = now + this.#interval(this.#isInStep)
+      this.#isInStep = false
+    }
     this.#nextAt = this.#countsAt
     return isRegular
   }
@@ -51,6 +55,7 @@ export class ProbePace {
   now(now: number): void {
     this.#nextAt = now
     this.#countsAt = now
+    this.#isInStep = true
     this.#lastSuccessAt = Number.NEGATIVE_INFINITY
   }
 
