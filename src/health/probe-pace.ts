@@ -76,6 +76,7 @@ export class ProbePace {
     const until = Math.min(this.#lastSuccessAt + this.#interval(), longest)
     if (until <= now) return false
     this.#nextAt = until
+    this.#isInStep = true // traffic ends for all at once
     return true
   }
 
