@@ -89,25 +89,32 @@ export class ExitRoute {
 
   /** As `WorkerDriver.connect` promises, for an identity that demands certain exits. */
   async connect(
-    { host, port }: Target,
+    to: Target,
     identity: ChoosyIdentity,
     signal: AbortSignal,
     { earlyData, admit }: ConnectOptions & AdmitOptions,
   ): Promise<WorkerConnection> {
-    requireChoice(host)
+    requireChoice(to.host)
     const { token: username } = identity
-    const { exit, result: socket } = await this.#byExit(host, port, identity, admit, signal, async (name, wanted) => {
-      const { socks: proxy } = this.#options
-      const target = { host: name, port }
-      using expected = this.#watch.expect({ user: username, target })
-      try {
-        const both = AbortSignal.any([wanted, expected.stopped])
-        const auth = { username, password: SOCKS_PASSWORD }
-        return await dialThroughSocks({ proxy, auth, target, ...(earlyData && { earlyData }) }, both)
-      } catch (error) {
-        throw expected.stopped.aborted ? expected.stopped.reason : error
-      }
-    })
+    const { exit, result: socket } = await this.#byExit(
+      to.host,
+      to.port,
+      identity,
+      admit,
+      signal,
+      async (name, wanted) => {
+        const { socks: proxy } = this.#options
+        const target = { host: name, port: to.port }
+        using expected = this.#watch.expect({ user: username, target })
+        try {
+          const both = AbortSignal.any([wanted, expected.stopped])
+          const auth = { username, password: SOCKS_PASSWORD }
+          return await dialThroughSocks({ proxy, auth, target, ...(earlyData && { earlyData }) }, both)
+        } catch (error) {
+          throw expected.stopped.aborted ? expected.stopped.reason : error
+        }
+      },
+    )
     const { nickname, fingerprint, address, country } = exit
     const told = { nickname, fingerprint, address, ...(country !== undefined && { country }) }
     return { socket, route: 'socks', exit: async () => told }
