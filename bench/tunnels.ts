@@ -1,0 +1,117 @@
+/**
+ * What tunnels cost: 50 MB through the CONNECT and SOCKS5 ports, and by POST /api/v1/fetch, against the same straight through the SOCKS
+ * port of the same Tor, in turn; and the memory of the service with 2,000 tunnels that carry nothing.
+ *
+ *   node bench/tunnels.ts [downloads each] [tunnels]
+ */
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { createApiClient } from '../src/api/client.ts'
+import { TorNetwork } from '../src/testnet/network.ts'
+
+const BYTES = 50_000_000
+const [downloads = '5', tunnels = '2000'] = process.argv.slice(2)
+const ROOT = new URL('..', import.meta.url).pathname
+await using network = await TorNetwork.create()
+const state = join(network.directory, 'bench')
+const file = join(network.directory, 'cbtor.yaml')
+const config = {
+  ...{ listen: '127.0.0.1:0', state, log: 'warn' },
+  proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
+  workers: [{ kind: 'local', id: 'tor01', torrc: network.clientTorrc() }],
+  tor: { command: network.clientCommand(), reject_internal_addresses: network.isolation === 'namespace' },
+  targets: { allow: ['203.0.113.0/24', '198.51.100.0/24'] },
+  checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
+}
+writeFileSync(file, JSON.stringify(config))
+const service = spawn(
+  process.execPath,
+  ['--max-semi-space-size=8', join(ROOT, 'src/main.ts'), 'up', '--config', file],
+  { stdio: ['ignore', 'inherit', 'pipe'] },
+)
+const { api, http, socks } = await answering()
+const client = createApiClient({ baseUrl: api })
+while ((await client.health()).receiving_traffic < 1) await pause(200)
+
+const tor = `socks5h://localhost${join(state, 'workers', 'tor01', 'socks')}`
+const url = `${network.urls.www}/bytes/${BYTES}`
+const ways: Record<string, string[]> = {
+  'straight through Tor': ['-x', tor, '-U', 'straight:x', url],
+  'HTTP port, CONNECT': ['-x', http, '-p', '-U', 'key-a:x', url],
+  'HTTP port, absolute': ['-x', http, '-U', 'key-a:x', url],
+  'SOCKS5 port': ['-x', socks, '-U', 'key-a:x', url],
+  'POST /api/v1/fetch': [
+    ...['-H', 'content-type: application/json', `${api}/api/v1/fetch`],
+    ...['-d', JSON.stringify({ url, sticky_key: 'a', max_bytes: BYTES, timeout_ms: 120_000 })],
+  ],
+}
+const seconds = new Map(Object.keys(ways).map((way) => [way, [] as number[]]))
+for (let n = 0; n < Number(downloads); n++) {
+  for (const [way, args] of Object.entries(ways)) {
+    const common = ['-sS', '--fail', '-m', '120', '-o', '/dev/null', '-w', '%{time_total}']
+    const { stdout } = await promisify(execFile)('curl', [...common, ...args])
+    seconds.get(way)?.push(Number(stdout))
+  }
+}
+const straight = median(seconds.get('straight through Tor') ?? [])
+for (const [way, all] of seconds) {
+  const took = median(all)
+  print(`${way.padEnd(20)} ${(BYTES / 1e6 / took).toFixed(1).padStart(5)} MB/s  ${(straight / took).toFixed(2)}`)
+}
+
+const open: Socket[] = []
+const { hostname } = new URL(network.urls.www)
+await openTunnels(200) // what is made once is not theirs
+await pause(3_000)
+const before = residentKiB()
+await openTunnels(Number(tunnels))
+await pause(3_000)
+const alive = open.filter((socket) => !socket.destroyed && !socket.readableEnded).length - 200
+const each = (residentKiB() - before) / alive
+print(`${alive} idle tunnels: ${each.toFixed(1)} KiB each, ${(residentKiB() / 1024).toFixed(0)} MiB in all`)
+for (const socket of open) socket.destroy()
+service.kill('SIGTERM')
+await once(service, 'exit')
+
+async function openTunnels(count: number): Promise<void> {
+  for (let n = 0; n < count; n += 50) await Promise.all(Array.from({ length: 50 }, openTunnel))
+}
+
+async function openTunnel(): Promise<void> {
+  const socket = connect(Number(new URL(http).port), '127.0.0.1').on('error', () => {})
+  socket.write(`CONNECT ${hostname}:80 HTTP/1.1\r\nhost: ${hostname}:80\r\n\r\n`)
+  const [answer] = await once(socket, 'data')
+  if (!String(answer).startsWith('HTTP/1.1 200')) print(`refused: ${answer}`)
+  else open.push(socket)
+}
+
+async function answering(): Promise<{ api: string; http: string; socks: string }> {
+  let api = ''
+  for await (const line of createInterface(service.stderr)) {
+    api = /the API answers at (\S+)/.exec(line)?.[1] ?? api
+    const [, http, socks] = /the proxy answers at (\S+) and (\S+)/.exec(line) ?? []
+    if (http !== undefined && socks !== undefined) return { api, http, socks }
+  }
+  throw new Error('The service ended')
+}
+
+function residentKiB(): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${service.pid}/status`, 'utf8'))?.[1])
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
