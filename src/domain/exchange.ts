@@ -83,7 +83,7 @@ export interface Timing {
   readonly connectMs: number
   /** The TLS handshake with the target; 0 on http and on a kept-alive connection. */
   readonly tlsMs: number
-  /** From the request's last byte to the answer's first. */
+  /** From the request's last byte, or from when the stream stood if it went ahead of that, to the answer's first. */
   readonly firstByteMs: number
   readonly bodyMs: number
   /** From start to end, all attempts and redirects included. */
