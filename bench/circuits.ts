@@ -1,7 +1,7 @@
 /**
  * A fresh identity for every request, on one Tor: the way of everybody, a new SOCKS user name each time, against circuits built
- * ahead, in turns on a private network, each on a Tor of its own. Tells requests a second in the second half of each case, failures, and
- * circuits against the budget.
+ * ahead, in turns on a private network. Each has one Tor for the whole run, as it would for days: what a case leaves behind is there in the
+ * next one. Tells requests a second in the second half of each case, failures, and circuits against the budget.
  *
  *   node bench/circuits.ts [seconds for each case from c=64 on] [rounds] [concurrencies]
  */
@@ -20,9 +20,9 @@ import { CircuitBudget } from '../src/workers/circuit-budget.ts'
 import { STOCK_POLICY } from '../src/workers/circuit-stock.ts'
 import { LocalDriver } from '../src/workers/local/local-driver.ts'
 
-const [secondsText = '44', roundsText = '1', concurrencies = '1,16,64,256'] = process.argv.slice(2)
+const [secondsText = '36', roundsText = '1', concurrencies = '1,16,64,256'] = process.argv.slice(2)
 const LONG_MS = Number(secondsText) * 1_000
-const SHORT_MS = 8_000
+const SHORT_MS = 12_000
 /** From this concurrency on the naive way takes long to show how slow it becomes: Tor keeps each circuit for ten minutes. */
 const LONG_FROM = 64
 const ROUNDS = Number(roundsText)
@@ -82,11 +82,14 @@ interface Result {
 type Way = 'naive' | 'ours'
 const WAYS: readonly Way[] = ['naive', 'ours']
 const rates = new Map<string, number[]>()
+await using naive = await plainTor(torDirectory(join(network.directory, 'naive')))
+await using ours = await workerTor(torDirectory(join(network.directory, 'ours')))
+const tors = { naive, ours }
 for (let round = 1; round <= ROUNDS; round++) {
   for (const concurrency of CONCURRENCIES) {
     const caseMs = concurrency < LONG_FROM ? SHORT_MS : LONG_MS
     for (const way of WAYS) {
-      const result = await run(way, concurrency, caseMs)
+      const result = await run(way, tors[way], concurrency, caseMs)
       const rate = (result.done - result.doneBefore) / (caseMs / 2_000)
       rates.set(`${way} ${concurrency}`, [...(rates.get(`${way} ${concurrency}`) ?? []), rate])
       result.times.sort((a, b) => a - b)
@@ -105,12 +108,9 @@ for (const concurrency of CONCURRENCIES) {
   print(`c=${concurrency}: ${naive.toFixed(1)}/s naive, ${ours.toFixed(1)}/s ours: ${(ours / naive).toFixed(1)} times`)
 }
 
-/** One Tor of its own for each case: what one leaves behind is not for the next. */
-async function run(way: Way, concurrency: number, caseMs: number): Promise<Result> {
-  const directory = torDirectory(join(network.directory, `${way}${identities}`))
-  await using tor = way === 'naive' ? await plainTor(directory) : await workerTor(directory)
-  const credentials = { method: 'cookie-file', path: directory.controlCookie } as const
-  await using control = await TorControl.open(directory.controlSocket, credentials, {}, never)
+async function run(way: Way, tor: Subject, concurrency: number, caseMs: number): Promise<Result> {
+  const { controlSocket, controlCookie } = tor.directory
+  await using control = await TorControl.open(controlSocket, { method: 'cookie-file', path: controlCookie }, {}, never)
   const circuits = new CircuitCount(control)
   await circuits.look()
 
@@ -152,8 +152,15 @@ async function run(way: Way, concurrency: number, caseMs: number): Promise<Resul
   return result
 }
 
+interface Subject extends AsyncDisposable {
+  readonly directory: TorDirectory
+  dial(identity: string, signal: AbortSignal): Promise<Socket>
+  /** The identity is used up. */
+  forget(identity: string): void
+}
+
 /** A Tor as everybody runs it. */
-async function plainTor(directory: TorDirectory) {
+async function plainTor(directory: TorDirectory): Promise<Subject> {
   const lines = torrc({
     dataDirectory: directory.data,
     socksPorts: [{ listen: { path: directory.socksSocket }, flags: [] }],
@@ -172,6 +179,7 @@ async function plainTor(directory: TorDirectory) {
   await tor.waitForBootstrap(never)
   const proxy = { path: directory.socksSocket }
   return {
+    directory,
     dial: (username: string, signal: AbortSignal) =>
       dialThroughSocks({ proxy, auth: { username, password: 'naive' }, target, earlyData: request }, signal),
     forget() {},
@@ -180,7 +188,7 @@ async function plainTor(directory: TorDirectory) {
 }
 
 /** A worker's. */
-async function workerTor(directory: TorDirectory) {
+async function workerTor(directory: TorDirectory): Promise<Subject> {
   const driver = new LocalDriver({
     id: 'tor01',
     directory: directory.path,
@@ -194,6 +202,7 @@ async function workerTor(directory: TorDirectory) {
   await driver.warmUp(never)
   const identity = (token: string) => ({ token, isOneOff: true, keepsExit: false })
   return {
+    directory,
     dial: async (token: string, signal: AbortSignal) =>
       (await driver.connect(target, identity(token), signal, { earlyData: request })).socket,
     forget: (token: string) => driver.forget(identity(token)),

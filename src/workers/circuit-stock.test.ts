@@ -189,7 +189,7 @@ describe('CircuitStock', { timeout: 10_000 }, () => {
       assert.ok(error instanceof CbtorError && error.code === 'overloaded')
       assert.ok((error.retryAfterMs ?? 0) >= 6_000)
     }
-    for (let n = 0; n < 4; n++) {
+    for (let n = 0; n < 5; n++) {
       await become('BUILT')
       await clock.advance(1_000)
     }
