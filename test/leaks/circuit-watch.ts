@@ -17,6 +17,8 @@ export interface SeenStream {
   readonly port: number
   readonly isoFields: readonly string[]
   readonly nymEpoch: number | undefined
+  /** When it was asked for, by `performance.now()`. */
+  readonly at: number
   /** The circuits that it was on; legs of one conflux set are one. */
   readonly circuits: Set<string>
 }
@@ -90,7 +92,8 @@ export class CircuitWatch implements AsyncDisposable {
     if (event.status === 'NEW' && user !== undefined) {
       const { isoFields, nymEpoch } = event
       const { host, port } = target
-      const seen = { worker, user, host, port, isoFields, nymEpoch, circuits: new Set<string>() }
+      const at = performance.now()
+      const seen = { worker, user, host, port, isoFields, nymEpoch, at, circuits: new Set<string>() }
       this.#open.set(key, seen)
       this.streams.push(seen)
     }

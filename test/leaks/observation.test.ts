@@ -70,7 +70,7 @@ describe('observation', { timeout: 240_000 }, () => {
   it('O5 tells when two users are on one circuit', async () => {
     const { CircuitWatch } = await import('./circuit-watch.ts')
     await using watch = new CircuitWatch('/nowhere')
-    const stream = { worker: 'w', host: 'h', port: 80, isoFields: [], nymEpoch: 1 }
+    const stream = { worker: 'w', host: 'h', port: 80, isoFields: [], nymEpoch: 1, at: 0 }
     watch.streams.push({ ...stream, user: 'a', circuits: new Set(['w#1 7']) })
     assert.deepEqual(watch.shared(), [])
     watch.streams.push({ ...stream, user: 'b', circuits: new Set(['w#1 7']) })
