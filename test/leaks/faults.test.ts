@@ -19,9 +19,9 @@ describe('faults', { timeout: 3_600_000 }, () => {
   let clients: readonly number[]
   before(async () => {
     ;({ lab } = await sharedLab())
-    const first = lab.client() + 1
-    gateway = await lab.gateway()
-    clients = WORKERS.map((_, index) => first + index)
+    clients = WORKERS.map((_, index) => index + 1)
+    const own = clients.values()
+    gateway = await lab.gateway({ workers: lab.localWorkers(WORKERS.length, [], () => own.next().value ?? 0) })
   })
 
   it(`L5, L7: ${REQUESTS} requests while workers are killed, frozen and cut off: nothing goes around Tor`, async (t) => {

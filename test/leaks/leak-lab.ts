@@ -9,12 +9,16 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { ApiProblem } from '../../src/api/client.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'
+import { CLIENTS } from '../../src/testnet/plan.ts'
 import type { LoggedRequest } from '../../src/testnet/protocol.ts'
 import { Gateway, type GatewayOptions } from './gateway.ts'
 import { Outside } from './outside.ts'
 import { openSystemResolver, type SystemResolver } from './system-resolver.ts'
 
 export const WORKERS = ['tor01', 'tor02', 'tor03', 'tor04'] as const
+
+/** Those before it are for whoever cuts a client off, and nobody else by that. */
+const FIRST_CLIENT = 9
 
 export type GatewayChanges = Pick<GatewayOptions, 'env' | 'wrap' | 'main'> & {
   readonly workers?: readonly unknown[]
@@ -50,17 +54,21 @@ export class LeakLab implements AsyncDisposable {
     this.#owned = owned
   }
 
-  /** A number of a client of the network that nobody has yet. */
+  /** A number of a client of the network. There are not many, so that after a while those of the past have them as well. */
   client(): number {
-    return ++this.#clients
+    return FIRST_CLIENT + (this.#clients++ % (CLIENTS - FIRST_CLIENT + 1))
   }
 
   /** Workers of the configuration: local ones, on the private network. */
-  localWorkers(count: number, torrc: readonly string[] = []): { kind: string; id: string; torrc: string[] }[] {
+  localWorkers(
+    count: number,
+    torrc: readonly string[] = [],
+    client = () => this.client(),
+  ): { kind: string; id: string; torrc: string[] }[] {
     return WORKERS.slice(0, count).map((id) => ({
       kind: 'local',
       id,
-      torrc: [...this.network.clientTorrc({ client: this.client() }), ...torrc],
+      torrc: [...this.network.clientTorrc({ client: client() }), ...torrc],
     }))
   }
 
