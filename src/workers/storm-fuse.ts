@@ -83,7 +83,8 @@ export class StormFuse {
     if (!leadsToExit(circuit)) return undefined
     if (circuit.status === 'LAUNCHED') {
       this.#unclaimed.add(circuit.id)
-      this.#launches = [...recent(this.#launches, now, this.#policy.allWindowMs), now]
+      this.#launches = recent(this.#launches, now, this.#policy.allWindowMs)
+      this.#launches.push(now)
       return this.#stormInAll(now)
     }
     const user = circuit.socksUsername
@@ -100,7 +101,8 @@ export class StormFuse {
       case 'NEW':
         if (purpose !== 'USER' || user === undefined) break
         this.#streams.set(id, { user, since: now, isWaiting: true })
-        this.#arrivals = [...recent(this.#arrivals, now, this.#policy.allWindowMs), now]
+        this.#arrivals = recent(this.#arrivals, now, this.#policy.allWindowMs)
+        this.#arrivals.push(now)
         this.#claimsOf(user, now).arrivals.push(now)
         break
       case 'DETACHED':
@@ -169,10 +171,14 @@ export class StormFuse {
 
   #forget(id: string, user: string): void {
     this.#streams.delete(id)
-    if (![...this.#streams.values()].some((stream) => stream.user === user)) this.#claims.delete(user)
+    for (const stream of this.#streams.values()) if (stream.user === user) return
+    this.#claims.delete(user)
   }
 }
 
-function recent(instants: readonly number[], now: number, ms: number): number[] {
-  return instants.filter((at) => at > now - ms)
+/** The instants are in order, and mostly recent: those that are not are dropped from their beginning. */
+function recent(instants: number[], now: number, ms: number): number[] {
+  const first = instants.findIndex((at) => at > now - ms)
+  if (first === 0) return instants
+  return first === -1 ? [] : instants.slice(first)
 }
