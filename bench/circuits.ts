@@ -3,7 +3,7 @@
  * ahead, in turns on a private network. Each has one Tor for the whole run, as it would for days: what a case leaves behind is there in the
  * next one. Tells requests a second in the second half of each case, failures, and circuits against the budget.
  *
- *   node bench/circuits.ts [seconds for each case from c=64 on] [rounds] [concurrencies]
+ *   node bench/circuits.ts [factor on all times] [rounds] [concurrencies]
  */
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
@@ -20,11 +20,14 @@ import { CircuitBudget } from '../src/workers/circuit-budget.ts'
 import { STOCK_POLICY } from '../src/workers/circuit-stock.ts'
 import { LocalDriver } from '../src/workers/local/local-driver.ts'
 
-const [secondsText = '36', roundsText = '1', concurrencies = '1,16,64,256'] = process.argv.slice(2)
-const LONG_MS = Number(secondsText) * 1_000
-const SHORT_MS = 12_000
-/** From this concurrency on the naive way takes long to show how slow it becomes: Tor keeps each circuit for ten minutes. */
-const LONG_FROM = 64
+const [factor = '1', roundsText = '1', concurrencies = '1,16,64,256'] = process.argv.slice(2)
+/** Seconds of each case, by its concurrency: the naive way takes long to show how slow it becomes, as Tor keeps each circuit for long. */
+const SECONDS = new Map([
+  [1, 10],
+  [16, 12],
+  [64, 50],
+  [256, 30],
+])
 const ROUNDS = Number(roundsText)
 const CONCURRENCIES = concurrencies.split(',').map(Number)
 const LOOK_EVERY_MS = 250
@@ -87,7 +90,7 @@ await using ours = await workerTor(torDirectory(join(network.directory, 'ours'))
 const tors = { naive, ours }
 for (let round = 1; round <= ROUNDS; round++) {
   for (const concurrency of CONCURRENCIES) {
-    const caseMs = concurrency < LONG_FROM ? SHORT_MS : LONG_MS
+    const caseMs = (SECONDS.get(concurrency) ?? 30) * 1_000 * Number(factor)
     for (const way of WAYS) {
       const result = await run(way, tors[way], concurrency, caseMs)
       const rate = (result.done - result.doneBefore) / (caseMs / 2_000)
