@@ -47,6 +47,7 @@ export const PROBLEMS = {
   user_name_invalid: client(400, 'The user name does not say how to route the request'),
   proxy_auth_required: client(407, 'The proxy asks for a user name and password'),
   use_connect: client(400, 'The proxy fetches http URLs only; other protocols need CONNECT'),
+  resolve_unsupported: client(422, 'The worker cannot look names up'),
   exit_rule_unsupported: client(422, 'The exit cannot be chosen for this target or worker'),
   no_exit_for_country_port: client(422, 'Too few exits satisfy the exit rule and take this port'),
   client_gone: client(499, 'The client closed its connection'),

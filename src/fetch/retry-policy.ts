@@ -34,6 +34,7 @@ const ELSEWHERE: Partial<Record<ProblemCode, 'always' | 'confirm'>> = {
   tor_failure: 'confirm',
   no_usable_exit: 'confirm',
   exit_rule_unsupported: 'always',
+  resolve_unsupported: 'always',
   no_exit_for_country_port: 'confirm',
   onion_not_found: 'confirm',
   onion_descriptor_invalid: 'confirm',
@@ -55,13 +56,21 @@ const COSTLY: ReadonlySet<ProblemCode> = new Set(['tor_failure', 'no_usable_exit
  * one, so what the target or its port can bring about is no reason to move: a connection refused, reset or not resolved,
  * a port that the exit does not serve, an onion service that does not answer, or `tor_failure`, which a closed port looks
  * like as well. A worker whose circuits really are broken shows in timeouts and in its checks. One that cannot choose exits
- * at all is of no use to a session with an exit rule.
+ * at all is of no use to a session with an exit rule, nor one that cannot look names up to one that asks for that.
  */
 const OF_THE_WORKER: ReadonlySet<ProblemCode> = new Set([
   'worker_unreachable',
   'worker_network',
   'tor_timeout',
   'exit_rule_unsupported',
+  'resolve_unsupported',
+])
+
+/** Faults of a worker that say nothing about the others. */
+const OF_A_KIND: ReadonlySet<ProblemCode> = new Set([
+  'worker_unreachable',
+  'exit_rule_unsupported',
+  'resolve_unsupported',
 ])
 
 /** Circuits break: the same worker, as the same identity, may do better with the next. Only sessions ask it to, once. */
@@ -134,12 +143,12 @@ const BACKOFF_CAP_MS = 2_000
 
 /**
  * How long to wait before the next try. Two workers with the same trouble look like trouble of Tor or of the target, to
- * which a pause does good; a worker that is plainly down, or cannot choose exits, says nothing about the next one, which gets its turn at once.
+ * which a pause does good; a worker that is plainly down, or cannot do such a thing at all, says nothing about the next one, which gets its turn at once.
  */
 export function waitBeforeNextMs(failed: readonly FailedTry[], random: Random): number {
   const code = failed.at(-1)?.error.code
   const alike = failed.filter(({ error }) => error.code === code).length
-  if (code === 'worker_unreachable' || code === 'exit_rule_unsupported' || alike < 2) return 0
+  if (alike < 2 || (code !== undefined && OF_A_KIND.has(code))) return 0
   return backoffMs(alike - 1, BACKOFF_BASE_MS, BACKOFF_CAP_MS, random)
 }
 

@@ -214,7 +214,10 @@ export interface WorkerDriver extends AsyncDisposable {
    */
   connect(target: Target, identity: Identity, signal: AbortSignal, options?: ConnectOptions): Promise<WorkerConnection>
 
-  /** Asks an exit for an address of a name, as this identity (Tor's RESOLVE). Rejects as `connect` does. */
+  /**
+   * Asks an exit for an address of a name, as this identity (Tor's RESOLVE). Rejects as `connect` does, and with
+   * `resolve_unsupported` where Tor makes up addresses of its own.
+   */
   resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string>
 
   /** Nobody will ask for this identity again: the circuits that were its alone may go. Takes effect soon, if it can. */

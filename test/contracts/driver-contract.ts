@@ -122,6 +122,9 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
         assert.match(await driver.resolve(target.host, choosy, never), /^\d+\.\d+\.\d+\.\d+$/)
         await assert.rejects(driver.resolve(unknown.host, choosy, never), hasCode('resolve_failed'))
       }
+      if (makesUpAddresses)
+        await assert.rejects(driver.resolve(target.host, identity('a'), never), hasCode('resolve_unsupported'))
+      else assert.match(await driver.resolve(target.host, identity('a'), never), /^\d+\.\d+\.\d+\.\d+$/)
       const aborted = AbortSignal.abort(new Error('the client left'))
       await assert.rejects(driver.connect(target, choosy, aborted), /the client left/)
     })

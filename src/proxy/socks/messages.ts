@@ -43,6 +43,7 @@ const REPLY_OF: Partial<Readonly<Record<ProblemCode, Reply>>> = {
   port_not_allowed: REPLY.notAllowed,
   exit_policy: REPLY.notAllowed,
   exit_rule_unsupported: REPLY.notAllowed,
+  resolve_unsupported: REPLY.commandNotSupported,
   onion_auth_required: REPLY.notAllowed,
   onion_auth_rejected: REPLY.notAllowed,
   worker_network: REPLY.networkUnreachable,

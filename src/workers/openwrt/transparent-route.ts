@@ -222,7 +222,8 @@ export class TransparentRoute {
   }
 }
 
-function isVirtual(address: string): boolean {
+/** Whether the box's Tor made the address up, to stand for a name (`VirtualAddrNetworkIPv4` in its torrc). */
+export function isVirtual(address: string): boolean {
   return isIPv4(address) && VIRTUAL.check(address, 'ipv4')
 }
 
