@@ -31,7 +31,7 @@ import { BoxHost } from './box-host.ts'
 import { type BoxShell, BoxTor } from './box-tor.ts'
 import { CircuitCount, HOLD_MS } from './circuit-count.ts'
 import { SourceAddresses } from './source-addresses.ts'
-import { isVirtual, TransparentRoute } from './transparent-route.ts'
+import { isMadeUp, TransparentRoute } from './transparent-route.ts'
 import { isUntrusted, Trust } from './trust.ts'
 import type { BoxTunnels } from './tunnels.ts'
 
@@ -164,7 +164,7 @@ export class OpenwrtDriver implements WorkerDriver {
   async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()
     const address = await this.#attached('resolve through').link.resolve(host, identity, signal)
-    if (!isVirtual(address)) return address
+    if (!isMadeUp(address)) return address
     const why = "its Tor makes up addresses for names, as its box's torrc says"
     throw new CbtorError('resolve_unsupported', `Cannot look up names through worker ${this.id}: ${why}`)
   }

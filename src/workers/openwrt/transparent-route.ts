@@ -1,4 +1,4 @@
-import { BlockList, isIPv4, type Socket } from 'node:net'
+import { BlockList, isIPv4, isIPv6, type Socket } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import type { Target } from '../../domain/worker.ts'
@@ -20,6 +20,9 @@ const QUESTIONS = 3
 /** What the box's torrc has as VirtualAddrNetworkIPv4. */
 const VIRTUAL = new BlockList()
 VIRTUAL.addSubnet('10.128.0.0', 10, 'ipv4')
+/** Tor's own default for VirtualAddrNetworkIPv6; on the internet these addresses are nobody's. */
+const VIRTUAL_IPV6 = new BlockList()
+VIRTUAL_IPV6.addSubnet('fe80::', 10, 'ipv6')
 /** How often another port is tried, when somebody on this machine has the one that was chosen. */
 const PORTS_TRIED = 3
 /** A name that nobody connects to. */
@@ -222,9 +225,14 @@ export class TransparentRoute {
   }
 }
 
-/** Whether the box's Tor made the address up, to stand for a name (`VirtualAddrNetworkIPv4` in its torrc). */
-export function isVirtual(address: string): boolean {
+/** Whether the box's Tor made the address up, to stand for a name, as its DNSPort does. */
+function isVirtual(address: string): boolean {
   return isIPv4(address) && VIRTUAL.check(address, 'ipv4')
+}
+
+/** The same of any address that it may make up: who asks its SOCKS port gets one of IPv6. */
+export function isMadeUp(address: string): boolean {
+  return isVirtual(address) || (isIPv6(address) && VIRTUAL_IPV6.check(address, 'ipv6'))
 }
 
 /** Another program listens on the port that we wanted to come from. */
