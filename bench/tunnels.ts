@@ -1,6 +1,6 @@
 /**
- * What tunnels cost: 50 MB through the CONNECT and SOCKS5 ports, and by POST /api/v1/fetch, against the same straight through the SOCKS
- * port of the same Tor, in turn; and the memory of the service with 2,000 tunnels that carry nothing.
+ * What tunnels cost: the memory of the service with 2,000 that carry nothing; and 50 MB through the CONNECT and SOCKS5 ports, and by
+ * POST /api/v1/fetch, against the same straight through the SOCKS port of the same Tor, in turn and all on one circuit.
  *
  *   node bench/tunnels.ts [downloads each] [tunnels]
  */
@@ -12,13 +12,18 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { createApiClient } from '../src/api/client.ts'
+import { silentLogger } from '../src/lib/log.ts'
 import { TorNetwork } from '../src/testnet/network.ts'
+import { TorControl } from '../src/tor/control/client.ts'
+import { torDirectory } from '../src/tor/tor-directory.ts'
+import { SOCKS_PASSWORD } from '../src/workers/socks-link.ts'
 
 const BYTES = 50_000_000
 const [downloads = '5', tunnels = '2000'] = process.argv.slice(2)
 const ROOT = new URL('..', import.meta.url).pathname
 await using network = await TorNetwork.create()
 const state = join(network.directory, 'bench')
+const directory = join(state, 'workers', 'tor01')
 const file = join(network.directory, 'cbtor.yaml')
 const config = {
   ...{ listen: '127.0.0.1:0', state, log: 'warn' },
@@ -38,10 +43,22 @@ const { api, http, socks } = await answering()
 const client = createApiClient({ baseUrl: api })
 while ((await client.health()).receiving_traffic < 1) await pause(200)
 
-const tor = `socks5h://localhost${join(state, 'workers', 'tor01', 'socks')}`
+const open: Socket[] = []
+const { hostname } = new URL(network.urls.www)
+await openTunnels(200) // what is made once is not theirs
+await pause(3_000)
+const before = residentKiB()
+await openTunnels(Number(tunnels))
+await pause(3_000)
+const alive = open.filter((socket) => !socket.destroyed && !socket.readableEnded).length - 200
+const each = (residentKiB() - before) / alive
+print(`${alive} idle tunnels: ${each.toFixed(1)} KiB each, ${(residentKiB() / 1024).toFixed(0)} MiB in all`)
+for (const socket of open) socket.destroy()
+
+const tor = `socks5h://localhost${torDirectory(directory).socksSocket}`
 const url = `${network.urls.www}/bytes/${BYTES}`
 const ways: Record<string, string[]> = {
-  'straight through Tor': ['-x', tor, '-U', 'straight:x', url],
+  'straight through Tor': ['-x', tor, '-U', `${await identityOf('key-a:x')}:${SOCKS_PASSWORD}`, url],
   'HTTP port, CONNECT': ['-x', http, '-p', '-U', 'key-a:x', url],
   'HTTP port, absolute': ['-x', http, '-U', 'key-a:x', url],
   'SOCKS5 port': ['-x', socks, '-U', 'key-a:x', url],
@@ -64,19 +81,22 @@ for (const [way, all] of seconds) {
   print(`${way.padEnd(20)} ${(BYTES / 1e6 / took).toFixed(1).padStart(5)} MB/s  ${(straight / took).toFixed(2)}`)
 }
 
-const open: Socket[] = []
-const { hostname } = new URL(network.urls.www)
-await openTunnels(200) // what is made once is not theirs
-await pause(3_000)
-const before = residentKiB()
-await openTunnels(Number(tunnels))
-await pause(3_000)
-const alive = open.filter((socket) => !socket.destroyed && !socket.readableEnded).length - 200
-const each = (residentKiB() - before) / alive
-print(`${alive} idle tunnels: ${each.toFixed(1)} KiB each, ${(residentKiB() / 1024).toFixed(0)} MiB in all`)
-for (const socket of open) socket.destroy()
 service.kill('SIGTERM')
 await once(service, 'exit')
+
+/** The user name by which Tor knows a client of ours: with it, curl is put on the same circuit. */
+async function identityOf(user: string): Promise<string> {
+  const signal = AbortSignal.timeout(30_000)
+  const { controlSocket, controlCookie } = torDirectory(directory)
+  const credentials = { method: 'cookie-file', path: controlCookie } as const
+  await using control = await TorControl.open(controlSocket, credentials, { logger: silentLogger }, signal)
+  const names = async () => (await control.circuits(signal)).map(({ socksUsername }) => socksUsername)
+  const before = new Set(await names())
+  await promisify(execFile)('curl', ['-sS', '-o', '/dev/null', '-x', http, '-U', user, `${network.urls.www}/ip`])
+  const name = (await names()).find((each) => !before.has(each))
+  if (name === undefined) throw new Error('No circuit is of this client alone')
+  return name
+}
 
 async function openTunnels(count: number): Promise<void> {
   for (let n = 0; n < count; n += 50) await Promise.all(Array.from({ length: 50 }, openTunnel))

@@ -97,4 +97,23 @@ workers: [{ kind: local, id: Tor 1 }]
       ['workers: the id "tor01" is there more than once'],
     )
   })
+
+  it('has the proxy on two ports, on one for both, or on none, and beyond loopback with a password only', () => {
+    const proxyOf = (proxy: object) => parseConfig({ proxy }, env).proxy
+    const at = (port: number) => ({ host: '127.0.0.1', port })
+    assert.deepEqual(proxyOf({}), { http: at(8118), socks: at(1080), both: undefined, idle_timeout: 300_000 })
+    assert.deepEqual(proxyOf({ both: '9050' }), { http: 'off', socks: 'off', both: at(9050), idle_timeout: 300_000 })
+    assert.deepEqual(proxyOf({ http: 'off', both: '9050', socks: '1081' }).socks, at(1081))
+    assert.equal(proxyOf({ http: 'off' }).http, 'off')
+    for (const host of ['0.0.0.0', '[::]', '192.0.2.1', 'example.com']) {
+      const [fault = ''] = faultsOf(() => proxyOf({ http: `${host}:8118` }))
+      assert.match(fault, /^proxy\.http: without a password_file it would be a proxy for everybody/)
+      assert.doesNotThrow(() => proxyOf({ http: `${host}:8118`, password_file: '/etc/cbtor/password' }))
+    }
+    for (const host of ['localhost', '[::1]', '127.0.0.2']) assert.doesNotThrow(() => proxyOf({ socks: `${host}:1` }))
+    assert.match(
+      faultsOf(() => proxyOf({ http: 'on', socks: false })).join(),
+      /http: expected HOST:PORT.*socks: expected/,
+    )
+  })
 })

@@ -46,6 +46,31 @@ describe('Metrics', () => {
     }
   })
 
+  it('counts tunnels that stand, those that have ended or never stood, and what went through them', async () => {
+    const { metrics } = createMetrics()
+    const tunnel = { worker: 'tor01', attempts: [{ worker: 'tor01', outcome: 'ok', ms: 200 }] } as const
+    metrics.tunnelOpened(tunnel)
+    metrics.tunnelOpened(tunnel)
+    metrics.tunnelEnded('tor01', 'client_gone', { bytesRead: 500, bytesWritten: 70 })
+    metrics.tunnelClosed('tor01')
+    const attempts = [{ worker: 'tor02', outcome: 'tor_timeout', ms: 500 }] as const
+    metrics.tunnelFailed(new CbtorError('tor_timeout', 'no', { attempts }))
+    metrics.tunnelFailed(new CbtorError('no_worker', 'none'))
+    const lines = (await metrics.text()).split('\n')
+    for (const line of [
+      'cbtor_tunnels_open{worker="tor01"} 1',
+      'cbtor_tunnels_total{worker="tor01",outcome="client_gone"} 1',
+      'cbtor_tunnels_total{worker="tor02",outcome="tor_timeout"} 1',
+      'cbtor_tunnels_total{worker="",outcome="no_worker"} 1',
+      'cbtor_tunnel_bytes_total{direction="received"} 500',
+      'cbtor_tunnel_bytes_total{direction="sent"} 70',
+      'cbtor_attempts_total{worker="tor01",outcome="ok"} 2',
+      'cbtor_attempts_total{worker="tor02",outcome="tor_timeout"} 1',
+    ]) {
+      assert.ok(lines.includes(line), line)
+    }
+  })
+
   it('reads the gauges of workers at each scrape', async () => {
     const { metrics, state } = createMetrics()
     assert.equal(await lineOf(metrics, 'cbtor_worker_leases{'), 'cbtor_worker_leases{worker="tor01"} 2')
