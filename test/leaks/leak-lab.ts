@@ -89,6 +89,8 @@ export class LeakLab implements AsyncDisposable {
         ...config,
       },
     })
+    // A test that is left out does not end what others have begun.
+    this.#owned.use(gateway)
     try {
       return isReady ? await gateway.ready() : gateway
     } catch (error) {
@@ -153,7 +155,6 @@ export async function sharedLab(): Promise<{ readonly lab: LeakLab; readonly gat
     const lab = await LeakLab.create()
     ours.use(lab)
     const gateway = await lab.gateway()
-    ours.use(gateway)
     return { lab, gateway }
   })()
   return await shared
