@@ -84,13 +84,10 @@ async function converse(
   command: SocksCommand,
   signal: AbortSignal,
 ): Promise<{ socket: Socket; address: string }> {
-  const negotiation = negotiate(auth)
-  const request = ask(command, earlyData)
+  const handshake = ask(auth, command, earlyData)
   signal.throwIfAborted()
-
   const socket = open(proxy)
-  await perform(negotiation, socket, signal)
-  const address = await perform(request, socket, signal)
+  const address = await perform(handshake, socket, signal)
   return { socket, address }
 }
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { addressText } from '../../lib/socks5.ts'
 import { SocksProtocolError, SocksReplyError } from './errors.ts'
-import { ask, negotiate, type SocksHandshake } from './handshake.ts'
+import { ask, negotiate, type SocksCommand, type SocksHandshake } from './handshake.ts'
 
 const auth = { username: 'ann', password: 'x' }
 const CONNECT = { command: 'connect', host: 'example.com', port: 80 } as const
@@ -46,10 +46,20 @@ describe('negotiate()', () => {
   })
 })
 
+/** Without credentials: what is told is about the request alone. */
+function asking(command: SocksCommand, earlyData?: Buffer): SocksHandshake<string> {
+  return ask(undefined, command, earlyData)
+}
+
+function answered<T>(handshake: SocksHandshake<T>, answers: readonly string[], mayFail = false) {
+  const { sent, value } = converse(handshake, ['05 00', ...answers], mayFail)
+  return { sent: sent.slice(1), value }
+}
+
 describe('ask()', () => {
   it('sends a name as a name, and literals as addresses', () => {
     const sent = (host: string) =>
-      converse(ask({ ...CONNECT, host }), ['05 00', '00 01', '00 00 00 00', '00 00']).sent[0]
+      answered(asking({ ...CONNECT, host }), ['05 00', '00 01', '00 00 00 00', '00 00']).sent[0]
     assert.equal(sent('a.io'), '05 01 00 03 04 61 2e 69 6f 00 50')
     assert.equal(sent('192.0.2.7'), '05 01 00 01 c0 00 02 07 00 50')
     assert.equal(sent('2001:db8::1'), '05 01 00 04 20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 01 00 50')
@@ -57,16 +67,25 @@ describe('ask()', () => {
     assert.equal(sent('::ffff:192.0.2.7'), '05 01 00 04 00 00 00 00 00 00 00 00 00 00 ff ff c0 00 02 07 00 50')
   })
 
+  it('sends credentials, request and early data in one write, but nothing before the greeting is answered', () => {
+    const { sent, value } = converse(ask(auth, { ...CONNECT, host: 'a.io' }, Buffer.from('GET')), [
+      ...['05 02', '01 00', '05 00', '00 01', '00 00 00 00', '00 00'],
+    ])
+    assert.deepEqual(sent, ['05 01 02', '01 03 61 6e 6e 01 78 05 01 00 03 04 61 2e 69 6f 00 50 47 45 54'])
+    assert.equal(value, '0.0.0.0')
+    assert.throws(() => converse(ask(auth, CONNECT), ['05 02', '01 01']), protocolError(/refused the user name/))
+  })
+
   it('sends early data right behind the request, in one write', () => {
-    const handshake = ask({ ...CONNECT, host: 'a.io' }, Buffer.from('GET'))
-    assert.deepEqual(converse(handshake, ['05 00', '00 01', '00 00 00 00', '00 00']).sent, [
+    const handshake = asking({ ...CONNECT, host: 'a.io' }, Buffer.from('GET'))
+    assert.deepEqual(answered(handshake, ['05 00', '00 01', '00 00 00 00', '00 00']).sent, [
       '05 01 00 03 04 61 2e 69 6f 00 50 47 45 54',
     ])
   })
 
   it('returns the address of each type', () => {
     const answer = (bytes: string[]) =>
-      converse(ask({ command: 'resolve', host: 'a.io', port: 0 }), ['05 00', ...bytes, '00 00'])
+      answered(asking({ command: 'resolve', host: 'a.io', port: 0 }), ['05 00', ...bytes, '00 00'])
     assert.deepEqual(answer(['00 01', 'c0 00 02 07']), {
       sent: ['05 f0 00 03 04 61 2e 69 6f 00 00'],
       value: '192.0.2.7',
@@ -76,7 +95,7 @@ describe('ask()', () => {
   })
 
   it('asks for the name of an address', () => {
-    const { sent, value } = converse(ask({ command: 'resolvePtr', host: '192.0.2.7', port: 0 }), [
+    const { sent, value } = answered(asking({ command: 'resolvePtr', host: '192.0.2.7', port: 0 }), [
       ...['05 00', '00 03', '04', '61 2e 69 6f', '00 00'],
     ])
     assert.deepEqual({ sent, value }, { sent: ['05 f1 00 01 c0 00 02 07 00 00'], value: 'a.io' })
@@ -86,7 +105,7 @@ describe('ask()', () => {
     const names = new Map<number, string>()
     for (let reply = 1; reply <= 0xff; reply++) {
       assert.throws(
-        () => converse(ask(CONNECT), [`05 ${reply.toString(16).padStart(2, '0')}`]),
+        () => answered(asking(CONNECT), [`05 ${reply.toString(16).padStart(2, '0')}`]),
         (error) => {
           assert.ok(error instanceof SocksReplyError)
           assert.equal(error.reply, reply)
@@ -100,18 +119,18 @@ describe('ask()', () => {
   })
 
   it('refuses a reply that is not what RFC 1928 allows', () => {
-    assert.throws(() => converse(ask(CONNECT), ['04 00']), protocolError(/version is 0x04/))
-    assert.throws(() => converse(ask(CONNECT), ['05 00', '01 01']), protocolError(/reserved octet is 0x01/))
-    assert.throws(() => converse(ask(CONNECT), ['05 00', '00 02']), protocolError(/address type is 0x02/))
-    assert.throws(() => converse(ask(CONNECT), ['05 00', '00 03', '00']), protocolError(/length of a name is 0x00/))
+    assert.throws(() => answered(asking(CONNECT), ['04 00']), protocolError(/version is 0x04/))
+    assert.throws(() => answered(asking(CONNECT), ['05 00', '01 01']), protocolError(/reserved octet is 0x01/))
+    assert.throws(() => answered(asking(CONNECT), ['05 00', '00 02']), protocolError(/address type is 0x02/))
+    assert.throws(() => answered(asking(CONNECT), ['05 00', '00 03', '00']), protocolError(/length of a name is 0x00/))
   })
 
   it('refuses a target that cannot be asked for before anything is sent', () => {
-    const bad = (host: string, port = 80) => assert.throws(() => ask({ command: 'connect', host, port }), RangeError)
+    const bad = (host: string, port = 80) => assert.throws(() => asking({ command: 'connect', host, port }), RangeError)
     for (const host of ['', 'a'.repeat(256), 'a b', 'a\0b', 'a\r\nb', 'bücher.example']) bad(host)
     for (const port of [0, -1, 65_536, 1.5, Number.NaN]) bad('a.io', port)
     bad(`${'a'.repeat(56)}.ONION.`)
-    assert.doesNotThrow(() => ask({ ...CONNECT, host: 'a'.repeat(255) }))
+    assert.doesNotThrow(() => asking({ ...CONNECT, host: 'a'.repeat(255) }))
   })
 
   it('ends every conversation with an answer, a refusal or a protocol error, whatever the proxy says', () => {
@@ -125,8 +144,7 @@ describe('ask()', () => {
           return script.subarray(at - count, at)
         }
         try {
-          play(negotiate(auth), take)
-          play(ask(CONNECT), take)
+          play(ask(auth, CONNECT), take)
         } catch (error) {
           assert.ok(error instanceof SocksReplyError || error instanceof SocksProtocolError, String(error))
         }
@@ -141,7 +159,7 @@ describe('addressText()', () => {
     fc.assert(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (host) => {
         const sent = Buffer.from(
-          (converse(ask({ ...CONNECT, host }), ['05 01'], true).sent[0] ?? '').replaceAll(' ', ''),
+          (answered(asking({ ...CONNECT, host }), ['05 01'], true).sent[0] ?? '').replaceAll(' ', ''),
           'hex',
         )
         const text = addressText(sent.subarray(4, -2))

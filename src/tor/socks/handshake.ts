@@ -32,12 +32,14 @@ export interface SocksCommand {
 }
 
 /**
- * Greeting and authentication. They are never sent together: tor loses its `05 02` answer when they come in one segment.
+ * Greeting and authentication. They are never sent together: tor loses its `05 02` answer when they come in one segment. `behind` is
+ * sent right behind the credentials, or behind the greeting's answer when there are none.
  * Throws `RangeError` at once for credentials that cannot be sent.
  */
-export function negotiate(auth: SocksAuth | undefined): SocksHandshake<void> {
+export function negotiate(auth: SocksAuth | undefined, behind?: Buffer): SocksHandshake<void> {
   const hello = greeting(auth)
   const credentials = auth && authentication(auth)
+  const message = Buffer.concat([credentials ?? NOTHING, behind ?? NOTHING])
 
   return (function* () {
     yield write(hello)
@@ -51,9 +53,8 @@ export function negotiate(auth: SocksAuth | undefined): SocksHandshake<void> {
     if (method === METHOD.noneAcceptable)
       throw new SocksProtocolError(`The SOCKS proxy does not take ${auth ? 'a user name' : 'a client without one'}`)
     if (method !== hello[2]) throw unexpected('the greeting', 'method', method)
+    if (message.length > 0) yield write(message)
     if (credentials === undefined) return
-
-    yield write(credentials)
     /* +----+--------+
      * |VER | STATUS |
      * +----+--------+
@@ -68,14 +69,20 @@ export function negotiate(auth: SocksAuth | undefined): SocksHandshake<void> {
 }
 
 /**
- * The request, with `earlyData` right behind it in the same write, and its reply. Returns the address in the reply: of
- * no interest after CONNECT, the answer after RESOLVE and RESOLVE_PTR. Throws `RangeError` at once for what cannot be sent.
+ * Greeting, authentication, and the request with `earlyData` right behind it. What follows the greeting leaves in one write, which tor
+ * takes apart as it should: each answer less to wait for is a turn of its loop, and one that builds many circuits turns slowly.
+ * Returns the address in the reply: of no interest after CONNECT, the answer after RESOLVE and RESOLVE_PTR. Throws `RangeError` at
+ * once for what cannot be sent.
  */
-export function ask({ command, host, port }: SocksCommand, earlyData?: Uint8Array): SocksHandshake<string> {
-  const message = request(command, host, port)
+export function ask(
+  auth: SocksAuth | undefined,
+  { command, host, port }: SocksCommand,
+  earlyData: Uint8Array = NOTHING,
+): SocksHandshake<string> {
+  const negotiation = negotiate(auth, Buffer.concat([request(command, host, port), earlyData]))
 
   return (function* () {
-    yield write(earlyData ? Buffer.concat([message, earlyData]) : message)
+    yield* negotiation
     /* +----+-----+-------+------+----------+----------+
      * |VER | REP |  RSV  | ATYP | BND.ADDR | BND.PORT |
      * +----+-----+-------+------+----------+----------+
@@ -92,6 +99,8 @@ export function ask({ command, host, port }: SocksCommand, earlyData?: Uint8Arra
     return address
   })()
 }
+
+const NOTHING = Buffer.alloc(0)
 
 function* readAddress(type: number | undefined): SocksHandshake<string> {
   switch (type) {
