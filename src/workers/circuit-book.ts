@@ -56,7 +56,12 @@ export class CircuitBook {
 
   /** Whether an identity's streams are or were on it, or it was begun for one. */
   isTaken(id: string): boolean {
-    return this.#entries.get(id)?.user !== undefined
+    return this.ownerOf(id) !== undefined
+  }
+
+  /** Whose streams are or were on the circuit, or for whom it was begun. */
+  ownerOf(id: string): string | undefined {
+    return this.#entries.get(id)?.user
   }
 
   /** Whether streams of the identity are on circuits of its own now. */

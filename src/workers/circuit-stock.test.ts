@@ -329,6 +329,21 @@ describe('CircuitStock', { timeout: 10_000 }, () => {
     assert.equal(received('CLOSECIRCUIT').length, 1)
   })
 
+  it('closes them also where streams tell only at their beginning whose they are, as those of a TransPort', async (t) => {
+    const { stock, received, tell } = await stockWith(t)
+    const ticket = await stock.take('10.201.1.20', 'circuit', never)
+    await tell(
+      'STREAM 7 NEW 0 10.128.0.9:80 SOURCE_ADDR=10.201.1.20:20000 PURPOSE=USER CLIENT_PROTOCOL=TRANS ISO_FIELDS=CLIENTADDR',
+      'STREAM 7 SENTCONNECT 1 10.128.0.9:80 CLIENT_PROTOCOL=TRANS',
+    )
+    ticket[Symbol.dispose]()
+    stock.forget('10.201.1.20')
+    await settled()
+    assert.deepEqual(received('CLOSECIRCUIT'), [])
+    await tell('STREAM 7 CLOSED 1 10.128.0.9:80 CLIENT_PROTOCOL=TRANS REASON=DONE')
+    assert.deepEqual(received('CLOSECIRCUIT'), ['CLOSECIRCUIT 1'])
+  })
+
   it('closes nothing of an identity that comes back', async (t) => {
     const { stock, connect, received, tell } = await stockWith(t)
     await connect('alice', 1, 7)
@@ -350,6 +365,22 @@ describe('CircuitStock', { timeout: 10_000 }, () => {
     await tell(...Array.from({ length: 11 }, (_, n) => `CIRC ${300 + n} LAUNCHED ${GENERAL}`))
     assert.deepEqual(received('CLOSESTREAM'), ['CLOSESTREAM 7 1'])
     assert.deepEqual(events, [{ type: 'storm-stopped', circuits: 11, ms: 0 }])
+  })
+
+  it('stops a stream that goes through one ordered circuit after the other, too', async (t) => {
+    const { watch, events, tell, become, received, clock } = await stockWith(t, { policy: { stock: 3 } })
+    using _expected = watch.expect({ user: 'alice', target: { host: 'a.test', port: 80 } })
+    await tell('STREAM 7 NEW 0 a.test:80 SOCKS_USERNAME="alice" PURPOSE=USER ISO_FIELDS=SOCKS_USERNAME,SOCKS_PASSWORD')
+    for (let circuit = 101; circuit <= 120 && events.length === 0; circuit++) {
+      await become('BUILT')
+      await tell(
+        `STREAM 7 SENTCONNECT ${circuit} a.test:80 SOCKS_USERNAME="alice"`,
+        `STREAM 7 DETACHED ${circuit} a.test:80 REASON=END REMOTE_REASON=EXITPOLICY SOCKS_USERNAME="alice"`,
+      )
+      await clock.advance(100)
+    }
+    assert.deepEqual(received('CLOSESTREAM'), ['CLOSESTREAM 7 1'])
+    assert.equal(events[0]?.type, 'storm-stopped')
   })
 })
 

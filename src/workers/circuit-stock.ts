@@ -170,7 +170,8 @@ export class CircuitStock implements Disposable {
       if (place !== undefined) this.#release(place)
       this.#balance()
     } else if ((status === 'CLOSED' || status === 'FAILED') && this.#forgotten.size > 0) {
-      const user = event.socksUsername
+      // The last event of a stream of the TransPort does not tell whose it was; its circuit does.
+      const user = event.socksUsername ?? book.ownerOf(event.circuitId ?? '')
       if (user !== undefined && this.#forgotten.has(user)) this.#closeCircuits(user)
     }
   }

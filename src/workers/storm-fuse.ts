@@ -36,6 +36,8 @@ export const STORM_POLICY: StormPolicy = {
 /** A busy identity has more streams than are worth remembering: its storm is stopped at so many circuits and a few. */
 const MAX_ARRIVALS = 64
 const MAX_REMEMBERED = 2 * MAX_ARRIVALS
+/** More circuits than a Tor has at the same time. */
+const MAX_CLAIMED = 10_000
 
 /** The stream to close, and what Tor did for it. */
 export interface Storm {
@@ -62,6 +64,8 @@ export class StormFuse {
   readonly #streams = new Map<string, UserStream>()
   /** Circuits that are under way and not yet counted for anybody. */
   readonly #unclaimed = new Set<string>()
+  /** Circuits that were counted for an identity. */
+  readonly #claimed = new Set<string>()
   /** When each identity that has streams got circuits, and when its streams came. */
   readonly #claims = new Map<string, { readonly circuits: number[]; readonly arrivals: number[] }>()
   #launches: number[] = []
@@ -75,11 +79,12 @@ export class StormFuse {
   /** `now` is in milliseconds and never goes back. */
   handle(event: ControlEvent, now: number): Storm | undefined {
     if (event.type === 'CIRC') return this.#circuit(event, now)
-    if (event.type === 'STREAM') this.#stream(event, now)
-    return undefined
+    return event.type === 'STREAM' ? this.#stream(event, now) : undefined
   }
 
   #circuit(circuit: Circuit, now: number): Storm | undefined {
+    const isGone = circuit.status === 'CLOSED' || circuit.status === 'FAILED'
+    if (isGone) this.#claimed.delete(circuit.id)
     if (!leadsToExit(circuit)) return undefined
     if (circuit.status === 'LAUNCHED') {
       this.#unclaimed.add(circuit.id)
@@ -90,10 +95,12 @@ export class StormFuse {
     const user = circuit.socksUsername
     const isClaimed = user !== undefined && this.#unclaimed.delete(circuit.id)
     if (circuit.status !== 'EXTENDED') this.#unclaimed.delete(circuit.id)
-    return isClaimed ? this.#stormOfOne(user, now) : undefined
+    if (!isClaimed) return undefined
+    if (!isGone) this.#claim(circuit.id)
+    return this.#stormOfOne(user, now)
   }
 
-  #stream(event: Stream, now: number): void {
+  #stream(event: Stream, now: number): Storm | undefined {
     const { id, status, purpose } = event
     const user = userOf(event)
     const stream = this.#streams.get(id)
@@ -106,8 +113,9 @@ export class StormFuse {
         this.#claimsOf(user, now).arrivals.push(now)
         break
       case 'DETACHED':
-        if (stream) stream.isWaiting = true
-        break
+        if (stream === undefined) break
+        stream.isWaiting = true
+        return this.#usedUp(event.circuitId, stream.user, now)
       case 'SENTCONNECT':
         if (stream) stream.isWaiting = false
         break
@@ -117,6 +125,20 @@ export class StormFuse {
         if (stream) this.#forget(id, stream.user)
         break
     }
+    return undefined
+  }
+
+  /** A circuit would not do that was built for nobody, ahead: it is the identity's no less than one that is built for it. */
+  #usedUp(circuitId: string | undefined, user: string, now: number): Storm | undefined {
+    if (circuitId === undefined || this.#claimed.has(circuitId)) return undefined
+    this.#claim(circuitId)
+    return this.#stormOfOne(user, now)
+  }
+
+  /** The end of a circuit may be told before that of its streams, and then nothing tells when to drop it. */
+  #claim(circuitId: string): void {
+    if (this.#claimed.size >= MAX_CLAIMED) this.#claimed.clear()
+    this.#claimed.add(circuitId)
   }
 
   #stormOfOne(user: string, now: number): Storm | undefined {
