@@ -63,7 +63,10 @@ export class Dialer {
       lease.stands?.()
       const { id: worker } = lease.worker
       this.#told(passage, worker, undefined)
-      void stream.exit(EXIT_WAIT_MS).then((exit) => exit && this.#told(passage, worker, exit))
+      void stream.exit(EXIT_WAIT_MS).then((exit) => {
+        if (exit !== undefined) this.#told(passage, worker, exit)
+        else if (!isOnionHost(target.host)) passage.cameByUnknownExit()
+      })
       return {
         ...{ socket, worker, attempts: passage.tries.attempts },
         exit: (waitMs: number) => stream.exit(waitMs),

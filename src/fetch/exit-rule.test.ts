@@ -63,6 +63,24 @@ describe('a fetch under an exit rule', { timeout: 30_000 }, () => {
     assert.equal(lab.workers.dials.length, 1)
   })
 
+  it('is refused when nobody told by which exit the other session went last, whatever it had before', async () => {
+    await using lab = await createFetchLab()
+    await lab.serve('a.test:80', (_, response) => response.end('ok'))
+    const bob = { stickyKey: 'bob', exitRule: { distinctFrom: 'alice' } }
+    const alice = async (exit: typeof EXIT | undefined) => {
+      lab.workers.askExit = async () => exit
+      lab.fetcher.dropConnections(lab.workers.dials[0]?.worker ?? '')
+      await lab.fetch('http://a.test/', { stickyKey: 'alice' })
+    }
+    await alice(EXIT)
+    await lab.fetch('http://a.test/', bob)
+    await alice(undefined)
+    await lab.fails('http://a.test/', 'exit_rule_unsupported', bob)
+    assert.equal(lab.fetcher.sessions.get('alice').exit, undefined)
+    await alice(EXIT)
+    await lab.fetch('http://a.test/', bob)
+  })
+
   it('is refused where no exit can be chosen: for an onion service and an IPv6 address, by a redirect as well', async () => {
     await using lab = await createFetchLab()
     await lab.serve('a.test:80', (request, response) =>

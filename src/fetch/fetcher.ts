@@ -1,5 +1,6 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { FetchAnswer, FetchRequest } from '../domain/exchange.ts'
+import { isOnionHost } from '../domain/worker.ts'
 import { deadline } from '../lib/abort.ts'
 import { Connection } from './connection.ts'
 import { type ConnectionCounts, Connections } from './connections.ts'
@@ -87,7 +88,9 @@ export class Fetcher implements Disposable {
     })
     try {
       const answer = await run.follow(first)
-      return passage.answered(answer.worker, answer.exit) ? { ...answer, sessionMoved: true } : answer
+      const isMoved = passage.answered(answer.worker, answer.exit)
+      if (answer.exit === undefined && !isOnionHost(new URL(answer.url).hostname)) passage.cameByUnknownExit()
+      return isMoved ? { ...answer, sessionMoved: true } : answer
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (!(error instanceof CbtorError)) throw error

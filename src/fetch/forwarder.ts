@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { type Readable, Transform } from 'node:stream'
 import { CbtorError } from '../domain/errors.ts'
 import type { Attempt, Routing } from '../domain/exchange.ts'
-import type { Exit } from '../domain/worker.ts'
+import { type Exit, isOnionHost } from '../domain/worker.ts'
 import { onAbort } from '../lib/abort.ts'
 import { type ConnectionCounts, Connections, type Destination } from './connections.ts'
 import { abortFailure } from './failure.ts'
@@ -163,7 +163,10 @@ export class Forwarder implements Disposable {
     turn.succeed()
     const { id: worker } = turn.lease.worker
     this.#told(passage, worker, undefined)
-    void connection.exit(EXIT_WAIT_MS).then((exit) => exit && this.#told(passage, worker, exit))
+    void connection.exit(EXIT_WAIT_MS).then((exit) => {
+      if (exit !== undefined) this.#told(passage, worker, exit)
+      else if (!isOnionHost(to.target.host)) passage.cameByUnknownExit()
+    })
     const { statusCode: status = 0, statusMessage: statusText = '' } = head
     const body = isCloseDelimited(head) ? unlessLost(head, trial, traffic.verdictMs) : head
     const bodyOver = new Promise((resolve) => body.once('close', resolve))

@@ -76,6 +76,11 @@ export class Passage implements Disposable {
     return this.#source !== undefined && this.#session?.answered(worker, exit, this.#source.lost, this.#rule) === true
   }
 
+  /** An answer came from the clearnet, and nobody tells by which exit. */
+  cameByUnknownExit(): void {
+    this.#session?.cameByUnknownExit()
+  }
+
   /** Disposes `part` at the end. */
   keep<T extends Disposable>(part: T): T {
     return this.#ends.use(part)

@@ -16,7 +16,7 @@ export interface SessionView {
   readonly endsAt: number
   /** Requests under the present identity. */
   readonly requests: number
-  /** The exit of its last answer; undefined before the first, and for onion services. */
+  /** The last one that an answer came by; undefined before the first, and when nobody told by which the last answer came. */
   readonly exit: Exit | undefined
   /** How often, under the present identity, an answer came from another worker or exit than the one before. */
   readonly moved: number
@@ -65,6 +65,7 @@ export class Session {
   #worker: string | undefined
   #last: Origin | undefined
   #isSettled = false
+  #isExitUnknown = false
 
   constructor(key: string, { clock, idleMs, generation, createdAt, worker, last }: SessionOptions) {
     this.key = key
@@ -158,9 +159,15 @@ export class Session {
     const hasOtherExit = isOtherExit && last.rule === rule
     this.#last = { worker, exit: exit ?? (isElsewhere ? undefined : last?.exit), rule }
     this.#isSettled = true
+    if (exit !== undefined || isElsewhere) this.#isExitUnknown = false
     const isMoved = isElsewhere || hasOtherExit
     if (isMoved) this.#moved++
     return isMoved
+  }
+
+  /** Nobody told by which exit an answer came: it may have been another one than before. */
+  cameByUnknownExit(): void {
+    this.#isExitUnknown = true
   }
 
   view(): SessionView {
@@ -171,7 +178,7 @@ export class Session {
       lastUsedAt: this.#lastUsedAt,
       endsAt: this.#lastUsedAt + this.#idleMs,
       requests: this.#requests,
-      exit: this.#last?.exit,
+      exit: this.#isExitUnknown ? undefined : this.#last?.exit,
       moved: this.#moved,
     }
   }
