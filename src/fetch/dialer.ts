@@ -50,7 +50,8 @@ export class Dialer {
     const passage = ends.use(this.#traffic.begin(request, target.host, signal))
     const tunnel = await this.#reach(passage, request, target.host, async ({ turn, trial, connecting }) => {
       const { lease } = turn
-      const options = earlyData && { earlyData }
+      // The client of a tunnel is told that it stands, and cannot be told later that nobody knew.
+      const options = { mustBeConfirmed: true, ...(earlyData && { earlyData }) }
       const stream = await connecting(() => lease.connect(target, passage.identity, trial.signal, options))
       // Until somebody reads it, its failure must not end the process.
       const socket = stream.socket.on('error', () => {})

@@ -21,13 +21,14 @@ export interface Lease extends Disposable {
   /**
    * Opens a stream that shares circuits only with streams of the same identity. Rejects with the CbtorError of the
    * fault, or with the signal's reason when aborted, leaving no socket behind. `earlyData` is what is said first: it may leave
-   * before the target has answered and be delivered although this rejects, so it must be safe to send twice.
+   * before the target has answered and be delivered although this rejects, so it must be safe to send twice. With
+   * `mustBeConfirmed` the stream is no unconfirmed one.
    */
   connect(
     target: Target,
     identity: Identity,
     signal: AbortSignal,
-    options?: { readonly earlyData?: Uint8Array },
+    options?: { readonly earlyData?: Uint8Array; readonly mustBeConfirmed?: boolean },
   ): Promise<WorkerStream>
   /** Asks an exit for an address of a name. Rejects as `connect` does. */
   resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string>

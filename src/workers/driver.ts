@@ -25,6 +25,8 @@ export interface ConnectOptions {
    * that, and saves a round trip. When the connect fails it may have been delivered, so only what may be sent twice.
    */
   readonly earlyData?: Uint8Array
+  /** Whoever asked tells a success on at once, so it may not be an unconfirmed one. */
+  readonly mustBeConfirmed?: boolean
   /** A check of the worker: it is not held up where other new identities have to wait for a circuit. */
   readonly isCheck?: boolean
 }

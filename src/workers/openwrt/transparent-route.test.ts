@@ -172,6 +172,19 @@ describe('TransparentRoute', { timeout: 10_000 }, () => {
     for (const each of [unheard, await second, await third]) each?.socket.destroy()
   })
 
+  it('gives way when nobody can say that the target answers, and somebody has to know', async (t) => {
+    const deaf = await lab(t, { isHeard: false })
+    assert.equal(await deaf.route.connect(target, identity, never, { mustBeConfirmed: true }), undefined)
+    assert.deepEqual(deaf.dialled, [])
+
+    const { route, dialledBy, clock, peers } = await lab(t)
+    const connecting = route.connect(target, identity, never, { mustBeConfirmed: true })
+    await dialledBy(1)
+    await clock.advance(500)
+    assert.equal(await connecting, undefined)
+    while (!peers[0]?.resume().destroyed) await settle()
+  })
+
   it('lets go of everything when its caller leaves', async (t) => {
     const { route, tell, dialledBy, peers, addresses } = await lab(t)
     const leaving = new AbortController()

@@ -65,16 +65,24 @@ export class TransparentRoute {
     this.#way = options.way ?? { dial: dialTransparently, resolve: resolveTransparently }
   }
 
-  /** As `WorkerDriver.connect` promises; resolves to undefined when no source address is free for the identity. */
+  /**
+   * As `WorkerDriver.connect` promises; resolves to undefined when no source address is free for the identity, and when Tor's word,
+   * which it has to have, cannot be heard: then it goes another way.
+   */
   async connect(
     target: Target,
     identity: Identity,
     signal: AbortSignal,
     options: ConnectOptions = {},
   ): Promise<WorkerConnection | undefined> {
+    const { mustBeConfirmed = false } = options
     for (let attempt = 1; ; attempt++) {
+      if (mustBeConfirmed && this.#options.watch() === undefined) return undefined
       try {
-        return await this.#connect(target, identity, signal, options)
+        const connection = await this.#connect(target, identity, signal, options)
+        if (!mustBeConfirmed || !connection?.isUnconfirmed) return connection
+        connection.socket.destroy()
+        return undefined
       } catch (error) {
         if (!isPortTaken(error) || attempt >= PORTS_TRIED) throw problemOfTransparent(error, this.#options.worker)
       }
