@@ -90,7 +90,13 @@ describe('nextTry()', () => {
 
   it('lets a session leave its worker for nothing but a fault of the worker', () => {
     const moves = CODES.filter((code) => nextTry('GET', session, unsent(code)) === 'elsewhere')
-    assert.deepEqual(moves.sort(), ['exit_rule_unsupported', 'resolve_unsupported', 'tor_timeout', 'worker_network', 'worker_unreachable'])
+    assert.deepEqual(moves.sort(), [
+      'exit_rule_unsupported',
+      'resolve_unsupported',
+      'tor_timeout',
+      'worker_network',
+      'worker_unreachable',
+    ])
     for (const code of moves) assert.equal(nextTry('POST', session, unsent(code)), 'elsewhere', code)
     assert.equal(nextTry('POST', session, sent('worker_unreachable')), 'none')
   })
