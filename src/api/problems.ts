@@ -50,7 +50,7 @@ export function inputErrorOf(validation: readonly ValidationFault[]): InputError
   return new InputError([...once.values()])
 }
 
-/** Fastify's own errors in our words. */
+/** Fastify's own errors in our words, by their code; those of what it sends files with have only a name. */
 const OF_FASTIFY: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: [
     'invalid_json',
@@ -67,14 +67,15 @@ const OF_FASTIFY: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   ],
   FST_ERR_BAD_URL: ['not_found', 'Cannot find the resource: its path is not validly percent-encoded'],
   FST_STATIC_FORBIDDEN_PATH: ['not_found', 'Cannot find the resource: no file can have this path'],
+  BadRequestError: ['not_found', 'Cannot find the resource: no file can have this path'],
   FST_ERR_MAX_PARAM_LENGTH: ['not_found', 'Cannot find the resource: its path is too long'],
 }
 
 /** The problem that an error tells. Undefined when it is none of ours nor a known one of Fastify: a bug. */
 export function problemOf(error: unknown): CbtorError | undefined {
   if (error instanceof CbtorError) return error
-  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
-  const known = OF_FASTIFY[error.code]
+  if (!(error instanceof Error)) return undefined
+  const known = OF_FASTIFY['code' in error && typeof error.code === 'string' ? error.code : error.name]
   return known && new CbtorError(known[0], known[1], { cause: error })
 }
 

@@ -163,7 +163,19 @@ it('never answers a path under the documents with 5xx', {
 
   await context.test('what has been seen', async () => {
     const climbing = ['..', '../x', '%2e%2e/%2e%2e/x', '..%2f..%2fpackage.json', '..%5cx', './swagger-ui.css', 'a/../x']
-    const odd = ['', '/', '/swagger-ui.css', 'a%00b', '%00', '%ff', '%', 'C:%5cwindows', 'index.html/', 'x'.repeat(300)]
+    const odd = [
+      '',
+      '/',
+      '/swagger-ui.css',
+      'a%00b',
+      '%00',
+      '%ff',
+      '%',
+      'C:%5cwindows',
+      'index.html/',
+      'index.html/%00',
+      'x'.repeat(300),
+    ]
     for (const name of [...climbing, ...odd]) await check(`/docs/static/${name}`)
   })
 
