@@ -105,6 +105,19 @@ describe('CircuitBook', () => {
     assert.deepEqual(book.idleOf('nobody'), [])
   })
 
+  it("takes a circuit that was begun for one identity and carries only another for that one's", () => {
+    const book = bookOf(`
+      CIRC 4 LAUNCHED <general>
+      CIRC 4 EXTENDED <path> <general> SOCKS_USERNAME="first"
+      CIRC 4 BUILT <path> <general> SOCKS_USERNAME="first"`)
+    // Its stream has left; Tor may be giving the circuit to somebody else just now.
+    assert.deepEqual(book.idleOf('first'), [])
+    read(book, 'STREAM 1 SENTCONNECT 4 a.test:80 SOCKS_USERNAME="second"')
+    assert.deepEqual([book.has('first'), book.has('second')], [false, true])
+    read(book, 'STREAM 1 CLOSED 4 a.test:80 SOCKS_USERNAME="second"')
+    assert.deepEqual([book.idleOf('first'), book.idleOf('second')], [[], ['4']])
+  })
+
   it('counts what it has told before, whatever comes in whatever order, and forgets what is gone', () => {
     const circuits = fc.nat(5).map(String)
     const event = fc.oneof(

@@ -8,6 +8,11 @@ interface Entry {
   leadsToExit: boolean
   /** Whose streams it carries, or for whom Tor builds it. Undefined: for whoever comes first. */
   user: string | undefined
+  /**
+   * A stream of its user has been on it. Until then it may become another's: when one that was begun for an identity is built and no
+   * stream of that identity wants it any more, Tor takes it for a clean one.
+   */
+  isUsed: boolean
   /** A stream has been on it that was another's, or nobody's: it is no one identity's alone. */
   isShared: boolean
   /** New streams do not go on it, as it is from before the order for new circuits. */
@@ -71,8 +76,8 @@ export class CircuitBook {
   }
 
   /**
-   * The circuits that are this identity's alone and carry no stream now, with all legs of a Conflux set: what may be closed
-   * when nobody will ask for it again.
+   * The circuits that have carried this identity's streams alone and carry none now, with all legs of a Conflux set: what may be
+   * closed when nobody will ask for it again. One that was only begun for it may be on its way to somebody else.
    */
   idleOf(user: string): readonly string[] {
     const own = [...(this.#byUser.get(user) ?? [])].filter((id) => this.#isIdleOf(user, id))
@@ -105,7 +110,14 @@ export class CircuitBook {
     }
   }
 
-  /** A circuit's newest state, from an event or from a snapshot. */
+  /** A circuit of a snapshot. Tor has given up whom it was begun for if that was all, so whoever it names has used it. */
+  adopt(circuit: Circuit): void {
+    this.circuit(circuit)
+    const entry = this.#entries.get(circuit.id)
+    if (entry?.isBuilt && entry.user !== undefined) entry.isUsed = true
+  }
+
+  /** A circuit's newest state, from an event. */
   circuit(circuit: Circuit): void {
     const { id, status } = circuit
     if (status === 'CLOSED' || status === 'FAILED') {
@@ -124,6 +136,7 @@ export class CircuitBook {
         isBuilt: false,
         leadsToExit: false,
         user: undefined,
+        isUsed: false,
         isShared: false,
         isRetired: false,
         confluxId: undefined,
@@ -156,6 +169,7 @@ export class CircuitBook {
         this.#circuitOfStream.set(id, circuitId)
         entry.streams.add(id)
         this.#own(circuitId, entry, this.userOf(stream) ?? NOBODY)
+        entry.isUsed = true
         this.#sort(circuitId, entry)
         break
       }
@@ -171,6 +185,7 @@ export class CircuitBook {
   }
 
   #own(id: string, entry: Entry, user: string): void {
+    if (entry.user !== user && !entry.isUsed) this.#disown(id, entry)
     if (entry.user === user || (entry.user === undefined && user === NOBODY)) {
       if (user === NOBODY) entry.isShared = true
       return
@@ -182,6 +197,14 @@ export class CircuitBook {
     entry.user = user
     const own = this.#byUser.get(user) ?? new Set()
     this.#byUser.set(user, own.add(id))
+  }
+
+  #disown(id: string, entry: Entry): void {
+    if (entry.user === undefined) return
+    const own = this.#byUser.get(entry.user)
+    own?.delete(id)
+    if (own?.size === 0) this.#byUser.delete(entry.user)
+    entry.user = undefined
   }
 
   #leave(streamId: string): void {
@@ -208,15 +231,12 @@ export class CircuitBook {
     this.#clean.delete(id)
     this.#coming.delete(id)
     for (const stream of entry.streams) this.#circuitOfStream.delete(stream)
-    if (entry.user === undefined) return
-    const own = this.#byUser.get(entry.user)
-    own?.delete(id)
-    if (own?.size === 0) this.#byUser.delete(entry.user)
+    this.#disown(id, entry)
   }
 
   #isIdleOf(user: string, id: string): boolean {
     const entry = this.#entries.get(id)
-    return entry?.user === user && !entry.isShared && entry.streams.size === 0
+    return entry?.user === user && entry.isUsed && !entry.isShared && entry.streams.size === 0
   }
 }
 

@@ -190,7 +190,7 @@ export class ControlWatch {
 
   #adopt(circuit: Circuit): void {
     this.#watch.circuit(circuit)
-    this.#book.circuit(circuit)
+    this.#book.adopt(circuit)
     this.stock.adopt(circuit)
   }
 
