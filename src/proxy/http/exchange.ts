@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CbtorError } from '../../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../../domain/problems.ts'
@@ -35,6 +36,7 @@ export async function serveExchange(options: PortOptions, exchange: Exchange): P
   const { socket } = request
   const startedAt = clock.monotonic()
   const log = { worker: '', status: 0 }
+  let body: Readable | undefined
   using _gone = onAbort(connection.signal, (reason) => stop.abort(reason))
   using _idle = new IdleWatch(
     clock,
@@ -46,7 +48,8 @@ export async function serveExchange(options: PortOptions, exchange: Exchange): P
     stop.signal.throwIfAborted() // what came right behind the head may have shown that it is broken
     const checked = check(backend, request)
     if (request.httpVersionMinor === 1 && request.headers.expect !== undefined) response.writeContinue()
-    const answer = await backend.forward({ ...checked, body: bodyOf(request) }, stop.signal)
+    body = bodyOf(request)
+    const answer = await backend.forward({ ...checked, body }, stop.signal)
     log.worker = answer.worker
     log.status = answer.status
     await deliver(answer, exchange)
@@ -54,8 +57,10 @@ export async function serveExchange(options: PortOptions, exchange: Exchange): P
     const problem = problemOf(stop.signal.aborted ? stop.signal.reason : error, options, 'http')
     log.status = PROBLEMS[problem.code].status
     refuse(options, exchange, problem)
+    body?.destroy() // what is still to come of it nobody takes; many clients read no answer before they have sent all
   }
   await closed(response)
+  if (log.worker !== '') await received(request, stop.signal)
   logger.debug(
     { port: 'http', method: request.method, ...log, ms: Math.round(clock.monotonic() - startedAt) },
     'request forwarded',
@@ -153,4 +158,11 @@ function closed(response: ServerResponse): Promise<void> {
     if (response.closed) resolve()
     else response.once('close', resolve)
   })
+}
+
+/** Resolves when all of the request has come, for a target may answer before that, or when its connection is gone. */
+async function received(request: IncomingMessage, signal: AbortSignal): Promise<void> {
+  if (request.complete || request.closed) return
+  using _ = onAbort(signal, () => request.socket.destroy())
+  await new Promise((resolve) => request.once('close', resolve))
 }

@@ -6,6 +6,8 @@ import { failure, okAnswer, untilAborted } from '../fake-backend.ts'
 import { startPort, turn } from '../test-lab.ts'
 
 const GET = 'GET http://example.com/a HTTP/1.1\r\nHost: example.com\r\n\r\n'
+/** More than the kernel keeps for a socket that nobody reads. */
+const MANY_BYTES = Buffer.alloc(16 * 1024 * 1024, '.')
 const basic = (text: string) => `Proxy-Authorization: Basic ${Buffer.from(text).toString('base64')}\r\n`
 
 describe('absolute-form requests', { timeout: 20_000 }, () => {
@@ -298,6 +300,19 @@ describe('refusals of the HTTP port', { timeout: 20_000 }, () => {
     await client.reads('hello')
   })
 
+  it('are seen also by clients that read nothing before they have sent a large body', async () => {
+    await using port = await startPort('http')
+    port.backend.answer = failure('target_forbidden')
+    const client = await port.dial()
+    client.socket.pause()
+    client.send(`POST http://example.com/ HTTP/1.1\r\nContent-Length: ${MANY_BYTES.length}\r\n\r\n`)
+    await new Promise((resolve) => client.socket.write(MANY_BYTES, resolve))
+    port.backend.answer = async () => okAnswer('hello')
+    client.send(GET)
+    client.socket.resume()
+    assert.match(await client.reads('hello'), /^HTTP\/1\.1 403 [\s\S]*HTTP\/1\.1 200 /)
+  })
+
   it('are problems that a client can tell from the target’s own answers', async () => {
     await using port = await startPort('http')
     const client = await port.dial()
@@ -494,6 +509,39 @@ describe('clients of the HTTP port that are slow', { timeout: 20_000 }, () => {
     assert.match(await slow.readsAll(), /^HTTP\/1\.1 408 [\s\S]*"code":"request_timeout"/)
     assert.equal(await silent.readsAll(), '')
     assert.match(await kept.readsAll(), /hello/)
+  })
+
+  it('may send the rest of a body long after its answer', async () => {
+    await using port = await startPort('http')
+    let text = Promise.resolve('')
+    port.backend.answer = async ({ body }) => {
+      if (body) text = textOf(body)
+      return okAnswer('early')
+    }
+    const client = await port.dial()
+    client.send('POST http://example.com/ HTTP/1.1\r\nContent-Length: 4\r\n\r\n')
+    await client.reads('early')
+    for (const piece of ['a', 'b', 'c', 'd']) {
+      await port.clock.advance(9_000)
+      client.send(piece)
+      await turn()
+    }
+    assert.equal(await text, 'abcd')
+    client.send(GET.replace('Host', 'Connection: close\r\nHost'))
+    assert.match(await client.readsAll(), /^HTTP\/1\.1 200 OK[\s\S]*early(?:HTTP\/1\.1 200 OK)[\s\S]*early$/)
+  })
+
+  it('are cut off when the rest of a body does not come for five minutes', async () => {
+    await using port = await startPort('http')
+    port.backend.answer = async () => okAnswer('early')
+    const client = await port.dial()
+    client.send('POST http://example.com/ HTTP/1.1\r\nContent-Length: 4\r\n\r\n')
+    await client.reads('early')
+    await port.clock.advance(299_000)
+    assert.equal(client.socket.readableEnded, false)
+    await port.clock.advance(38_500)
+    assert.equal((await client.readsAll()).split('HTTP/1.1').length, 2)
+    await port.isQuiet()
   })
 
   it('are cut off when nothing flows for five minutes', async () => {
