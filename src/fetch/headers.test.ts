@@ -42,6 +42,7 @@ describe('requestHeaders()', () => {
       ...['Host', 'Content-Length', 'Transfer-Encoding', 'Connection', 'Upgrade', 'Proxy-Authorization', 'proxy-x'],
       ...['TE', 'Trailer', 'Keep-Alive', 'Expect', 'X-Forwarded-For', 'x-forwarded-host', 'Via', 'Forwarded'],
       ...['X-Real-IP', 'Client-IP', 'True-Client-IP', 'X-Tor-Stream-Isolation', 'Tor-Stream-Isolation', 'X-CBTOR-Key'],
+      ...['X-Client-IP', 'X-Originating-IP', 'X_Forwarded_For', 'X-Forwarded'],
     ]
     for (const name of forbidden) assertRefused([[name, 'x']], 'header_forbidden')
   })

@@ -1,5 +1,6 @@
 import { CbtorError } from '../domain/errors.ts'
 import { printable } from '../lib/printable.ts'
+import { tellsOfClient } from '../lib/telling-header.ts'
 
 export type HeaderList = readonly (readonly [name: string, value: string])[]
 
@@ -28,9 +29,6 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 /** Of the connection and the message's framing, which are ours. */
 const FRAMING =
   /^(?:host|content-length|transfer-encoding|connection|upgrade|http2-settings|proxy-.*|te|trailer|keep-alive|expect)$/
-/** What tells of the client behind a proxy, or is meant for a proxy and not for the target. */
-const IDENTIFYING =
-  /^(?:x-forwarded-.*|forwarded|via|x-real-ip|(?:true-)?client-ip|(?:x-)?tor-stream-isolation|x-tor-.*|x-cbtor-.*)$/
 
 /** RFC 9110, section 7.6.1, and what RFC 2616 counted among them. */
 const HOP_BY_HOP = new Set([
@@ -98,7 +96,7 @@ function checkedName(name: string): string {
     throw new CbtorError('header_invalid', `Cannot send the header: its name is not a token: ${shown(name)}`)
   if (FRAMING.test(lower))
     throw new CbtorError('header_forbidden', `Cannot send the header: it is set for you: ${shown(name)}`)
-  if (IDENTIFYING.test(lower)) {
+  if (tellsOfClient(lower)) {
     throw new CbtorError(
       'header_forbidden',
       `Cannot send the header: it tells of a client behind a proxy: ${shown(name)}`,

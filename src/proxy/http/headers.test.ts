@@ -20,7 +20,7 @@ describe('forwardedHeaders()', () => {
 
   it('drops what tells of the client or is meant for a proxy', () => {
     const dropped =
-      'X-Forwarded-For x-forwarded-host X-FORWARDED-PROTO X-Forwarded Forwarded Forwarded-For Via X-Real-IP Client-IP X-Client-IP True-Client-IP X-Cluster-Client-IP X-Originating-IP X-Remote-Addr Tor-Stream-Isolation X-Tor-Stream-Isolation X-Tor-Anything X-CBTOR-Key'
+      'X-Forwarded-For x-forwarded-host X-FORWARDED-PROTO X-Forwarded Forwarded Forwarded-For Via X-Real-IP Client-IP X-Client-IP True-Client-IP X-Cluster-Client-IP X-Originating-IP X-Remote-Addr Tor-Stream-Isolation X-Tor-Stream-Isolation X-Tor-Anything X-CBTOR-Key X_Forwarded_For CF-Connecting-IP'
     assert.deepEqual(names(forwardedHeaders(listOf(dropped))), [])
   })
 

@@ -1,11 +1,10 @@
+import { tellsOfClient } from '../../lib/telling-header.ts'
+
 export type HeaderList = readonly (readonly [name: string, value: string])[]
 
 /** RFC 9110 section 7.6.1, what RFC 2616 counted among them, and Host, which the URL says. */
 const OF_THE_CONNECTION =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|http2-settings|expect|host|max-forwards)$/
-/** What tells of the client behind a proxy, or is meant for one. The fetch API refuses these; programs send them unasked. */
-const IDENTIFYING =
-  /^(?:x-forwarded(?:-.*)?|forwarded(?:-.*)?|via|x-real-ip|(?:x-|true-|x-true-|x-cluster-)?client-ip|(?:x-)?originating-ip|(?:x-)?remote-(?:ip|addr)|(?:x-)?tor-stream-isolation|x-tor-.*|x-cbtor-.*)$/
 /** Of an answer: of the connection, or what only a proxy may say to its client. Nobody but us can say that we failed. */
 const OF_THE_HOP = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|x-cbtor-.*)$/
 
@@ -24,7 +23,7 @@ export function forwardedHeaders(headers: HeaderList): HeaderList {
   const named = namedByConnection(headers)
   return headers.filter(([name]) => {
     const lower = name.toLowerCase()
-    return !OF_THE_CONNECTION.test(lower) && !IDENTIFYING.test(lower) && !named.has(lower)
+    return !OF_THE_CONNECTION.test(lower) && !tellsOfClient(lower) && !named.has(lower)
   })
 }
 
