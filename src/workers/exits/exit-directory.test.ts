@@ -51,10 +51,15 @@ function lab(relays: RouterStatus[]) {
         tor.hasCountries ? new Map(addresses.slice(0, -1).map((address) => [address, 'de'])) : undefined,
       )
     },
-    microdescriptors: async (fingerprints) => {
+    microdescriptors: async (fingerprints, signal) => {
       asked.descriptors.push(fingerprints.length)
       const known = fingerprints.filter((fingerprint) => !tor.missing.has(fingerprint))
-      return await answer(new Map(known.map((each) => [each, parseMicrodescriptor(`${tor.family}\np accept 80`)])))
+      return await Promise.race([
+        answer(new Map(known.map((each) => [each, parseMicrodescriptor(`${tor.family}\np accept 80`)]))),
+        new Promise<never>((_, reject) => {
+          signal.onabort = () => reject(signal.reason)
+        }),
+      ])
     },
   }
   return { clock, asked, tor, relays, directory: new ExitDirectory({ worker: 'tor01', control, clock }) }
@@ -150,6 +155,18 @@ describe('ExitDirectory', () => {
     assert.deepEqual([first?.length, second?.length, third?.length], [2, 3, 3])
     assert.equal(first?.[0]?.descriptor.exitPorts.accepts(80), true)
     assert.deepEqual(asked.descriptors, [2, 1])
+  })
+
+  it('lets nobody wait for descriptors longer than one question may take, however many ask', async () => {
+    const { directory, tor, clock, asked } = lab([relay(1), relay(2)])
+    const list = await directory.exits(never)
+    tor.hangs = true
+    const fates = Array.from({ length: 5 }, () => list.describe(list.relays, never).catch((error) => codeOf(error)))
+    await clock.advance(15_000)
+    assert.deepEqual(await Promise.all(fates), Array(5).fill('worker_unreachable'))
+    assert.deepEqual(asked.descriptors, [2])
+    tor.hangs = false
+    assert.equal((await list.describe(list.relays, never)).length, 2)
   })
 
   it('keeps of a family the exits, once for all of them', async () => {

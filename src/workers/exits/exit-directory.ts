@@ -89,8 +89,8 @@ export class ExitList {
   readonly #families = new Map<string, ReadonlySet<string>>()
   /** When Tor was asked for descriptors that it did not have. */
   readonly #missed = new Map<string, number>()
-  /** One question after the other: those who want the same need not ask twice. */
-  #asking: Promise<unknown> = Promise.resolve()
+  /** One question after the other: those who want the same need not ask twice, and share its failure. */
+  #asking: Promise<unknown> | undefined
 
   constructor(options: ExitDirectoryOptions, relays: readonly ExitRelay[], knowsCountries: boolean) {
     this.#options = options
@@ -102,8 +102,13 @@ export class ExitList {
   /** Those whose descriptor Tor has. Rejects with `worker_unreachable` when Tor does not tell, or with the signal's reason. */
   async describe(relays: readonly ExitRelay[], signal: AbortSignal): Promise<readonly DescribedExit[]> {
     if (this.#unknown(relays).length > 0) {
-      const asked = this.#asking.then(() => this.#ask(relays))
-      this.#asking = asked.catch(() => {})
+      // Whoever waits behind a question that is not answered would wait for as many as there are in front.
+      const asked = (this.#asking ?? Promise.resolve()).then(() => this.#ask(relays))
+      this.#asking = asked
+      const over = () => {
+        if (this.#asking === asked) this.#asking = undefined
+      }
+      asked.then(over, over)
       await abortable(asked, signal)
     }
     return relays.flatMap((relay) => {
