@@ -72,6 +72,7 @@ export function createProxyBackend(
         return {
           ...{ socket, worker },
           exit: (waitMs) => tunnel.exit(waitMs),
+          lost: () => tunnel.lost(),
           ended: (outcome) => metrics.tunnelEnded(worker, outcome, socket),
           [Symbol.dispose]: () => tunnel[Symbol.dispose](),
         }

@@ -108,6 +108,17 @@ describe('Dialer', { timeout: 20_000 }, () => {
     assert.equal(tunnel.socket.destroyed, true)
   })
 
+  it('knows the end of a worker, which its sockets tell first, from the end of the target', async () => {
+    await using lab = await createTunnelLab()
+    for (const isLost of [false, true]) {
+      using tunnel = await lab.open({ workerId: 'w1' })
+      const asked = tunnel.lost()
+      if (isLost) lab.fetcher.abandonWorker('w1', 'Tor has exited')
+      await lab.clock.advance(1_000)
+      assert.equal(await asked, isLost)
+    }
+  })
+
   it('ends with its client at every moment, and with the service', async () => {
     await using lab = await createTunnelLab()
     const gone = new AbortController()

@@ -16,6 +16,8 @@ export interface Tunnel extends Disposable {
   readonly attempts: readonly Attempt[]
   /** As of `WorkerStream`. */
   exit(waitMs: number): Promise<Exit | undefined>
+  /** Asked when the socket has come to its end: whether its worker was lost, which is known a moment later. Never rejects. */
+  lost(): Promise<boolean>
 }
 
 export interface DialerOptions {
@@ -71,6 +73,10 @@ export class Dialer {
       return {
         ...{ socket, worker, attempts: passage.tries.attempts },
         exit: (waitMs: number) => stream.exit(waitMs),
+        lost: async () => {
+          await trial.verdict(this.#traffic.verdictMs)
+          return trial.signal.aborted
+        },
         [Symbol.dispose]: () => passage[Symbol.dispose](),
       }
     })

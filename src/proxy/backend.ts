@@ -47,6 +47,8 @@ export interface ProxyTunnel extends Disposable {
   readonly worker: string
   /** The exit of the stream's circuit; undefined when there is none or Tor does not tell within `waitMs`. Never rejects. */
   exit(waitMs: number): Promise<Exit | undefined>
+  /** Asked when the socket has come to its end: whether the worker was lost, which is known a moment later. Never rejects. */
+  lost(): Promise<boolean>
   /** Says, once and before it is disposed, how it went: evidence of the worker's health. */
   ended(outcome: TunnelOutcome): void
 }

@@ -85,6 +85,7 @@ export class FakeBackend implements ProxyBackend, AsyncDisposable {
       socket,
       worker: 'tor01',
       exit: async () => undefined,
+      lost: async () => false,
       ended: (outcome) => void this.outcomes.push(outcome),
       [Symbol.dispose]: () => {
         if (isOpen) this.open--

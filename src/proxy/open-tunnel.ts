@@ -42,7 +42,7 @@ export async function runTunnel(
   bytes[Symbol.dispose]()
   if (ahead.length > 0) tunnel.socket.write(ahead)
   const first = earlyData.length > 0 ? earlyData : ahead
-  const outcome = await splice(socket, tunnel.socket, first, limits, clock)
+  const outcome = await splice(socket, tunnel, first, limits, clock)
   tunnel.ended(outcome)
   const { bytesRead: received, bytesWritten: sent } = tunnel.socket
   const ms = Math.round(clock.monotonic() - startedAt)

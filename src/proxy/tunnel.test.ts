@@ -106,6 +106,29 @@ describe('splice()', { timeout: 20_000 }, () => {
     assert.equal(await tunnel.outcome, 'client_gone')
   })
 
+  it('resets the client when what looks like the target’s end turns out to be the worker’s', async () => {
+    const verdict = Promise.withResolvers<boolean>()
+    await using tunnel = await joined(undefined, '', () => verdict.promise)
+    tunnel.target.send('only this')
+    tunnel.target.socket.end()
+    await tunnel.client.reads('only this')
+    await tunnel.sees(() => tunnel.inner.upstream.closed)
+    assert.deepEqual([tunnel.settled, tunnel.client.socket.readableEnded], [undefined, false])
+    verdict.resolve(true)
+    assert.equal(await tunnel.outcome, 'connection_lost')
+    assert.equal(await tunnel.client.closed, 'reset')
+  })
+
+  it('asks no further when the client leaves behind the target’s end', async () => {
+    await using tunnel = await joined(undefined, '', () => new Promise(() => {}))
+    tunnel.target.send('answer')
+    tunnel.target.socket.end()
+    await tunnel.client.reads('answer')
+    await tunnel.sees(() => tunnel.inner.upstream.closed)
+    tunnel.client.socket.end()
+    assert.equal(await tunnel.outcome, 'ok')
+  })
+
   it('resets the client when the target’s side breaks, so that a part is not taken for the whole', async () => {
     for (const breaks of [(socket: Socket) => socket.resetAndDestroy(), undefined]) {
       await using tunnel = await joined()
@@ -190,7 +213,11 @@ describe('splice()', { timeout: 20_000 }, () => {
 })
 
 /** Two connections with a splice between their inner ends. */
-async function joined(before?: (inner: { client: Socket; upstream: Socket }) => void, ahead = '') {
+async function joined(
+  before?: (inner: { client: Socket; upstream: Socket }) => void,
+  ahead = '',
+  lost = async () => false,
+) {
   const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -206,7 +233,7 @@ async function joined(before?: (inner: { client: Socket; upstream: Socket }) => 
   for (const socket of Object.values(inner)) socket.on('error', () => {})
   before?.(inner)
   const clock = new FakeClock()
-  const outcome = splice(inner.client, inner.upstream, Buffer.from(ahead, 'latin1'), LIMITS, clock)
+  const outcome = splice(inner.client, { socket: inner.upstream, lost }, Buffer.from(ahead, 'latin1'), LIMITS, clock)
   const state: { settled: TunnelOutcome | undefined } = { settled: undefined }
   void outcome.then((how) => {
     state.settled = how

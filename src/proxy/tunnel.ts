@@ -12,6 +12,13 @@ export interface TunnelLimits {
   readonly halfClosedIdleMs: number
 }
 
+/** The target's side of a tunnel. */
+export interface Upstream {
+  readonly socket: Socket
+  /** Asked when the socket has come to its end: whether the worker has, rather than the target. Never rejects. */
+  lost(): Promise<boolean>
+}
+
 export const DEFAULT_TUNNEL_LIMITS: TunnelLimits = { idleMs: 300_000, halfClosedIdleMs: 10_000 }
 
 /**
@@ -20,14 +27,14 @@ export const DEFAULT_TUNNEL_LIMITS: TunnelLimits = { idleMs: 300_000, halfClosed
  *
  * The client's end is not passed on: Tor takes the end of what is sent for the end of the stream, and would cut off the answer. It
  * is only remembered, and the answer flows on. But a client that has sent nothing has left by then, and so has one that speaks
- * TLS, where nobody ends one side alone. When the target's side breaks, the client's connection is reset, so that nobody takes what has come for all
- * there was. When the client's side breaks, or it leaves, the target's is destroyed.
+ * TLS, where nobody ends one side alone. When the target's side breaks, or its worker is lost, the client's connection is reset,
+ * so that nobody takes what has come for all there was. When the client's side breaks, or it leaves, the target's is destroyed.
  *
  * `ahead`: what the client has sent to the target already, if it has.
  */
 export function splice(
   client: Socket,
-  upstream: Socket,
+  { socket: upstream, lost }: Upstream,
   ahead: Buffer,
   limits: TunnelLimits,
   clock: Clock,
@@ -46,16 +53,19 @@ export function splice(
     client.unpipe(upstream)
     upstream.unpipe(client)
     client.off('data', onFirstData).off('end', onClientEnd).off('close', onClientClose)
-    upstream.off('end', onTargetEnd).off('close', onUpstreamClose)
+    upstream.off('end', onUpstreamEnd).off('close', onUpstreamClose)
     upstream.destroy()
     if (outcome === 'ok') endGently(client, clock, limits.idleMs)
     else if (outcome === 'connection_lost') client.resetAndDestroy()
     else client.destroy()
     resolve(outcome)
   }
-  const onClientEnd = () => (mayWait ? watch.shorten(limits.halfClosedIdleMs) : settle('client_gone'))
-  const onClientClose = () => settle('client_gone')
-  const onTargetEnd = () => settle('ok')
+  const onClientEnd = () => (mayWait ? watch.shorten(limits.halfClosedIdleMs) : onClientClose())
+  const onClientClose = () => settle(upstream.readableEnded ? 'ok' : 'client_gone')
+  const onUpstreamEnd = () => {
+    upstream.off('close', onUpstreamClose)
+    void lost().then((isLost) => settle(isLost ? 'connection_lost' : 'ok'))
+  }
   const onUpstreamClose = () => settle('connection_lost')
   const watch = new IdleWatch(
     clock,
@@ -65,7 +75,7 @@ export function splice(
   )
 
   client.on('error', ignore).on('end', onClientEnd).on('close', onClientClose)
-  upstream.on('error', ignore).on('end', onTargetEnd).on('close', onUpstreamClose)
+  upstream.on('error', ignore).on('end', onUpstreamEnd).on('close', onUpstreamClose)
   if (client.destroyed) onClientClose()
   else if (upstream.destroyed) onUpstreamClose()
   else {
