@@ -98,6 +98,35 @@ workers: [{ kind: local, id: Tor 1 }]
     )
   })
 
+  it('has an address of its own for each port, and says which other one has it', () => {
+    const faultsOfProxy = (proxy: object, listen = '127.0.0.1:1') => faultsOf(() => parseConfig({ listen, proxy }, env))
+    assert.deepEqual(faultsOfProxy({ http: '8118', both: 'localhost:8118' }), [
+      'proxy.both: expected another address than that of proxy.http, 127.0.0.1 port 8118; it is one port for HTTP and SOCKS5, so leave the other two out',
+    ])
+    assert.deepEqual(faultsOfProxy({ http: '9', socks: '9' }, '127.0.0.1:9'), [
+      'proxy.http: expected another address than that of listen, 127.0.0.1 port 9',
+      'proxy.socks: expected another address than that of listen, 127.0.0.1 port 9',
+    ])
+    for (const proxy of [{ http: '0', socks: '0' }, { http: '127.0.0.2:1' }, { both: 'off' }])
+      assert.doesNotThrow(() => parseConfig({ listen: '127.0.0.1:1', proxy }, env))
+    assert.deepEqual(parseConfig({ proxy: { both: 'off' } }, env).proxy, parseConfig({}, env).proxy)
+  })
+
+  it('ends no tunnel at once, nor so late that no timer can wait for it', () => {
+    const faultsOfTimeout = (timeout: unknown) => faultsOf(() => parseConfig({ proxy: { idle_timeout: timeout } }, env))
+    for (const timeout of ['0s', '999ms', '8d'])
+      assert.deepEqual(faultsOfTimeout(timeout), [
+        `proxy.idle_timeout: expected a duration from 1s to 7d, not "${timeout}"`,
+      ])
+    assert.deepEqual(faultsOfTimeout(5), [
+      'proxy.idle_timeout: expected a duration with its unit, such as 250ms, 10s or 15m, not 5',
+    ])
+    assert.deepEqual(
+      faultsOf(() => parseConfig({ listen: 32211 }, env)),
+      ['listen: expected HOST:PORT, such as 127.0.0.1:32211, not 32211'],
+    )
+  })
+
   it('has the proxy on two ports, on one for both, or on none, and beyond loopback with a password only', () => {
     const proxyOf = (proxy: object) => parseConfig({ proxy }, env).proxy
     const at = (port: number) => ({ host: '127.0.0.1', port })

@@ -49,7 +49,10 @@ export function parseConfig(document: unknown, env: Environment, faults: string[
   const parsed = configSchema.safeParse(document)
   if (!parsed.success) faults.push(...parsed.error.issues.flatMap((issue) => describe(issue, document)))
   const config = parsed.data
-  if (config !== undefined) faults.push(...duplicates(config.workers.map((worker) => worker.id)))
+  if (config !== undefined) {
+    faults.push(...duplicates(config.workers.map((worker) => worker.id)))
+    faults.push(...sharedAddresses(config))
+  }
   if (config === undefined || faults.length > 0) throw new ConfigError(faults)
   return { ...config, state: resolve(config.state ?? defaultState(env)) }
 }
@@ -87,6 +90,20 @@ function describe(issue: z.core.$ZodIssue, document: unknown): string[] {
 function duplicates(ids: readonly string[]): string[] {
   const twice = new Set(ids.filter((id, index) => ids.indexOf(id) !== index))
   return [...twice].map((id) => `workers: the id ${JSON.stringify(id)} is there more than once`)
+}
+
+/** Of what listens, what has the address of another; 0 is another port each time. */
+function sharedAddresses({ listen, proxy }: ConfigDocument): string[] {
+  const taken = new Map<string, string>()
+  const addresses = { listen, 'proxy.http': proxy.http, 'proxy.socks': proxy.socks, 'proxy.both': proxy.both }
+  return Object.entries(addresses).flatMap(([name, at]) => {
+    if (at === undefined || at === 'off' || at.port === 0) return []
+    const address = `${at.host.toLowerCase().replace(/^localhost$/, '127.0.0.1')} port ${at.port}`
+    const other = taken.get(address)
+    taken.set(address, other ?? name)
+    const hint = name === 'proxy.both' ? '; it is one port for HTTP and SOCKS5, so leave the other two out' : ''
+    return other === undefined ? [] : [`${name}: expected another address than that of ${other}, ${address}${hint}`]
+  })
 }
 
 /** As the XDG base directory specification has it for state. */

@@ -5,27 +5,33 @@ import { isLoopbackAddress } from '../lib/loopback.ts'
 import { parseDuration } from './duration.ts'
 
 /** A duration with its unit outside (`10s`), milliseconds inside. */
+const NO_DURATION = 'expected a duration with its unit, such as 250ms, 10s or 15m'
 const duration = z
-  .string()
+  .string(NO_DURATION)
   .transform((text, context) => {
     const ms = parseDuration(text)
     if (ms !== undefined) return ms
-    context.addIssue({ code: 'custom', message: 'expected a duration with its unit, such as 250ms, 10s or 15m' })
+    context.addIssue({ code: 'custom', message: NO_DURATION })
     return z.NEVER
   })
   .describe('duration')
 
+const NO_ADDRESS = 'expected HOST:PORT, such as 127.0.0.1:32211'
 /** Written `host:port`, `[v6]:port` or a port alone. */
-const listen = z.string().transform((text, context) => {
+const listen = z.string(NO_ADDRESS).transform((text, context) => {
   const [, v6, name, digits] = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? []
   const port = Number(digits)
   if (digits !== undefined && port <= 65_535) return { host: v6 ?? name ?? '127.0.0.1', port }
-  context.addIssue({ code: 'custom', message: 'expected HOST:PORT, such as 127.0.0.1:32211' })
+  context.addIssue({ code: 'custom', message: NO_ADDRESS })
   return z.NEVER
 })
 
 /** A port of the proxy: where it listens, or not at all. */
 const proxyPort = z.union([z.literal('off'), listen], 'expected HOST:PORT, such as 127.0.0.1:8118, or off')
+
+const MIN_IDLE_MS = 1_000
+/** Timers go no further than 24 days. */
+const MAX_IDLE_MS = 7 * 24 * 60 * 60 * 1_000
 
 const network = z.string().refine(isNetwork, 'expected an address or a network, such as 203.0.113.0/24')
 
@@ -103,11 +109,13 @@ export const configSchema = z.strictObject({
       /** SOCKS5; 127.0.0.1:1080 when left out. */
       socks: proxyPort.optional(),
       /** One port for the two of them, which then are off when left out. */
-      both: listen.optional(),
+      both: proxyPort.optional(),
       /** A file that holds the password that clients have to give; they need none when left out. */
       password_file: z.string().startsWith('/', 'expected an absolute path').optional(),
       /** How long nothing may flow before a tunnel is ended. */
-      idle_timeout: duration.prefault('5m'),
+      idle_timeout: duration
+        .refine((ms) => ms >= MIN_IDLE_MS && ms <= MAX_IDLE_MS, 'expected a duration from 1s to 7d')
+        .prefault('5m'),
     })
     .prefault({})
     .superRefine((proxy, context) => {
@@ -119,7 +127,8 @@ export const configSchema = z.strictObject({
         context.addIssue({ code: 'custom', path: [name], message: why })
       }
     })
-    .transform(({ http, socks, both, ...rest }) => {
+    .transform(({ http, socks, both: written, ...rest }) => {
+      const both = written === 'off' ? undefined : written
       const unlessBoth = (port: number) => (both ? ('off' as const) : { host: '127.0.0.1', port })
       return { ...rest, both, http: http ?? unlessBoth(8118), socks: socks ?? unlessBoth(1080) }
     }),
