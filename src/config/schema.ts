@@ -157,9 +157,9 @@ export const configSchema = z.strictObject({
       /** Clean circuits that each worker keeps for identities to come. */
       stock: z.int().min(0).max(1_000).default(3),
       /** Circuits to exits per second and guard, in the long run, by all workers together; */
-      rate: z.number().positive().max(1_000_000).default(1),
+      rate: z.number().positive().max(1_000_000).default(2),
       /** and as many at once. */
-      burst: z.int().min(1).max(1_000_000).default(20),
+      burst: z.int().min(1).max(1_000_000).default(60),
       /** Circuits that one worker has under way at the same time. */
       max_building: z.int().min(1).max(1_000).default(32),
     })

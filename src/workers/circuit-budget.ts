@@ -2,7 +2,8 @@ import type { Clock } from '../lib/clock.ts'
 
 /**
  * How many circuits to exits one guard is asked for, by all workers together. Relays that see more than 3 circuits/s from one
- * address, after a burst of 90, refuse it for an hour or more (tor(1), DoSCircuitCreation); so by far not as many.
+ * address, after a burst of 90, refuse it for an hour or more (tor(1), DoSCircuitCreation); so never as many, and yet
+ * enough that a browser or a crawler at work is seldom refused.
  */
 export interface BudgetPolicy {
   /** Circuits per second, in the long run. */
@@ -11,7 +12,7 @@ export interface BudgetPolicy {
   readonly burst: number
 }
 
-export const BUDGET_POLICY: BudgetPolicy = { rate: 1, burst: 20 }
+export const BUDGET_POLICY: BudgetPolicy = { rate: 2, burst: 60 }
 
 /** For a private network, where no relay is anybody's. */
 export const UNLIMITED: BudgetPolicy = { rate: 1_000_000, burst: 1_000_000 }

@@ -27,6 +27,7 @@ export async function startBoxService(
       log: process.env.BOX_LOG ?? 'silent',
       proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
       workers: rack.boxes.map(({ n }) => ({ kind: 'openwrt', id: `tor0${n}`, clearnet })),
+      circuits: { rate: 1_000, burst: 1_000 },
       targets: { allow: ['203.0.113.0/24', '198.51.100.0/24'] },
       tls: { ca_file: caFile },
       checks: { clearnet: [`${urls.check}/api/ip`], onion: [`${urls.onion}/`] },
