@@ -125,7 +125,8 @@ export class TorLink implements WorkerLink {
     signal.throwIfAborted()
     const { worker, socks: proxy, mayLoseControl } = this.#options
     const { watch } = this
-    const asked = watch.ask(signal)
+    // A question of before says nothing of now.
+    const asked = watch.isAsked ? watch.ask(signal).then(() => watch.ask(signal)) : watch.ask(signal)
     if (mayLoseControl) asked.catch(() => {})
     const greeted = greetSocks(proxy, { username: 'pulse', password: SOCKS_PASSWORD }, signal)
     const answers = await Promise.allSettled([mayLoseControl ? undefined : asked, greeted])
