@@ -184,8 +184,9 @@ interface StartOptions {
 /** What `cbtor doctor` says where the service of the demo is: verdicts by what was looked at. */
 function doctor(demo: ReturnType<typeof startDemo>, file: DemoFile): ReadonlyMap<string, string> {
   const config = join(demo.state, 'cbtor.yaml')
+  const proxy = { http: 'off', socks: 'off' }
   const workers = file.boxes.map(({ worker }) => ({ kind: 'openwrt', id: worker }))
-  writeFileSync(config, JSON.stringify({ state: demo.state, listen: new URL(file.api).host, workers }))
+  writeFileSync(config, JSON.stringify({ state: demo.state, listen: new URL(file.api).host, proxy, workers }))
   const inside = demo.pids().find((each) => commandOf(each).includes('--in-host'))
   const entering = [`--net=/proc/${inside}/ns/net`, process.execPath]
   const { stdout } = spawnSync('nsenter', [...entering, 'src/main.ts', 'doctor', '--json', '--config', config], {

@@ -43,12 +43,13 @@ export class StreamLog {
     this.#circuits.clear()
   }
 
-  #stream({ id, circuitId, clientProtocol, socksUsername, sourceAddress }: Stream): void {
+  #stream({ id, status, circuitId, clientProtocol, socksUsername, sourceAddress }: Stream): void {
     const source = clientProtocol === 'TRANS' ? sourceAddress?.host : undefined
     const user = socksUsername ?? source ?? this.#users.get(id)
     if (user === undefined) return
     this.#users.set(id, user)
-    if (circuitId === undefined) return
+    // The end of a stream may come when its circuit is of the past already.
+    if (circuitId === undefined || ['DETACHED', 'FAILED', 'CLOSED'].includes(status)) return
     const circuits = this.#circuits.get(user) ?? new Set()
     this.#circuits.set(user, circuits.add(circuitId))
   }

@@ -236,7 +236,13 @@ export class TestBox {
 
   /** The box's end of the tunnel knows the host no more. */
   async removePeer(): Promise<void> {
-    const before = await this.read('wg showconf wg0')
+    let before = ''
+    // netifd may be making it anew: it takes orders, and carries them out later.
+    await this.#until('wg0 can be read', async () => {
+      const { code, stdout } = await this.exec('wg showconf wg0')
+      before = stdout
+      return code === 0
+    })
     if (before.includes('[Peer]')) this.#wireguard = before
     await this.read('for peer in $(wg show wg0 peers); do wg set wg0 peer "$peer" remove; done')
   }
