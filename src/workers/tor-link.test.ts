@@ -68,6 +68,25 @@ describe('TorLink', { timeout: 10_000 }, () => {
     assert.equal(tor.received.filter((line) => line === 'GETINFO version').length, 1)
   })
 
+  it('does not take the answer to an earlier question for a sign of life now', async (t) => {
+    const { link, tor, silence } = await linkTo(t, GREETED)
+    silence()
+    const begin = () => {
+      const patience = new AbortController()
+      const pulse = link.pulse(patience.signal)
+      return () => {
+        patience.abort(new Error('no longer'))
+        return assert.rejects(pulse, { message: /its control port and its SOCKS port are silent/ })
+      }
+    }
+    await begin()()
+    const endSecond = begin()
+    tor.send('250-version=0.4.9.11\r\n250 OK\r\n')
+    while (tor.received.filter((line) => line === 'GETINFO version').length < 2)
+      await new Promise((resolve) => setImmediate(resolve))
+    await endSecond()
+  })
+
   it('says that only the SOCKS port is silent, and leaves no socket behind', async (t) => {
     const { link, proxy } = await linkTo(t, GREETED)
     const patience = new AbortController()
