@@ -48,7 +48,7 @@ export class ForwardConnection extends KeptConnection {
     for (const [name, value] of headers) request.appendHeader(name, value)
     if (body !== undefined && !request.hasHeader('Content-Length')) request.setHeader('Transfer-Encoding', 'chunked')
 
-    const exchange = exchangeOf(request)
+    const exchange = exchangeOf(request, this.socket)
     if (body === undefined) request.end()
     // Each ends with the other; why, the exchange tells.
     else pipeline(body, request, () => {})
@@ -56,14 +56,22 @@ export class ForwardConnection extends KeptConnection {
   }
 }
 
-function exchangeOf(request: ClientRequest): RawExchange {
+function exchangeOf(request: ClientRequest, socket: Duplex): RawExchange {
   const head = Promise.withResolvers<IncomingMessage>()
   const over = Promise.withResolvers<boolean>()
   head.promise.catch(() => {})
+  // Node stops listening for it when the answer is complete, and a body that is not all sent by then would stand still.
+  const drained = () => {
+    if (request.writableNeedDrain) request.emit('drain')
+  }
   request
-    .on('response', (response) => head.resolve(response.on('error', () => {})))
+    .on('response', (response) => {
+      head.resolve(response.on('error', () => {}))
+      socket.on('drain', drained)
+    })
     .on('error', (error) => head.reject(error))
     .once('close', () => {
+      socket.off('drain', drained)
       head.reject(hungUp())
       void head.promise.then(
         ({ complete }) => over.resolve(complete && request.writableFinished && request.shouldKeepAlive),

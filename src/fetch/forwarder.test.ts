@@ -216,6 +216,25 @@ describe('Forwarder', { timeout: 20_000 }, () => {
     assert.equal(lab.clock.pending, 0)
   })
 
+  it('sends all of a body, and gives its worker back, when the answer has come before its end', async () => {
+    await using lab = await createForwardLab()
+    let received = 0
+    const server = await TestServer.tcp((socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'))
+      socket.on('data', (bytes) => {
+        received += bytes.length
+      })
+    })
+    lab.use('a.test:80', server)
+    const chunks = Array.from({ length: 256 }, () => Buffer.alloc(65_536))
+    const headers = [['Content-Length', '16777216']] as const
+    const answer = await lab.forward({ method: 'POST', headers, body: Readable.from(chunks) })
+    assert.equal(await text(answer.body), 'ok')
+    while (received < 16_777_216) await turns(1)
+    while (lab.workers.leases > 0) await turns(1)
+    assert.deepEqual(lab.fetcher.forwarder.connections, { busy: 0, idle: 1 })
+  })
+
   it('refuses what cannot be forwarded', async () => {
     await using lab = await createForwardLab()
     await lab.fails({ url: 'https://a.test/' }, 'use_connect')
