@@ -13,10 +13,10 @@ import type { ConnectOptions, WorkerConnection } from '../driver.ts'
 import { SOCKS_PASSWORD } from '../socks-link.ts'
 import { problemOfDial } from '../tor-problems.ts'
 import { ExitCandidates } from './exit-candidates.ts'
-import { DEFAULT_MINIMUM, type ExitMinimum, pickByBandwidth } from './exit-choice.ts'
+import { DEFAULT_MINIMUM, type ExitMinimum } from './exit-choice.ts'
 import { ExitDirectory } from './exit-directory.ts'
 import { ExitMappings } from './exit-mappings.ts'
-import { ExitMemory } from './exit-memory.ts'
+import { ExitPreferences } from './exit-preferences.ts'
 import type { DescribedExit } from './exit-relay.ts'
 import { type AwaitedStream, ExitFault, ExitStreams } from './exit-streams.ts'
 
@@ -25,10 +25,6 @@ const MAX_EXITS = 3
 /** The events are there within a millisecond or two of the SOCKS reply. */
 const PROVEN_WITHIN_MS = 5_000
 const REASON_KNOWN_WITHIN_MS = 250
-/** How long others are preferred to an exit that could not be reached, or does not take the port that its policy names. */
-const AVOIDED_MS = { unreachable: 60_000, port: 600_000 } as const
-const MAX_AVOIDED = 1_000
-
 /** Names are asked of exits that a browser could use. */
 const RESOLVED_FOR = 443
 
@@ -56,20 +52,17 @@ export interface ExitRouteOptions {
  */
 export class ExitRoute {
   readonly #options: ExitRouteOptions
-  readonly #random: Random
   readonly #watch: ControlWatch
   readonly #candidates: ExitCandidates
   readonly #mappings: ExitMappings
   readonly #streams: ExitStreams
-  readonly #memory = new ExitMemory()
-  /** Until when, by fingerprint, and by fingerprint and port. */
-  readonly #avoided = new Map<string, number>()
+  readonly #preferences: ExitPreferences
 
   /** Takes an authenticated control connection that is subscribed to CIRC, STREAM and STATUS_CLIENT, and is the caller's to close. */
   constructor(control: TorControl, watch: ControlWatch, options: ExitRouteOptions) {
     const { worker, clock, random = systemRandom, exits: minimum = DEFAULT_MINIMUM } = options
     this.#options = options
-    this.#random = random
+    this.#preferences = new ExitPreferences({ clock, random })
     this.#watch = watch
     const directory = new ExitDirectory({ worker, control, clock })
     this.#candidates = new ExitCandidates({ worker, directory, minimum, clock })
@@ -133,7 +126,7 @@ export class ExitRoute {
 
   /** Nobody will ask for this identity again. */
   forget({ token }: Pick<Identity, 'token'>): void {
-    this.#memory.forget(token)
+    this.#preferences.forget(token)
   }
 
   /** The exit that the identity has, if it fits, else one by bandwidth; undefined when all that fit were tried. */
@@ -147,15 +140,7 @@ export class ExitRoute {
     const fitting = (await this.#candidates.for(demand, port, signal)).filter(
       ({ fingerprint }) => !tried.has(fingerprint),
     )
-    // From here on without a pause: two streams of one identity that begin at once get one exit.
-    const promising = fitting.filter((exit) => !this.#isAvoided(exit, port))
-    const given = this.#memory.of(token)
-    const kept = given
-      .map((fingerprint) => promising.find((exit) => exit.fingerprint === fingerprint))
-      .find((exit) => exit !== undefined)
-    const chosen = kept ?? pickByBandwidth(promising.length > 0 ? promising : fitting, this.#random)
-    if (chosen !== undefined) this.#memory.add(token, chosen.fingerprint)
-    return chosen
+    return this.#preferences.choose(fitting, token, port)
   }
 
   /** Does `ask` by an exit that fits, and by another one when that one fails. */
@@ -181,8 +166,7 @@ export class ExitRoute {
       } catch (error) {
         if (!(error instanceof ExitFault)) throw error
         fault = error
-        this.#avoid(exit, port, fault)
-        if (!fault.isOfPort) this.#memory.drop(token, exit.fingerprint)
+        this.#preferences.failed(exit, token, port, fault.isOfPort ? 'port' : 'unreachable')
       }
     }
   }
@@ -221,18 +205,6 @@ export class ExitRoute {
     const late = () => new CbtorError('worker_unreachable', `Cannot connect through worker ${worker}: ${why}`)
     using limit = deadline(clock, withinMs, signal, late)
     await abortable(awaited.settled, limit.signal)
-  }
-
-  #isAvoided({ fingerprint }: DescribedExit, port: number): boolean {
-    const now = this.#options.clock.monotonic()
-    return [fingerprint, `${fingerprint} ${port}`].some((key) => (this.#avoided.get(key) ?? -Infinity) > now)
-  }
-
-  #avoid({ fingerprint }: DescribedExit, port: number, { isOfPort }: ExitFault): void {
-    if (this.#avoided.size >= MAX_AVOIDED) this.#avoided.clear()
-    const key = isOfPort ? `${fingerprint} ${port}` : fingerprint
-    const ms = isOfPort ? AVOIDED_MS.port : AVOIDED_MS.unreachable
-    this.#avoided.set(key, this.#options.clock.monotonic() + ms)
   }
 }
 
