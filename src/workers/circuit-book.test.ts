@@ -105,6 +105,18 @@ describe('CircuitBook', () => {
     assert.deepEqual(book.idleOf('nobody'), [])
   })
 
+  it('leaves a Conflux set alone as long as one of its legs carries a stream', () => {
+    const book = bookOf(`
+      CIRC 5 BUILT <path> PURPOSE=CONFLUX_LINKED CONFLUX_ID=F00D
+      CIRC 6 BUILT <path> PURPOSE=CONFLUX_LINKED CONFLUX_ID=F00D
+      STREAM 1 SENTCONNECT 5 a.test:80 SOCKS_USERNAME="u"
+      STREAM 2 SENTCONNECT 6 a.test:80 SOCKS_USERNAME="u"
+      STREAM 1 CLOSED 5 a.test:80`)
+    assert.deepEqual([book.idleOf('u'), book.isBusy('u')], [[], true])
+    read(book, 'STREAM 2 CLOSED 6 a.test:80')
+    assert.deepEqual(book.idleOf('u'), ['5', '6'])
+  })
+
   it("takes a circuit that was begun for one identity and carries only another for that one's", () => {
     const book = bookOf(`
       CIRC 4 LAUNCHED <general>

@@ -80,7 +80,14 @@ export class CircuitBook {
    * closed when nobody will ask for it again. One that was only begun for it may be on its way to somebody else.
    */
   idleOf(user: string): readonly string[] {
-    const own = [...(this.#byUser.get(user) ?? [])].filter((id) => this.#isIdleOf(user, id))
+    const all = [...(this.#byUser.get(user) ?? [])]
+    // A set is not idle while any of its legs carries a stream.
+    const busySets = new Set<string | undefined>()
+    for (const id of all) {
+      const { streams, confluxId } = this.#entries.get(id) ?? {}
+      if (streams?.size && confluxId !== undefined) busySets.add(confluxId)
+    }
+    const own = all.filter((id) => this.#isIdleOf(user, id) && !busySets.has(this.#entries.get(id)?.confluxId))
     const sets = new Set(own.flatMap((id) => this.#entries.get(id)?.confluxId ?? []))
     if (sets.size === 0) return own
     const legs = [...this.#entries].filter(([, { confluxId }]) => confluxId !== undefined && sets.has(confluxId))
