@@ -8,10 +8,10 @@ export interface StateFlags {
   readonly state?: string
 }
 
-/** For a command that works on the state directory of a service, without being one. */
-export function withState(command: Command): Command {
+/** For a command that works on the state directory of a service, without being one. `config`: what it reads the file for. */
+export function withState(command: Command, config = 'YAML file, for its field "state"'): Command {
   return command
-    .option('-c, --config <file>', 'YAML file, for its field "state"')
+    .option('-c, --config <file>', config)
     .option('--state <directory>', 'the directory that has the box files in "boxes"')
 }
 

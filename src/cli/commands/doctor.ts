@@ -28,7 +28,7 @@ const SHOWN: Readonly<Record<Verdict, string>> = {
 }
 
 export function doctorCommand(parts: CliParts): Command {
-  return withState(new Command('doctor'))
+  return withState(new Command('doctor'), 'configuration file (YAML) of the service')
     .description('look at this installation and tell what is right, what is wrong and how to mend it; changes nothing')
     .option('--api <url>', 'where the service listens, if not where the configuration says')
     .option('--json', 'as JSON')
