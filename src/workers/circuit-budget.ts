@@ -24,7 +24,7 @@ const REMEMBERED = 8
 export interface Charge {
   /** It goes through this guard. */
   reached(guard: string): void
-  /** It was never asked for. */
+  /** No guard has heard of it. */
   refund(): void
 }
 
@@ -105,7 +105,13 @@ export class CircuitAccount {
   }
 }
 
-/** Fills by itself. It may be in debt, though not by more than it holds. */
+/**
+ * What Tor launches by itself is not for us to forbid: it puts the bucket into debt, by so many seconds at most. It may launch
+ * without end while its network is down, and whoever asks when that is over must not be refused for it.
+ */
+const MAX_DEBT_S = 4
+
+/** Fills by itself. It may be in debt. */
 class Bucket {
   readonly #clock: Clock
   readonly #policy: BudgetPolicy
@@ -133,7 +139,8 @@ class Bucket {
 
   take(): void {
     this.#fill()
-    this.#tokens = Math.max(this.#tokens - 1, -this.#policy.burst)
+    const { rate, burst } = this.#policy
+    this.#tokens = Math.max(this.#tokens - 1, -Math.min(burst, MAX_DEBT_S * rate))
   }
 
   giveBack(): void {

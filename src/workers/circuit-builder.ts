@@ -104,6 +104,8 @@ export class CircuitBuilder implements Disposable {
     // One that took too long is built all the same, though for Tor's statistics alone: its purpose says so.
     if (status === 'BUILT' && isForExit) this.#succeeded()
     if (status === 'FAILED' && orders.isOurs(id)) this.#failed()
+    // Whoever is refused is heard; what is lost on the way to the guard, or has no way there, is not.
+    if (circuit.reason !== 'DESTROYED') this.#charges.get(id)?.refund()
     this.#charges.delete(id)
     if (status === 'BUILT') orders.built(id)
     else orders.gone(id)

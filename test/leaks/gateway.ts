@@ -29,6 +29,7 @@ export class Gateway implements AsyncDisposable {
   readonly circuits: CircuitWatch
   /** Lines of its standard error and output. */
   readonly said: string[] = []
+  #isEnding = false
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
   #url = ''
@@ -73,7 +74,13 @@ export class Gateway implements AsyncDisposable {
     this.state = state
     this.circuits = new CircuitWatch(state)
     this.#child = child
-    this.#ended = once(child, 'close').catch(() => {})
+    this.#ended = once(child, 'close').then(
+      ([code, signal]) => {
+        if (!this.#isEnding)
+          process.stderr.write(`The service ended (${code ?? signal}):\n${this.said.slice(-40).join('\n')}\n`)
+      },
+      () => {},
+    )
     for (const stream of [child.stdout, child.stderr]) {
       if (stream) createInterface(stream).on('line', (line) => this.said.push(line))
     }
@@ -146,6 +153,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnding = true
     await this.circuits[Symbol.asyncDispose]()
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGTERM')
     await this.#ended

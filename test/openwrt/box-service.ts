@@ -13,12 +13,20 @@ export interface RunningService extends AsyncDisposable {
 
 export interface BoxService extends BoxLab, RunningService {}
 
+export interface BoxServiceOptions {
+  readonly clearnet?: 'transparent' | 'socks'
+  /** Sections of the configuration. */
+  readonly health?: Readonly<Record<string, unknown>>
+  /** A generous budget unless told, as no relay of the lab is anybody's. */
+  readonly circuits?: Readonly<Record<string, unknown>>
+}
+
 /** The service on all boxes of the lab; resolves when every worker is healthy. */
 export async function startBoxService(
   { network, rack, state }: BoxLab,
-  options: { readonly clearnet?: 'transparent' | 'socks'; readonly health?: Readonly<Record<string, unknown>> } = {},
+  options: BoxServiceOptions = {},
 ): Promise<RunningService> {
-  const { clearnet = 'transparent', health = {} } = options
+  const { clearnet = 'transparent', health = {}, circuits = { rate: 1_000, burst: 1_000 } } = options
   const { urls, caFile } = network
   const config = parseConfig(
     {
@@ -27,7 +35,7 @@ export async function startBoxService(
       log: process.env.BOX_LOG ?? 'silent',
       proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
       workers: rack.boxes.map(({ n }) => ({ kind: 'openwrt', id: `tor0${n}`, clearnet })),
-      circuits: { rate: 1_000, burst: 1_000 },
+      circuits,
       targets: { allow: ['203.0.113.0/24', '198.51.100.0/24'] },
       tls: { ca_file: caFile },
       checks: { clearnet: [`${urls.check}/api/ip`], onion: [`${urls.onion}/`] },
