@@ -72,10 +72,19 @@ function check(backend: ProxyBackend, request: IncomingMessage): Omit<ForwardReq
   const { method = '', url = '' } = request
   const headers = headerList(request.rawHeaders)
   const routing = admit(backend, headers)
+  checkVersion(request, headers)
   checkHeaders(headers)
   checkMethod(method, headers)
   checkAbsoluteForm(url)
   return { ...routing, url, method, headers: forwardedHeaders(headers) }
+}
+
+/** RFC 9112 section 6.1: HTTP/1.0 has no codings, so nobody can tell how long such a message is. The parser takes others, too. */
+function checkVersion({ httpVersion }: IncomingMessage, headers: HeaderList): void {
+  if (httpVersion !== '1.0' && httpVersion !== '1.1')
+    throw new CbtorError('http_invalid', `Cannot read the request: this is a proxy of HTTP/1.1, not of ${httpVersion}`)
+  if (httpVersion === '1.0' && valuesOf(headers, 'transfer-encoding').length > 0)
+    throw new CbtorError('http_invalid', 'Cannot read the request: HTTP/1.0 has no Transfer-Encoding')
 }
 
 function checkHeaders(headers: HeaderList): void {

@@ -216,6 +216,13 @@ describe('refusals of the HTTP port', { timeout: 20_000 }, () => {
       ['no HTTP', 'hello\r\n\r\n', 400, 'http_invalid'],
       ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400, 'http_invalid'],
       ['SOCKS5', '\x05\x01\x00', 400, 'http_invalid'],
+      ['another version', 'GET http://a.example/ HTTP/2.0\r\n\r\n', 400, 'http_invalid'],
+      [
+        'a coding of HTTP/1.0',
+        'POST http://a.example/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n',
+        400,
+        'http_invalid',
+      ],
       ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'http_invalid'],
       [
         'a miracle',
