@@ -6,7 +6,7 @@ import { isOnionHost } from '../domain/worker.ts'
 import type { Sessions } from './sessions.ts'
 
 /**
- * What a worker is to obey of the request's exit rule, the other session's exit looked up; undefined when there is no rule. Throws
+ * What a worker is to obey of the request's exit rule, the other session's exits of late looked up; undefined when there is no rule. Throws
  * `session_not_found` when there is no such other session, and `exit_rule_unsupported` when its exit is not known or the target is none
  * to which an exit can be chosen: a rule that cannot be met is never left out.
  */
@@ -27,7 +27,8 @@ export function exitDemandOf(
   return {
     ...(country !== undefined && { country }),
     excludeCountries,
-    notBy: other?.exit === undefined ? [] : [other.exit.fingerprint],
+    // Its tunnels may stand on the exits that it had before.
+    notBy: other?.exit === undefined ? [] : [...new Set([...other.recentExits, other.exit.fingerprint])].sort(),
   }
 }
 

@@ -18,9 +18,18 @@ export interface SessionView {
   readonly requests: number
   /** The last one that an answer came by; undefined before the first, and when nobody told by which the last answer came. */
   readonly exit: Exit | undefined
+  /** Fingerprints of the exits that answers of late came by; the connections that they came on may stand yet. Sorted. */
+  readonly recentExits: readonly string[]
   /** How often, under the present identity, an answer came from another worker or exit than the one before. */
   readonly moved: number
 }
+
+/** So long an exit counts as one of the session's: as long as Tor gives new streams to a circuit that is used, and a while. */
+const RECENT_MS = 30 * 60_000
+/** A session has one exit, or one for each rule and port; more than that is no session. */
+const MAX_EXITS = 64
+/** As many identities, which differ by their exit rules. */
+const MAX_IDENTITIES = 64
 
 /** Where an answer came from. */
 interface Origin {
@@ -61,6 +70,8 @@ export class Session {
   #active = 0
   #isOver = false
   readonly #identities = new Map<string, Identity>()
+  /** When an answer last came by each exit, by the monotonic clock; the latest is last. */
+  readonly #exits = new Map<string, number>()
   #onUnused = () => {}
   #worker: string | undefined
   #last: Origin | undefined
@@ -128,7 +139,7 @@ export class Session {
   }
 
   isKnownAs(identity: Identity): void {
-    this.#identities.set(identity.token, identity)
+    latest(this.#identities, identity.token, identity, MAX_IDENTITIES)
   }
 
   /** Calls back once none of its requests goes on any more. To be called once, when there will be no further ones. */
@@ -159,6 +170,7 @@ export class Session {
     const hasOtherExit = isOtherExit && last.rule === rule
     this.#last = { worker, exit: exit ?? (isElsewhere ? undefined : last?.exit), rule }
     this.#isSettled = true
+    if (exit !== undefined) latest(this.#exits, exit.fingerprint, this.#clock.monotonic(), MAX_EXITS)
     if (exit !== undefined || isElsewhere) this.#isExitUnknown = false
     const isMoved = isElsewhere || hasOtherExit
     if (isMoved) this.#moved++
@@ -179,12 +191,26 @@ export class Session {
       endsAt: this.#lastUsedAt + this.#idleMs,
       requests: this.#requests,
       exit: this.#isExitUnknown ? undefined : this.#last?.exit,
+      recentExits: this.#recentExits(),
       moved: this.#moved,
     }
+  }
+
+  #recentExits(): readonly string[] {
+    const since = this.#clock.monotonic() - RECENT_MS
+    return [...this.#exits].flatMap(([fingerprint, at]) => (at >= since ? [fingerprint] : [])).sort()
   }
 
   #touch(): void {
     this.#usedAt = this.#clock.monotonic()
     this.#lastUsedAt = this.#clock.now()
   }
+}
+
+/** Puts it last, and forgets the first when there are too many. */
+function latest<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+  map.delete(key)
+  map.set(key, value)
+  const [oldest] = map.keys()
+  if (map.size > most && oldest !== undefined) map.delete(oldest)
 }

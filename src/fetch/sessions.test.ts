@@ -27,6 +27,7 @@ describe('Sessions', () => {
       requests: 2,
       moved: 0,
       exit: exit('A'),
+      recentExits: [exit('A').fingerprint],
     })
     assert.deepEqual(sessions.list(), [sessions.get('me')])
   })
