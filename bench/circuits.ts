@@ -21,11 +21,11 @@ import { STOCK_POLICY } from '../src/workers/circuit-stock.ts'
 import { LocalDriver } from '../src/workers/local/local-driver.ts'
 
 const [factor = '1', roundsText = '1', concurrencies = '1,16,64,256'] = process.argv.slice(2)
-/** Seconds of each case, by its concurrency: the naive way takes long to show how slow it becomes, as Tor keeps each circuit for long. */
+/** Seconds of each case, by its concurrency: the naive way takes long to show how slow it becomes, as Tor keeps each circuit for ten minutes. */
 const SECONDS = new Map([
   [1, 10],
   [16, 12],
-  [64, 50],
+  [64, 100],
   [256, 30],
 ])
 const ROUNDS = Number(roundsText)
