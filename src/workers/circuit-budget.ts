@@ -79,20 +79,28 @@ export class CircuitAccount {
     return Math.max(...this.#candidates().map((bucket) => bucket.waitMs(circuits)))
   }
 
-  /** A circuit is asked for, whether there is budget for it or not: Tor's own are not for us to forbid. */
+  /** A guard has heard of a circuit that Tor launched by itself, whether there is budget for it or not. */
+  spend(guard: string): void {
+    this.uses(guard)
+    this.#bucketOf(guard).take()
+  }
+
+  /** A circuit is ordered. */
   charge(): Charge {
-    let charged = this.#candidates()
-    for (const bucket of charged) bucket.take()
+    let isOpen = true
+    let charged = this.#candidates().filter((bucket) => bucket.take())
     return {
       reached: (guard) => {
         this.uses(guard)
         const its = this.#bucketOf(guard)
-        if (charged.length === 0) return
+        if (!isOpen) return
+        isOpen = false
         if (!charged.includes(its)) its.take()
         for (const bucket of charged) if (bucket !== its) bucket.giveBack()
         charged = []
       },
       refund: () => {
+        isOpen = false
         for (const bucket of charged) bucket.giveBack()
         charged = []
       },
@@ -137,10 +145,13 @@ class Bucket {
     return missing <= 0 ? 0 : Math.ceil((missing / this.#policy.rate) * 1_000)
   }
 
-  take(): void {
+  /** False when it is in as much debt as it may be. */
+  take(): boolean {
     this.#fill()
     const { rate, burst } = this.#policy
-    this.#tokens = Math.max(this.#tokens - 1, -Math.min(burst, MAX_DEBT_S * rate))
+    const isTaken = this.#tokens - 1 >= -Math.min(burst, MAX_DEBT_S * rate)
+    if (isTaken) this.#tokens -= 1
+    return isTaken
   }
 
   giveBack(): void {

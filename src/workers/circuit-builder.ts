@@ -30,8 +30,10 @@ export interface CircuitBuilderOptions {
 /** Has Tor build clean circuits, never more than the budget has, and slowly where builds fail; and keeps the books of all circuits. */
 export class CircuitBuilder implements Disposable {
   readonly #options: CircuitBuilderOptions
-  /** Charges of circuits whose guard is not known yet. */
+  /** Charges of circuits that we ordered and whose guard is not known yet. */
   readonly #charges = new Map<string, Charge>()
+  /** Circuits that Tor launched by itself and of which no guard has heard yet: in an outage there are many, and none ever will. */
+  readonly #unheard = new Set<string>()
   #canBuild = false
   #failures = 0
   #pauses = 0
@@ -91,12 +93,13 @@ export class CircuitBuilder implements Disposable {
     const { id, status, path } = circuit
     const isForExit = burdensGuard(circuit)
     if (status === 'LAUNCHED') {
-      if (isForExit && !this.#charges.has(id)) this.#charges.set(id, account.charge())
+      if (isForExit && !this.#charges.has(id)) this.#unheard.add(id)
       return isForExit
     }
     const guard = path[0]?.fingerprint
-    const isAtGuard = guard !== undefined && this.#charges.has(id)
+    const isAtGuard = guard !== undefined && (this.#charges.has(id) || this.#unheard.has(id))
     if (isAtGuard) {
+      if (this.#unheard.delete(id)) account.spend(guard)
       this.#charges.get(id)?.reached(guard)
       this.#charges.delete(id)
     }
@@ -107,6 +110,7 @@ export class CircuitBuilder implements Disposable {
     // Whoever is refused is heard; what is lost on the way to the guard, or has no way there, is not.
     if (circuit.reason !== 'DESTROYED') this.#charges.get(id)?.refund()
     this.#charges.delete(id)
+    this.#unheard.delete(id)
     if (status === 'BUILT') orders.built(id)
     else orders.gone(id)
     return true
