@@ -104,7 +104,7 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
 
   before(async () => {
     lab = await createBoxLab({})
-    running = await startBoxService(lab, { circuits: {} })
+    running = await startBoxService(lab)
     const { urls } = lab.network
     load = new Load(
       running.api,
