@@ -1,3 +1,4 @@
+import { setImmediate as turnOfLoop } from 'node:timers/promises'
 import { CbtorError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import { type Exit, isOnionHost, type Target } from '../domain/worker.ts'
@@ -79,6 +80,12 @@ export class TorLink implements WorkerLink {
     const wanted = AbortSignal.any([signal, expected.stopped])
     try {
       const socket = await dialThroughSocks({ proxy: socks, auth, target, ...(earlyData && { earlyData }) }, wanted)
+      // What Tor said of the stream before it answered, such as that it does not isolate it, is here, but may not be read yet.
+      await turnOfLoop()
+      if (wanted.aborted) {
+        socket.destroy()
+        throw wanted.reason
+      }
       const exit: Promise<Exit | undefined> = isOnionHost(target.host)
         ? Promise.resolve(undefined)
         : expected.exit(EXIT_KNOWN_WITHIN_MS)
