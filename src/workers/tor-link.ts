@@ -1,4 +1,3 @@
-import { setImmediate as turnOfLoop } from 'node:timers/promises'
 import { CbtorError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import { type Exit, isOnionHost, type Target } from '../domain/worker.ts'
@@ -19,6 +18,8 @@ import { problemOfDial } from './tor-problems.ts'
 /** The event is there within a millisecond or two of the SOCKS reply; a control connection that hangs holds nobody up. */
 const EXIT_KNOWN_WITHIN_MS = 5_000
 const REASON_KNOWN_WITHIN_MS = 250
+/** A control port that hangs holds nobody up for longer. */
+const TAKEN_WITHIN_MS = 100
 
 export interface TorLinkOptions {
   /** The worker's id, for messages. */
@@ -80,8 +81,8 @@ export class TorLink implements WorkerLink {
     const wanted = AbortSignal.any([signal, expected.stopped])
     try {
       const socket = await dialThroughSocks({ proxy: socks, auth, target, ...(earlyData && { earlyData }) }, wanted)
-      // What Tor said of the stream before it answered, such as that it does not isolate it, is here, but may not be read yet.
-      await turnOfLoop()
+      // Tor has told of the stream before it answered, and so whether it isolates it; by TCP that may come a little later.
+      await within(clock, TAKEN_WITHIN_MS, expected.taken)
       if (wanted.aborted) {
         socket.destroy()
         throw wanted.reason

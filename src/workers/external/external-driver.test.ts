@@ -151,6 +151,24 @@ describe('ExternalDriver', { timeout: 20_000 }, () => {
     assert.deepEqual(log, ['Its Tor may move sessions to other exits: set ConfluxEnabled 0 in the torrc'])
   })
 
+  it('hands out no stream of which it has yet to hear that Tor does not isolate it', async (t) => {
+    const { tor, driver } = await lab(t)
+    await driver.start(never)
+    tor.isLate = true
+    tor.isoFields = 'SESSION_GROUP'
+    const connecting = driver.connect(target, identity, never)
+    const connected = connecting.then(
+      () => true,
+      () => false,
+    )
+    // Its SOCKS port has answered by the time that it answers another.
+    await driver.pulse(never)
+    await driver.pulse(never)
+    tor.tellHeld()
+    assert.equal(await connected, false)
+    await assert.rejects(connecting, /does not isolate streams by SOCKS_USERNAME and SOCKS_PASSWORD/)
+  })
+
   it('goes on by SOCKS alone without its control port, and asks for that ever more rarely', async (t) => {
     const { tor, clock, log, driver, events, until } = await lab(t)
     await driver.start(never)

@@ -17,6 +17,9 @@ export class FakeExternalTor implements AsyncDisposable {
   isoFields = 'SOCKS_USERNAME,SOCKS_PASSWORD,SESSION_GROUP,NYM_EPOCH'
   /** Whether its control port tells of streams on its SOCKS port. */
   isOneTor = true
+  /** Whether its control port tells of new streams only when `tellHeld` is called. */
+  isLate = false
+  readonly #held: string[] = []
   /** Takes connections and says nothing. */
   isControlSilent = false
   isSocksSilent = false
@@ -46,6 +49,10 @@ export class FakeExternalTor implements AsyncDisposable {
   /** Tells its controllers of events. */
   tell(...lines: string[]): void {
     for (const socket of this.#control.sockets) for (const line of lines) socket.write(`650 ${line}\r\n`)
+  }
+
+  tellHeld(): void {
+    this.tell(...this.#held.splice(0))
   }
 
   bootstrap(progress: number): void {
@@ -93,6 +100,15 @@ export class FakeExternalTor implements AsyncDisposable {
     return `${isWrong ? '515 Authentication failed' : (answers[line] ?? '250 OK')}\r\n`
   }
 
+  /** By name, as this program asks for most targets. */
+  #newStream(user: string, request: Buffer): void {
+    const name = request.subarray(5, -2).toString()
+    const target = `${name}:${request.readUInt16BE(request.length - 2)}`
+    const whose = `SOCKS_USERNAME="${user}" PURPOSE=USER CLIENT_PROTOCOL=SOCKS5 ISO_FIELDS=${this.isoFields}`
+    this.#held.push(`STREAM 6 NEW 0 ${target} ${whose}`)
+    if (!this.isLate) this.tellHeld()
+  }
+
   /** Takes any user name; refuses what leads nowhere as Tor does, and connects to everything else. */
   #serveSocks(socket: Socket): void {
     let received = Buffer.alloc(0)
@@ -111,6 +127,7 @@ export class FakeExternalTor implements AsyncDisposable {
         const isProof = received[1] === RESOLVE_PTR
         if (isProof && this.isOneTor)
           this.tell(`STREAM 5 NEWRESOLVE 0 127.0.0.1:0 SOCKS_USERNAME="${user}" ISO_FIELDS=${this.isoFields}`)
+        if (!isProof) this.#newStream(user, received)
         return take(received.length, Buffer.from([5, isProof ? 4 : 0, 0, 1, 0, 0, 0, 0, 0, 0]))
       },
     ]
