@@ -47,6 +47,22 @@ describe('StreamWatch', () => {
     assert.equal((await exit)?.nickname, 'exit1')
   })
 
+  it('tells of each stream of one user and target that Tor has taken it, not of the one before', async () => {
+    const { watch, tell } = watchWith(built(7, EXIT))
+    using first = watch.expect({ user: 'alice', target })
+    tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'SUCCEEDED', 7, 'alice'))
+    await first.taken
+    using second = watch.expect({ user: 'alice', target })
+    let isTaken = false
+    void second.taken.then(() => {
+      isTaken = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(isTaken, false)
+    tell(stream(2, 'NEW', 0, 'alice'))
+    await second.taken
+  })
+
   it('tells the streams of two users apart', async () => {
     const { watch, tell } = watchWith(built(7, EXIT), built(8, OTHER_EXIT))
     using alice = watch.expect({ user: 'alice', target })

@@ -71,10 +71,12 @@ export class StreamWatch {
     const outcomes = this.#waiting.get(key) ?? new Outcomes(this.#clock)
     this.#waiting.set(key, outcomes)
     outcomes.users++
+    const taken = Promise.withResolvers<void>()
+    outcomes.untaken.add(taken.resolve)
     let isOpen = true
     return {
       stopped: outcomes.stopped.signal,
-      taken: outcomes.taken.promise,
+      taken: taken.promise,
       settled: outcomes.settled.promise,
       exit: async (waitMs) => {
         const circuit = await outcomes.succeeded.take(waitMs)
@@ -84,6 +86,7 @@ export class StreamWatch {
       [Symbol.dispose]: () => {
         if (!isOpen) return
         isOpen = false
+        outcomes.untaken.delete(taken.resolve)
         if (--outcomes.users === 0 && this.#waiting.get(key) === outcomes) this.#waiting.delete(key)
       },
     }
@@ -130,7 +133,7 @@ export class StreamWatch {
       const outcomes = key && this.#waiting.get(key)
       if (!outcomes) return
       this.#keys.set(stream.id, key)
-      outcomes.taken.resolve()
+      outcomes.take()
       this.#onNew(stream)
       return
     }
@@ -151,7 +154,8 @@ export class StreamWatch {
 class Outcomes {
   users = 0
   readonly stopped = new AbortController()
-  readonly taken = Promise.withResolvers<void>()
+  /** Those whose stream Tor has not taken yet, first come, first served: streams of one key look alike. */
+  readonly untaken = new Set<() => void>()
   readonly settled = Promise.withResolvers<StreamOutcome>()
   readonly succeeded: Mailbox<Circuit>
   readonly failed: Mailbox<StreamReason>
@@ -159,6 +163,13 @@ class Outcomes {
   constructor(clock: Clock) {
     this.succeeded = new Mailbox(clock)
     this.failed = new Mailbox(clock)
+  }
+
+  take(): void {
+    const [first] = this.untaken
+    if (first === undefined) return
+    this.untaken.delete(first)
+    first()
   }
 
   succeed(circuit: Circuit | undefined): void {
