@@ -2,7 +2,6 @@ import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import type { Target } from '../../domain/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { Listeners } from '../../lib/listeners.ts'
 import type { Logger } from '../../lib/log.ts'
 import { type Random, systemRandom } from '../../lib/random.ts'
 import { SharedRun } from '../../lib/shared-run.ts'
@@ -11,17 +10,9 @@ import { NOT_BOOTSTRAPPED } from '../../tor/process/tor-log.ts'
 import { SocksProtocolError, SocksUnreachableError } from '../../tor/socks/errors.ts'
 import { Attachment, type AttachmentLimits } from '../attachment.ts'
 import type { CircuitSupply } from '../circuit-stock.ts'
-import {
-  type ConnectOptions,
-  type DriverEvent,
-  type NewCircuits,
-  NOTHING_KNOWN,
-  type WorkerConnection,
-  type WorkerDriver,
-  type WorkerInspection,
-  type WorkerObservation,
-} from '../driver.ts'
+import type { ConnectOptions, WorkerConnection, WorkerDriver, WorkerObservation } from '../driver.ts'
 import type { ExitMinimum } from '../exits/exit-choice.ts'
+import { LinkedDriver } from '../linked-driver.ts'
 import { OtherTorError } from '../prove-isolation.ts'
 import type { WorkerLink } from '../socks-link.ts'
 import { type ControlEndpoint, openControl } from './control-endpoint.ts'
@@ -57,24 +48,21 @@ const FAULTS_OF_TOR = [CbtorError, ControlError, OtherTorError, SocksProtocolErr
  * go of it and ends our connections through it. With a control port it is watched and proven as one of our own is; without one,
  * what `SocksLink` says holds.
  */
-export class ExternalDriver implements WorkerDriver {
-  readonly id: string
+export class ExternalDriver extends LinkedDriver implements WorkerDriver {
   readonly kind = 'external'
   readonly #options: ExternalDriverOptions
-  readonly #listeners: Listeners<DriverEvent>
   readonly #starts = new SharedRun<void>((signal) => this.#turnTo(signal))
   #attachment: Attachment | undefined
   #problem: string | undefined
 
   /** Throws `RangeError` for an endpoint that cannot be one. */
   constructor(options: ExternalDriverOptions) {
-    const { id, socks, control, logger } = options
+    super(options)
+    const { id, socks, control } = options
     const faults = { 'SOCKS port': endpointFault(socks), 'control port': control && endpointFault(control.at) }
     for (const [port, fault] of Object.entries(faults))
       if (fault !== undefined) throw new RangeError(`Cannot use worker ${id}: its ${port} ${fault}`)
-    this.id = id
     this.#options = options
-    this.#listeners = new Listeners((err) => logger.error({ err }, 'A listener of a worker failed'))
   }
 
   /** There is no telling its process from here: `running` says that it has answered and is not lost since. */
@@ -112,51 +100,21 @@ export class ExternalDriver implements WorkerDriver {
     options?: ConnectOptions,
   ): Promise<WorkerConnection> {
     signal.throwIfAborted()
-    const { attachment, link } = this.#attached('connect through')
+    const link = this.linked('connect through')
+    const attachment = this.#attachment as Attachment // the link is its
     return await attachment.connect((wanted) => link.connect(target, identity, wanted, options), signal)
-  }
-
-  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
-    signal.throwIfAborted()
-    return await this.#attached('resolve through').link.resolve(host, identity, signal)
-  }
-
-  forget(identity: Identity): void {
-    this.#attachment?.link?.forget(identity)
-  }
-
-  async pulse(signal: AbortSignal): Promise<void> {
-    await this.#attached('feel the pulse of').link.pulse(signal)
-  }
-
-  async newCircuits(signal: AbortSignal): Promise<NewCircuits> {
-    return await this.#attached('get new circuits of').link.newCircuits(signal)
-  }
-
-  newCircuitsActAt(): number {
-    return this.#attachment?.link?.newCircuitsActAt() ?? this.#options.clock.now()
-  }
-
-  async inspect(signal: AbortSignal): Promise<WorkerInspection> {
-    return (await this.#attachment?.link?.inspect(signal)) ?? NOTHING_KNOWN
-  }
-
-  async warmUp(signal: AbortSignal): Promise<void> {
-    await this.#attached('warm up').link.warmUp(signal)
-  }
-
-  onEvent(listener: (event: DriverEvent) => void): Disposable {
-    return this.#listeners.add(listener)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop(new AbortController().signal)
   }
 
-  #attached(attempt: string): { attachment: Attachment; link: WorkerLink } {
-    const attachment = this.#attachment
-    if (attachment?.link !== undefined) return { attachment, link: attachment.link }
-    throw new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: its Tor is not in reach`)
+  protected override get link(): WorkerLink | undefined {
+    return this.#attachment?.link
+  }
+
+  protected override get whyNoLink(): string {
+    return 'its Tor is not in reach'
   }
 
   async #turnTo(signal: AbortSignal): Promise<void> {
@@ -173,7 +131,7 @@ export class ExternalDriver implements WorkerDriver {
       clock,
       random,
       logger,
-      onEvent: (event) => this.#listeners.notify(event),
+      onEvent: (event) => this.listeners.notify(event),
       onLost: (reason) => this.#lost(reason),
     })
     this.#attachment = attachment
@@ -192,6 +150,6 @@ export class ExternalDriver implements WorkerDriver {
   #lost(reason: string): void {
     this.#attachment = undefined
     this.#problem = reason
-    this.#listeners.notify({ type: 'lost', reason })
+    this.listeners.notify({ type: 'lost', reason })
   }
 }

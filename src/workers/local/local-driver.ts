@@ -2,7 +2,6 @@ import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import type { Target } from '../../domain/worker.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { Listeners } from '../../lib/listeners.ts'
 import type { Logger } from '../../lib/log.ts'
 import { SharedRun } from '../../lib/shared-run.ts'
 import { TorControl } from '../../tor/control/client.ts'
@@ -12,17 +11,9 @@ import { type TorDirectory, torDirectory } from '../../tor/tor-directory.ts'
 import { parseExtraLines } from '../../tor/torrc/extra-lines.ts'
 import { workerTorrc } from '../../tor/torrc/worker-torrc.ts'
 import type { CircuitSupply } from '../circuit-stock.ts'
-import {
-  type ConnectOptions,
-  type DriverEvent,
-  type NewCircuits,
-  NOTHING_KNOWN,
-  type WorkerConnection,
-  type WorkerDriver,
-  type WorkerInspection,
-  type WorkerObservation,
-} from '../driver.ts'
+import type { ConnectOptions, DriverEvent, WorkerConnection, WorkerDriver, WorkerObservation } from '../driver.ts'
 import type { ExitMinimum } from '../exits/exit-choice.ts'
+import { LinkedDriver } from '../linked-driver.ts'
 import { TorLink } from '../tor-link.ts'
 
 export interface LocalDriverOptions {
@@ -44,31 +35,28 @@ export interface LocalDriverOptions {
 }
 
 /** A `tor` process of our own, reached by unix sockets alone. It does not outlive this process. */
-export class LocalDriver implements WorkerDriver {
-  readonly id: string
+export class LocalDriver extends LinkedDriver implements WorkerDriver {
   readonly kind = 'local'
   readonly #options: LocalDriverOptions
   readonly #directory: TorDirectory
   readonly #process: TorProcess
-  readonly #listeners: Listeners<DriverEvent>
   readonly #starts = new SharedRun<void>((signal) => this.#bringUp(signal))
   #control: TorControl | undefined
   #link: TorLink | undefined
 
   /** Throws `TorrcError` for lines that are refused, `RangeError` for a directory whose path is too long. */
   constructor(options: LocalDriverOptions) {
-    const { id, command, logger, clock, rejectInternalAddresses, torrc: extra } = options
-    this.id = id
+    const { command, logger, clock, rejectInternalAddresses, torrc: extra } = options
+    super(options)
     this.#options = options
     this.#directory = torDirectory(options.directory)
     const torrc = workerTorrc({ directory: this.#directory, owner: process.pid, rejectInternalAddresses, extra })
     this.#process = new TorProcess({ command, torrc, directory: this.#directory, logger, clock })
-    this.#listeners = new Listeners((err) => logger.error({ err }, 'A listener of a worker failed'))
-    this.#process.onProgress(({ progress }) => this.#listeners.notify({ type: 'progressed', progress }))
+    this.#process.onProgress(({ progress }) => this.listeners.notify({ type: 'progressed', progress }))
     this.#process.onExit(({ wasAsked, reason }) => {
       this.#link = undefined
       // While it is being started, the start says so.
-      if (!wasAsked && !this.#starts.isRunning) this.#listeners.notify({ type: 'lost', reason })
+      if (!wasAsked && !this.#starts.isRunning) this.listeners.notify({ type: 'lost', reason })
     })
   }
 
@@ -95,49 +83,19 @@ export class LocalDriver implements WorkerDriver {
     options?: ConnectOptions,
   ): Promise<WorkerConnection> {
     signal.throwIfAborted()
-    return await this.#linked('connect through').connect(target, identity, signal, options)
-  }
-
-  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
-    signal.throwIfAborted()
-    return await this.#linked('resolve through').resolve(host, identity, signal)
-  }
-
-  forget(identity: Identity): void {
-    this.#link?.forget(identity)
-  }
-
-  async pulse(signal: AbortSignal): Promise<void> {
-    await this.#linked('feel the pulse of').pulse(signal)
-  }
-
-  async newCircuits(signal: AbortSignal): Promise<NewCircuits> {
-    return await this.#linked('get new circuits of').newCircuits(signal)
-  }
-
-  newCircuitsActAt(): number {
-    return this.#link?.newCircuitsActAt() ?? this.#options.clock.now()
-  }
-
-  async inspect(signal: AbortSignal): Promise<WorkerInspection> {
-    return (await this.#link?.inspect(signal)) ?? NOTHING_KNOWN
-  }
-
-  async warmUp(signal: AbortSignal): Promise<void> {
-    await this.#linked('warm up').warmUp(signal)
-  }
-
-  onEvent(listener: (event: DriverEvent) => void): Disposable {
-    return this.#listeners.add(listener)
+    return await this.linked('connect through').connect(target, identity, signal, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop(new AbortController().signal)
   }
 
-  #linked(attempt: string): TorLink {
-    if (this.#link !== undefined) return this.#link
-    throw new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: its Tor is not up`)
+  protected override get link(): TorLink | undefined {
+    return this.#link
+  }
+
+  protected override get whyNoLink(): string {
+    return 'its Tor is not up'
   }
 
   async #bringUp(signal: AbortSignal): Promise<void> {
@@ -163,7 +121,7 @@ export class LocalDriver implements WorkerDriver {
     await this.#control.takeOwnership(signal)
     await this.#control.resetConf(['__OwningControllerProcess'], signal)
     await this.#requireListeners(this.#control, signal)
-    const onEvent = (event: DriverEvent) => this.#listeners.notify(event)
+    const onEvent = (event: DriverEvent) => this.listeners.notify(event)
     const link = {
       ...{ worker: this.id, socks: { path: socksSocket }, clock, onEvent },
       ...(circuits && { circuits }),

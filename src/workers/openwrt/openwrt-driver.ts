@@ -4,7 +4,6 @@ import type { Identity } from '../../domain/identity.ts'
 import { isOnionHost, type Target } from '../../domain/worker.ts'
 import { abortable, deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { Listeners } from '../../lib/listeners.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import { SharedRun } from '../../lib/shared-run.ts'
@@ -14,17 +13,9 @@ import { greetSocks } from '../../tor/socks/dial.ts'
 import { SocksUnreachableError } from '../../tor/socks/errors.ts'
 import { Attachment } from '../attachment.ts'
 import type { CircuitSupply } from '../circuit-stock.ts'
-import {
-  type ConnectOptions,
-  type DriverEvent,
-  type NewCircuits,
-  NOTHING_KNOWN,
-  type WorkerConnection,
-  type WorkerDriver,
-  type WorkerInspection,
-  type WorkerObservation,
-} from '../driver.ts'
+import type { ConnectOptions, DriverEvent, WorkerConnection, WorkerDriver, WorkerObservation } from '../driver.ts'
 import type { ExitMinimum } from '../exits/exit-choice.ts'
+import { LinkedDriver } from '../linked-driver.ts'
 import { SOCKS_PASSWORD, type WorkerLink } from '../socks-link.ts'
 import { openBoxControl } from './box-control.ts'
 import { BoxHost } from './box-host.ts'
@@ -62,14 +53,12 @@ export interface OpenwrtDriverOptions {
  * The Tor of an OpenWrt box: its streams go through a WireGuard tunnel, its control port and its orders through SSH. The Tor is
  * the box's and outlives us. SSH may be lost while the tunnel carries: then streams go on, and nothing is known of their exits.
  */
-export class OpenwrtDriver implements WorkerDriver {
-  readonly id: string
+export class OpenwrtDriver extends LinkedDriver implements WorkerDriver {
   readonly kind = 'openwrt'
   readonly host: BoxHost
   readonly #options: OpenwrtDriverOptions
   readonly #tor: BoxTor
   readonly #route: TransparentRoute | undefined
-  readonly #listeners: Listeners<DriverEvent>
   readonly #starts = new SharedRun<void>((signal) => this.#bringUp(signal))
   readonly #reattaches = new SharedRun<void>((signal) => this.#reattach(signal))
   #attachment: Attachment | undefined
@@ -89,10 +78,9 @@ export class OpenwrtDriver implements WorkerDriver {
 
   constructor(options: OpenwrtDriverOptions) {
     const { id, tunnel, clearnet, shell, tunnels, clock, random, logger } = options
-    this.id = id
+    super(options)
     this.#options = options
     this.#tor = new BoxTor(shell, clock)
-    this.#listeners = new Listeners((err) => logger.error({ err }, 'A listener of a worker failed'))
     this.#circuits = new CircuitCount(clock, logger)
     this.host = new BoxHost({
       ...{ tor: this.#tor, tunnels, tunnel, clock },
@@ -101,7 +89,7 @@ export class OpenwrtDriver implements WorkerDriver {
       reattach: (signal) => this.#reattaches.join(signal),
       told: (outcome) => this.#sshTold(outcome),
       isOfInterest: () => this.#state !== 'stopped',
-      onAilments: (ailments) => this.#listeners.notify({ type: 'ailing', ailments }),
+      onAilments: (ailments) => this.listeners.notify({ type: 'ailing', ailments }),
       letGo: () => this.#giveUp(),
     })
     if (clearnet === 'transparent') {
@@ -148,7 +136,8 @@ export class OpenwrtDriver implements WorkerDriver {
     options?: ConnectOptions,
   ): Promise<WorkerConnection> {
     signal.throwIfAborted()
-    const { attachment, link } = this.#attached('connect through')
+    const link = this.linked('connect through')
+    const attachment = this.#attachment as Attachment // the link is its
     // Where an address leads is for the kernel to say, and it may be one of this machine's own: only names go by the other way.
     const { keepsExit, exit } = identity
     const isForSocks = isOnionHost(target.host) || keepsExit || exit !== undefined || isIP(target.host) !== 0
@@ -161,48 +150,28 @@ export class OpenwrtDriver implements WorkerDriver {
     }, signal)
   }
 
-  async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
-    signal.throwIfAborted()
-    const address = await this.#attached('resolve through').link.resolve(host, identity, signal)
+  override async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
+    const address = await super.resolve(host, identity, signal)
     if (!isMadeUp(address)) return address
     const why = "its Tor makes up addresses for names, as its box's torrc says"
     throw new CbtorError('resolve_unsupported', `Cannot look up names through worker ${this.id}: ${why}`)
   }
 
-  forget(identity: Identity): void {
-    this.#attachment?.link?.forget(identity)
+  override forget(identity: Identity): void {
+    super.forget(identity)
     this.#route?.forget(identity)
   }
 
-  async pulse(signal: AbortSignal): Promise<void> {
-    const { attachment, link } = this.#attached('feel the pulse of')
+  override async pulse(signal: AbortSignal): Promise<void> {
+    const link = this.linked('feel the pulse of')
+    const attachment = this.#attachment
     const [tor, names] = await Promise.allSettled([link.pulse(signal), this.#route?.pulse(signal)])
     if (tor.status === 'rejected') {
       // The box's kernel says that nobody listens there: that is no matter of patience.
-      if (isSocksRefused(tor.reason)) attachment.lose('its SOCKS port refuses connections, so its Tor is gone')
+      if (isSocksRefused(tor.reason)) attachment?.lose('its SOCKS port refuses connections, so its Tor is gone')
       throw tor.reason
     }
     if (names.status === 'rejected') throw names.reason
-  }
-
-  async newCircuits(signal: AbortSignal): Promise<NewCircuits> {
-    return await this.#attached('get new circuits of').link.newCircuits(signal)
-  }
-
-  newCircuitsActAt(): number {
-    return this.#attachment?.link?.newCircuitsActAt() ?? this.#options.clock.now()
-  }
-
-  async inspect(signal: AbortSignal): Promise<WorkerInspection> {
-    return (await this.#attachment?.link?.inspect(signal)) ?? NOTHING_KNOWN
-  }
-
-  async warmUp(signal: AbortSignal): Promise<void> {
-    await this.#attached('warm up').link.warmUp(signal)
-  }
-
-  onEvent(listener: (event: DriverEvent) => void): Disposable {
-    return this.#listeners.add(listener)
   }
 
   /** Lets go of the box; its Tor and its tunnel stay as they are. */
@@ -243,12 +212,12 @@ export class OpenwrtDriver implements WorkerDriver {
     return this.host.asking(() => openBoxControl(this.#tor, this.#options, signal))
   }
 
-  #attached(attempt: string): { readonly attachment: Attachment; readonly link: WorkerLink } {
-    const attachment = this.#attachment
-    const link = attachment?.link
-    if (attachment !== undefined && link !== undefined && this.#trust.isGiven) return { attachment, link }
-    const why = this.#trust.isGiven ? 'its Tor is not up' : 'its box is not the one that was installed'
-    throw new CbtorError('worker_unreachable', `Cannot ${attempt} worker ${this.id}: ${why}`)
+  protected override get link(): WorkerLink | undefined {
+    return this.#trust.isGiven ? this.#attachment?.link : undefined
+  }
+
+  protected override get whyNoLink(): string {
+    return this.#trust.isGiven ? 'its Tor is not up' : 'its box is not the one that was installed'
   }
 
   async #bringUp(signal: AbortSignal): Promise<void> {
@@ -355,7 +324,7 @@ export class OpenwrtDriver implements WorkerDriver {
       this.#isIsolating = false
       if (!isNews) return
     }
-    this.#listeners.notify(event)
+    this.listeners.notify(event)
   }
 
   #lost(attachment: Attachment, reason: string): void {
@@ -366,7 +335,7 @@ export class OpenwrtDriver implements WorkerDriver {
     this.#pid = undefined
     if (this.#starts.isRunning) return // the start says so
     this.#state = 'exited'
-    this.#listeners.notify({ type: 'lost', reason })
+    this.listeners.notify({ type: 'lost', reason })
   }
 
   async #letGo(): Promise<void> {
@@ -385,12 +354,12 @@ export class OpenwrtDriver implements WorkerDriver {
   /** What SSH showed of whom it speaks to. */
   #sshTold(error: SshError | undefined): void {
     if (error === undefined) {
-      if (this.#trust.confirm()) this.#listeners.notify({ type: 'trusted' })
+      if (this.#trust.confirm()) this.listeners.notify({ type: 'trusted' })
     } else if (isUntrusted(error) && this.#trust.withdraw(this.#state !== 'stopped')) {
       this.#problem = error.message
       this.#state = 'exited'
       void this.#letGo()
-      this.#listeners.notify({ type: 'untrusted', reason: error.message })
+      this.listeners.notify({ type: 'untrusted', reason: error.message })
     }
   }
 
