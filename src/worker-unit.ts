@@ -3,13 +3,11 @@ import { CbtorError } from './domain/errors.ts'
 import type { Identity } from './domain/identity.ts'
 import { PROBLEMS, type ProblemCode } from './domain/problems.ts'
 import type { DesiredState, Target, WorkerName } from './domain/worker.ts'
-import { boxLadder } from './health/ladder/box-ladder.ts'
-import type { LadderWorker } from './health/ladder/ladder-worker.ts'
-import { localLadder } from './health/ladder/local-ladder.ts'
 import { Monitor, type MonitorOptions } from './health/monitor.ts'
 import type { MonitorEvent, ProbeResult } from './health/monitored.ts'
-import type { RecoveryAttempt, RecoveryResult } from './health/recovery.ts'
+import type { RecoveryAttempt } from './health/recovery.ts'
 import { abortable, deadline } from './lib/abort.ts'
+import { recoverWorker } from './worker-recovery.ts'
 import type {
   ConnectOptions,
   DriverEvent,
@@ -22,8 +20,6 @@ import type {
 
 const WARM_UP_LIMIT_MS = 10_000
 const ORDER_TICK_MS = 10_000
-/** The attempt from which on a tunnel is made anew although bytes come back through it. */
-const FORCED_FROM = 3
 
 export interface WorkerUnitOptions extends Required<Omit<MonitorOptions, 'onEvent'>> {
   readonly name: WorkerName
@@ -61,7 +57,8 @@ export class WorkerUnit implements AsyncDisposable {
       probe: (signal: AbortSignal) => this.#probe(signal),
       pulse: (signal: AbortSignal) => driver.pulse(signal),
       isGone: () => ['stopped', 'exited'].includes(driver.observe().process),
-      recover: (attempt: RecoveryAttempt, signal: AbortSignal) => this.#recover(attempt, signal),
+      recover: (attempt: RecoveryAttempt, signal: AbortSignal) =>
+        recoverWorker(driver, (limit) => this.#probe(limit), attempt, signal),
       ...(driver.host && {
         canReboot: driver.host.reach.bind(driver.host),
         reboot: driver.host.reboot.bind(driver.host),
@@ -277,54 +274,6 @@ export class WorkerUnit implements AsyncDisposable {
       return { verdict: 'failed', reason: `Tor is ${process}, its bootstrap at ${bootstrap.progress} %` }
     }
     return await this.#options.probe(signal)
-  }
-
-  #recover(attempt: RecoveryAttempt, signal: AbortSignal): Promise<RecoveryResult> {
-    const driver = this.#driver
-    const common = {
-      verifyCircuit: async (limit: AbortSignal) => {
-        const result = await this.#probe(limit)
-        if (result.verdict === 'failed') throw new Error(result.reason)
-      },
-    }
-    const { host } = driver
-    if (host === undefined) {
-      const worker: LadderWorker = {
-        ...common,
-        restartTor: async (limit) => {
-          // A Tor that hangs would not hear a polite request to end; its guards are on disk already.
-          await driver.stop(attempt.isHung ? AbortSignal.abort() : limit)
-          await this.#comeUp(limit)
-        },
-        async reachHost() {
-          const { process } = driver.observe()
-          if (process !== 'running') throw new Error(`its process is ${process}`)
-        },
-        greetSocks: (limit) => driver.pulse(limit),
-      }
-      return attempt.climb(localLadder(worker, attempt), signal)
-    }
-
-    let isMending = false
-    const worker: LadderWorker = {
-      ...common,
-      reachHost: (limit) => host.reach(limit),
-      async readNode(limit) {
-        isMending = (await host.nodeStatus(limit))?.isMending ?? false
-      },
-      greetSocks: (limit) => host.greetSocks(limit),
-      restartTor: (limit) => (isMending ? host.awaitTor(limit) : host.restartTor({ isForced: attempt.isHung }, limit)),
-      reconnectTunnel: async (limit) => {
-        await host.reconnectTunnel({ isForced: attempt.number >= FORCED_FROM }, limit)
-        await this.#comeUp(limit)
-      },
-    }
-    return attempt.climb(boxLadder(worker, attempt), signal)
-  }
-
-  async #comeUp(limit: AbortSignal): Promise<void> {
-    await this.#driver.start(limit)
-    await this.#driver.warmUp(limit).catch(() => {})
   }
 
   #monitorTold(event: MonitorEvent): void {
