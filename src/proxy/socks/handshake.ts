@@ -1,4 +1,5 @@
 import type { Routing } from '../../domain/exchange.ts'
+import { type Handshake, read, write } from '../../lib/handshake.ts'
 import {
   ADDRESS_BYTES,
   ADDRESS_TYPE,
@@ -11,11 +12,6 @@ import {
   SOCKS_VERSION,
 } from '../../lib/socks5.ts'
 import { AUTH_REFUSED, METHODS_REFUSED, REPLY, reply, SOCKS4_REFUSED, SOCKS4_VERSION } from './messages.ts'
-
-/** What the connection must do next: send all of `bytes`, or come back with exactly `count` of them. */
-export type ServerStep =
-  | { readonly type: 'write'; readonly bytes: Buffer }
-  | { readonly type: 'read'; readonly count: number }
 
 export interface SocksRequest {
   readonly command: 'connect' | 'resolve'
@@ -49,13 +45,13 @@ export interface Doorkeeper {
  * `read` asked for, returns what the client wants, or throws a `SocksRefusal`. What it does not know is refused as soon as it is
  * seen. (RFC 1928, RFC 1929, and RESOLVE of Tor's socks-extensions.)
  */
-export function* serveHandshake(door: Doorkeeper): Generator<ServerStep, SocksRequest, Buffer> {
+export function* serveHandshake(door: Doorkeeper): Handshake<SocksRequest> {
   const routing = yield* negotiate(door)
   const { command, host, port } = yield* readRequest()
   return { command, host, port, routing }
 }
 
-function* negotiate(door: Doorkeeper): Generator<ServerStep, Routing, Buffer> {
+function* negotiate(door: Doorkeeper): Handshake<Routing> {
   /* +----+----------+----------+
    * |VER | NMETHODS | METHODS  |
    * +----+----------+----------+
@@ -77,7 +73,7 @@ function* negotiate(door: Doorkeeper): Generator<ServerStep, Routing, Buffer> {
   return door.withoutCredentials()
 }
 
-function* authenticate(door: Doorkeeper): Generator<ServerStep, Routing, Buffer> {
+function* authenticate(door: Doorkeeper): Handshake<Routing> {
   /* +----+------+----------+------+----------+
    * |VER | ULEN |  UNAME   | PLEN |  PASSWD  |
    * +----+------+----------+------+----------+
@@ -100,7 +96,7 @@ function* authenticate(door: Doorkeeper): Generator<ServerStep, Routing, Buffer>
   return routing
 }
 
-function* readRequest(): Generator<ServerStep, Omit<SocksRequest, 'routing'>, Buffer> {
+function* readRequest(): Handshake<Omit<SocksRequest, 'routing'>> {
   /* +----+-----+-------+------+----------+----------+
    * |VER | CMD |  RSV  | ATYP | DST.ADDR | DST.PORT |
    * +----+-----+-------+------+----------+----------+
@@ -116,7 +112,7 @@ function* readRequest(): Generator<ServerStep, Omit<SocksRequest, 'routing'>, Bu
   return { command, host, port }
 }
 
-function* readAddress(type: number | undefined): Generator<ServerStep, string, Buffer> {
+function* readAddress(type: number | undefined): Handshake<string> {
   switch (type) {
     case ADDRESS_TYPE.ipv4:
       return addressText(yield* read(ADDRESS_BYTES.ipv4))
@@ -132,12 +128,4 @@ function* readAddress(type: number | undefined): Generator<ServerStep, string, B
     default:
       throw new SocksRefusal('its address type is unknown', reply(REPLY.addressTypeNotSupported))
   }
-}
-
-function write(bytes: readonly number[]): ServerStep {
-  return { type: 'write', bytes: Buffer.from(bytes) }
-}
-
-function* read(count: number): Generator<ServerStep, Buffer, Buffer> {
-  return yield { type: 'read', count }
 }

@@ -1,8 +1,9 @@
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { onAbort } from '../../lib/abort.ts'
+import type { Handshake } from '../../lib/handshake.ts'
 import { SocksProtocolError, SocksUnreachableError } from './errors.ts'
-import { ask, negotiate, type SocksCommand, type SocksHandshake } from './handshake.ts'
+import { ask, negotiate, type SocksCommand } from './handshake.ts'
 import type { SocksAuth } from './messages.ts'
 
 /**
@@ -102,7 +103,7 @@ function addressOf({ host, port, from }: Exclude<SocksProxy, { path: string }>) 
 }
 
 /** Does what the handshake asks for, one step at a time. Destroys the socket when it fails. */
-async function perform<T>(handshake: SocksHandshake<T>, socket: Duplex, signal: AbortSignal): Promise<T> {
+async function perform<T>(handshake: Handshake<T>, socket: Duplex, signal: AbortSignal): Promise<T> {
   using _ = onAbort(signal, () => socket.destroy())
   try {
     let next = handshake.next()

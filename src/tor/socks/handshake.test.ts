@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import type { Handshake } from '../../lib/handshake.ts'
 import { addressText } from '../../lib/socks5.ts'
 import { SocksProtocolError, SocksReplyError } from './errors.ts'
-import { ask, negotiate, type SocksCommand, type SocksHandshake } from './handshake.ts'
+import { ask, negotiate, type SocksCommand } from './handshake.ts'
 
 const auth = { username: 'ann', password: 'x' }
 const CONNECT = { command: 'connect', host: 'example.com', port: 80 } as const
@@ -47,11 +48,11 @@ describe('negotiate()', () => {
 })
 
 /** Without credentials: what is told is about the request alone. */
-function asking(command: SocksCommand, earlyData?: Buffer): SocksHandshake<string> {
+function asking(command: SocksCommand, earlyData?: Buffer): Handshake<string> {
   return ask(undefined, command, earlyData)
 }
 
-function answered<T>(handshake: SocksHandshake<T>, answers: readonly string[], mayFail = false) {
+function answered<T>(handshake: Handshake<T>, answers: readonly string[], mayFail = false) {
   const { sent, value } = converse(handshake, ['05 00', ...answers], mayFail)
   return { sent: sent.slice(1), value }
 }
@@ -170,7 +171,7 @@ describe('addressText()', () => {
 })
 
 /** Plays a handshake whose proxy answers each read with the next of `answers`, and tells what it sent and returned. */
-function converse<T>(handshake: SocksHandshake<T>, answers: readonly string[], mayFail = false) {
+function converse<T>(handshake: Handshake<T>, answers: readonly string[], mayFail = false) {
   const sent: string[] = []
   const left = answers.map((answer) => Buffer.from(answer.replaceAll(' ', ''), 'hex'))
   const take = (count: number) => {
@@ -188,7 +189,7 @@ function converse<T>(handshake: SocksHandshake<T>, answers: readonly string[], m
   }
 }
 
-function play<T>(handshake: SocksHandshake<T>, take: (count: number) => Buffer, onWrite = (_: Buffer) => {}): T {
+function play<T>(handshake: Handshake<T>, take: (count: number) => Buffer, onWrite = (_: Buffer) => {}): T {
   let next = handshake.next()
   while (!next.done) {
     if (next.value.type === 'write') {

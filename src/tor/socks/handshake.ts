@@ -1,3 +1,4 @@
+import { type Handshake, read, write } from '../../lib/handshake.ts'
 import {
   ADDRESS_BYTES,
   ADDRESS_TYPE,
@@ -13,17 +14,6 @@ import {
 import { hex, SocksProtocolError, SocksReplyError } from './errors.ts'
 import { authentication, greeting, request, type SocksAuth } from './messages.ts'
 
-/** What the connection must do next: send all of `bytes`, or come back with exactly `count` of them. */
-export type SocksStep =
-  | { readonly type: 'write'; readonly bytes: Buffer }
-  | { readonly type: 'read'; readonly count: number }
-
-/**
- * One side of a conversation, without a socket: yields one step at a time, is resumed with the bytes that a `read` asked
- * for, returns when all is well, and throws what makes it fail (see `errors.ts`).
- */
-export type SocksHandshake<T> = Generator<SocksStep, T, Buffer>
-
 export interface SocksCommand {
   readonly command: Command
   readonly host: string
@@ -36,7 +26,7 @@ export interface SocksCommand {
  * sent right behind the credentials, or behind the greeting's answer when there are none.
  * Throws `RangeError` at once for credentials that cannot be sent.
  */
-export function negotiate(auth: SocksAuth | undefined, behind?: Buffer): SocksHandshake<void> {
+export function negotiate(auth: SocksAuth | undefined, behind?: Buffer): Handshake<void> {
   const hello = greeting(auth)
   const credentials = auth && authentication(auth)
   const message = Buffer.concat([credentials ?? NOTHING, behind ?? NOTHING])
@@ -78,7 +68,7 @@ export function ask(
   auth: SocksAuth | undefined,
   { command, host, port }: SocksCommand,
   earlyData: Uint8Array = NOTHING,
-): SocksHandshake<string> {
+): Handshake<string> {
   const negotiation = negotiate(auth, Buffer.concat([request(command, host, port), earlyData]))
 
   return (function* () {
@@ -102,7 +92,7 @@ export function ask(
 
 const NOTHING = Buffer.alloc(0)
 
-function* readAddress(type: number | undefined): SocksHandshake<string> {
+function* readAddress(type: number | undefined): Handshake<string> {
   switch (type) {
     case ADDRESS_TYPE.ipv4:
       return addressText(yield* read(ADDRESS_BYTES.ipv4))
@@ -117,14 +107,6 @@ function* readAddress(type: number | undefined): SocksHandshake<string> {
     default:
       throw unexpected('the request', 'address type', type)
   }
-}
-
-function write(bytes: Buffer): SocksStep {
-  return { type: 'write', bytes }
-}
-
-function* read(count: number): SocksHandshake<Buffer> {
-  return yield { type: 'read', count }
 }
 
 function unexpected(what: string, field: string, value = 0): SocksProtocolError {
