@@ -17,7 +17,7 @@ import type { WorkerDriver } from '../../src/workers/driver.ts'
 import { ExternalDriver } from '../../src/workers/external/external-driver.ts'
 import { LocalDriver } from '../../src/workers/local/local-driver.ts'
 import { TorLink } from '../../src/workers/tor-link.ts'
-import { eventually } from './lab.ts'
+import { eventually } from '../asking.ts'
 import { SomebodysTor } from './somebodys-tor.ts'
 
 const never = new AbortController().signal

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { createApiClient } from '../../src/api/client.ts'
-import { eventually } from './lab.ts'
+import { eventually } from '../asking.ts'
 
 interface DemoFile {
   readonly api: string

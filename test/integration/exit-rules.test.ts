@@ -10,8 +10,9 @@ import { dialThroughSocks } from '../../src/tor/socks/dial.ts'
 import { torDirectory } from '../../src/tor/tor-directory.ts'
 import type { ExitMinimum } from '../../src/workers/exits/exit-choice.ts'
 import { LocalDriver } from '../../src/workers/local/local-driver.ts'
+import { eventually, problemOf } from '../asking.ts'
 import { exitsByCountry, hasCode, identity } from '../contracts/driver-subject.ts'
-import { createLab, eventually, type Lab, problemOf } from './lab.ts'
+import { createLab, type Lab } from './lab.ts'
 
 const never = new AbortController().signal
 const WORKERS = ['tor01', 'tor02', 'tor03', 'tor04']

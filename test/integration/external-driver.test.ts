@@ -9,6 +9,7 @@ import { type DriverEvent, NOTHING_KNOWN } from '../../src/workers/driver.ts'
 import type { ControlEndpoint } from '../../src/workers/external/control-endpoint.ts'
 import type { Endpoint } from '../../src/workers/external/endpoint.ts'
 import { ExternalDriver } from '../../src/workers/external/external-driver.ts'
+import { eventually } from '../asking.ts'
 import { driverContract } from '../contracts/driver-contract.ts'
 import {
   assertLeft,
@@ -19,7 +20,6 @@ import {
   isSettled,
   never,
 } from '../contracts/driver-subject.ts'
-import { eventually } from './lab.ts'
 import { SomebodysTor } from './somebodys-tor.ts'
 import { TcpForward } from './tcp-forward.ts'
 

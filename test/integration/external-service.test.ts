@@ -5,7 +5,7 @@ import { type ApiClient, createApiClient } from '../../src/api/client.ts'
 import { parseConfig } from '../../src/config/read-config.ts'
 import { createService, type Service } from '../../src/service.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'
-import { eventually, problemOf } from './lab.ts'
+import { eventually, problemOf } from '../asking.ts'
 import { SomebodysTor } from './somebodys-tor.ts'
 
 const never = new AbortController().signal

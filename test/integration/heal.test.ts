@@ -3,7 +3,8 @@ import { after, before, describe, it } from 'node:test'
 import { drill } from '../../src/cli/drill/drill.ts'
 import { faultKinds } from '../../src/cli/drill/faults.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createLab, eventually, type Lab, problemOf } from './lab.ts'
+import { eventually, problemOf } from '../asking.ts'
+import { createLab, type Lab } from './lab.ts'
 
 const WORKERS = ['tor01', 'tor02', 'tor03', 'tor04']
 const never = new AbortController().signal

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type ApiClient, ApiProblem, createApiClient } from '../../src/api/client.ts'
+import { type ApiClient, createApiClient } from '../../src/api/client.ts'
 import { demoConfig } from '../../src/cli/commands/demo.ts'
 import type { ServiceConfig } from '../../src/config/read-config.ts'
 import { createService, type Service } from '../../src/service.ts'
@@ -34,27 +34,5 @@ export async function createLab(changes: Partial<ServiceConfig> = {}): Promise<L
     api: createApiClient({ baseUrl: service.url }),
     exits: network.processes().flatMap(({ name, role, address }) => (role === 'exit' ? [{ name, address }] : [])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-}
-
-/** The problem that a call is answered with. */
-export async function problemOf(call: Promise<unknown>): Promise<ApiProblem['problem']> {
-  try {
-    await call
-  } catch (error) {
-    if (error instanceof ApiProblem) return error.problem
-    throw error
-  }
-  throw new Error('The call succeeded')
-}
-
-/** Asks again and again until `look` gives something; fails after `limitMs`. */
-export async function eventually<T>(look: () => Promise<T | undefined | false>, limitMs = 60_000): Promise<T> {
-  const end = performance.now() + limitMs
-  for (;;) {
-    const found = await look()
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > end) throw new Error(`Nothing came within ${limitMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

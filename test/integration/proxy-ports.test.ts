@@ -9,7 +9,8 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { parseConfig } from '../../src/config/read-config.ts'
 import { createService, type Service } from '../../src/service.ts'
-import { createLab, eventually, type Lab } from './lab.ts'
+import { eventually } from '../asking.ts'
+import { createLab, type Lab } from './lab.ts'
 
 const WORKERS = ['tor01', 'tor02', 'tor03', 'tor04']
 let lab: Lab

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { MODES } from '../../src/domain/exchange.ts'
-import { createLab, eventually, type Lab, problemOf } from './lab.ts'
+import { eventually, problemOf } from '../asking.ts'
+import { createLab, type Lab } from './lab.ts'
 
 let lab: Lab
 

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { egressRules, type LockSubject } from '../../src/egress/rules.ts'
+import { each, eventually, problemOf } from '../asking.ts'
 import { SomebodysTor } from '../integration/somebodys-tor.ts'
 import { type Gateway, ROOT } from './gateway.ts'
-import { each, eventually, type LeakLab, problemOf, sharedLab } from './leak-lab.ts'
+import { type LeakLab, sharedLab } from './leak-lab.ts'
 import { fed } from './outside.ts'
 
 /** Nobody's on any machine. */

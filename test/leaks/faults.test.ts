@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { before, describe, it, type TestContext } from 'node:test'
 import { ApiProblem } from '../../src/api/client.ts'
+import { each, eventually } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
-import { each, eventually, type LeakLab, sharedLab, WORKERS } from './leak-lab.ts'
+import { type LeakLab, sharedLab, WORKERS } from './leak-lab.ts'
 import { askOver, connectBy, forwardBy, socksBy } from './port-client.ts'
 
 /** What fails is told; how soon, and how seldom, are other tests' matters (`test/integration/heal.test.ts`). */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
+import { problemOf } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
-import { type LeakLab, problemOf, sharedLab } from './leak-lab.ts'
+import { type LeakLab, sharedLab } from './leak-lab.ts'
 
 /** All that a target learns from a request that says nothing of headers, in this order. The documented set: docs/fetch.md. */
 const DEFAULT_HEADERS = [

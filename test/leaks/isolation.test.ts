@@ -7,10 +7,11 @@ import { Identities } from '../../src/domain/identity.ts'
 import { createHandshake } from '../../src/fetch/tls.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import type { LoggedRequest } from '../../src/testnet/protocol.ts'
+import { each, problemOf } from '../asking.ts'
 import { SomebodysTor } from '../integration/somebodys-tor.ts'
 import { extensionsOf } from './client-hello.ts'
 import type { Gateway } from './gateway.ts'
-import { each, type LeakLab, problemOf, sharedLab } from './leak-lab.ts'
+import { type LeakLab, sharedLab } from './leak-lab.ts'
 
 const IDENTITIES = 50
 /** In each, every identity asks once, in a random order; so many at the same time. */

@@ -7,7 +7,6 @@ import assert from 'node:assert/strict'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { ApiProblem } from '../../src/api/client.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'
 import { CLIENTS } from '../../src/testnet/plan.ts'
 import type { LoggedRequest } from '../../src/testnet/protocol.ts'
@@ -163,42 +162,6 @@ export async function sharedLab(): Promise<{ readonly lab: LeakLab; readonly gat
 let shared: Promise<{ readonly lab: LeakLab; readonly gateway: Gateway }> | undefined
 const ours = new AsyncDisposableStack()
 after(() => ours.disposeAsync())
-
-/** The problem that a call is answered with. */
-export async function problemOf(call: Promise<unknown>): Promise<ApiProblem['problem']> {
-  try {
-    await call
-  } catch (error) {
-    if (error instanceof ApiProblem) return error.problem
-    throw error
-  }
-  throw new Error('The call succeeded')
-}
-
-/** Asks again and again until `look` gives something; fails after `limitMs`. */
-export async function eventually<T>(look: () => Promise<T | undefined | false>, limitMs = 30_000): Promise<T> {
-  const end = performance.now() + limitMs
-  for (;;) {
-    const found = await look().catch(() => undefined)
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > end) throw new Error(`Nothing came within ${limitMs} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
-/** Some at a time. */
-export async function each<T>(count: number, atATime: number, work: (n: number) => Promise<T>): Promise<T[]> {
-  const results: T[] = []
-  let begun = 0
-  const worker = async () => {
-    while (begun < count) {
-      const n = begun++
-      results[n] = await work(n)
-    }
-  }
-  await Promise.all(Array.from({ length: atATime }, worker))
-  return results
-}
 
 /** Hosts that nobody on the internet is, in several spellings. 192.0.2/24 and 198.18/15 are some that Tor lets through. */
 export const NOT_ON_THE_INTERNET: readonly string[] = [

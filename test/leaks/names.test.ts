@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
+import { each, problemOf } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
-import { each, type LeakLab, NOT_ON_THE_INTERNET, problemOf, sharedLab } from './leak-lab.ts'
+import { type LeakLab, NOT_ON_THE_INTERNET, sharedLab } from './leak-lab.ts'
 
 const NAMES = 200
 const AT_A_TIME = 8

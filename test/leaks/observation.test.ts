@@ -5,8 +5,9 @@ import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { before, describe, it } from 'node:test'
+import { eventually } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
-import { eventually, type LeakLab, sharedLab } from './leak-lab.ts'
+import { type LeakLab, sharedLab } from './leak-lab.ts'
 
 describe('observation', { timeout: 240_000 }, () => {
   let lab: LeakLab

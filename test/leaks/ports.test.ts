@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { before, describe, it } from 'node:test'
+import { each } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
-import { each, type LeakLab, NOT_ON_THE_INTERNET, sharedLab } from './leak-lab.ts'
+import { type LeakLab, NOT_ON_THE_INTERNET, sharedLab } from './leak-lab.ts'
 import { askOver, connectBy, forwardBy, secured, socksBy } from './port-client.ts'
 
 const PLANTED = 'zq8planted'

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
+import { problemOf } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
-import { type LeakLab, problemOf, sharedLab } from './leak-lab.ts'
+import { type LeakLab, sharedLab } from './leak-lab.ts'
 
 /** What belongs to one origin. */
 const OF_THE_ORIGIN = {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
+import { each, eventually, problemOf } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
-import { each, eventually, type LeakLab, problemOf, sharedLab, WORKERS } from './leak-lab.ts'
+import { type LeakLab, sharedLab, WORKERS } from './leak-lab.ts'
 
 /** Hosts, as they look in targets; all in one word that appears nowhere else. */
 const PLANTED = 'zq7planted'

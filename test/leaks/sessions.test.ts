@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
+import { each, eventually, problemOf } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
-import { each, eventually, type LeakLab, problemOf, sharedLab, WORKERS } from './leak-lab.ts'
+import { type LeakLab, sharedLab, WORKERS } from './leak-lab.ts'
 
 const ROTATIONS = 100
 const STICKY_SESSIONS = Number(process.env.LEAK_STICKY_SESSIONS ?? 100)

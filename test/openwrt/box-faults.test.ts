@@ -6,9 +6,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import type { TestBox } from '../../src/testnet/boxes/box.ts'
+import { eventually } from '../asking.ts'
 import { type BoxLab, createBoxLab } from './box-lab.ts'
 import { Load, type RunningService, startBoxService } from './box-service.ts'
-import { eventually, removeHostPeers } from './rack-host.ts'
+import { removeHostPeers } from './rack-host.ts'
 
 interface Fault {
   readonly name: string

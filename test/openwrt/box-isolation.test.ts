@@ -17,8 +17,8 @@ import { SshSession } from '../../src/ssh/session.ts'
 import { TorControl } from '../../src/tor/control/client.ts'
 import { BoxTor } from '../../src/workers/openwrt/box-tor.ts'
 import { OpenwrtDriver } from '../../src/workers/openwrt/openwrt-driver.ts'
+import { each, eventually } from '../asking.ts'
 import { type BoxLab, createBoxLab } from './box-lab.ts'
-import { eventually } from './rack-host.ts'
 import { StreamLog } from './stream-log.ts'
 
 const never = new AbortController().signal
@@ -58,7 +58,7 @@ describe('On a box', { timeout: 300_000 }, () => {
   })
 
   it('60 identities have 60 circuits, an address each, and keep their exits', async () => {
-    const seen = await each(60, async (n) => {
+    const seen = await each(60, AT_A_TIME, async (n) => {
       const first = await connect(identity(`a-${n}`), http)
       const second = await connect(identity(`a-${n}`), https)
       return { first, second }
@@ -105,10 +105,10 @@ describe('On a box', { timeout: 300_000 }, () => {
 
   it(`after ${ADDRESSES} identities the next ones go by SOCKS, apart from all others`, async () => {
     const used = log.sources('10.201.1.').length
-    const rest = await each(ADDRESSES - used, (n) => connect(identity(`c-${n}`), http))
+    const rest = await each(ADDRESSES - used, AT_A_TIME, (n) => connect(identity(`c-${n}`), http))
     assert.deepEqual([...new Set(rest.map(({ route }) => route))], ['transparent'])
     assert.equal(log.sources('10.201.1.').length, ADDRESSES)
-    const next = await each(6, (n) => connect(identity(`d-${n}`), http))
+    const next = await each(6, AT_A_TIME, (n) => connect(identity(`d-${n}`), http))
     assert.deepEqual([...new Set(next.map(({ route }) => route))], ['socks'])
     for (const n of next.keys()) assert.equal(log.circuitsOf(`d-${n}`).size, 1)
     // Who has an address keeps it.
@@ -122,7 +122,7 @@ describe('On a box', { timeout: 300_000 }, () => {
       await driver[Symbol.asyncDispose]()
       log.forget()
       await startDriver()
-      const seen = await each(12, (n) => connect(identity(`${run}-${n}`), http))
+      const seen = await each(12, AT_A_TIME, (n) => connect(identity(`${run}-${n}`), http))
       assert.deepEqual([...new Set(seen.map(({ route }) => route))], ['transparent'])
       // The addresses are those of the former run.
       assert.ok(seen.some(({ address }) => address === '10.201.1.16'))
@@ -159,20 +159,6 @@ describe('On a box', { timeout: 300_000 }, () => {
     return { route, address, exit: exitAddress, seenFrom }
   }
 })
-
-/** Some at a time, as a Tor builds only so many circuits at once. */
-async function each<T>(count: number, work: (n: number) => Promise<T>): Promise<T[]> {
-  const results: T[] = []
-  let begun = 0
-  const worker = async () => {
-    while (begun < count) {
-      const n = begun++
-      results[n] = await work(n)
-    }
-  }
-  await Promise.all(Array.from({ length: AT_A_TIME }, worker))
-  return results
-}
 
 function identity(token: string): Identity {
   return { token, isOneOff: false, keepsExit: false }

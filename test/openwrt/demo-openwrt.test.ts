@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, describe, it } from 'node:test'
 import { createApiClient } from '../../src/api/client.ts'
-import { eventually } from './rack-host.ts'
+import { eventually } from '../asking.ts'
 
 interface DemoFile {
   readonly api: string

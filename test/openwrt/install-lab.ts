@@ -11,7 +11,8 @@ import { type WorkerParts, workerCommand } from '../../src/cli/commands/worker.t
 import { systemClock } from '../../src/lib/clock.ts'
 import type { TestBox } from '../../src/testnet/boxes/box.ts'
 import { BoxRack, type BoxRackOptions, type RackNetwork } from '../../src/testnet/boxes/rack.ts'
-import { eventually, knock } from './rack-host.ts'
+import { eventually } from '../asking.ts'
+import { knock } from './rack-host.ts'
 
 /**
  * What a rack needs of a private Tor network, without its daemons: installing does not ask whether Tor reaches anybody. Its one

@@ -5,8 +5,8 @@ import { before, describe, it } from 'node:test'
 import { writeBoxFile } from '../../src/boxes/box-file.ts'
 import { createWireguardKeys } from '../../src/boxes/wireguard-keys.ts'
 import { generateKeyPair } from '../../src/ssh/keys.ts'
+import { eventually } from '../asking.ts'
 import { assertSame, Bench, done, type InstallLab, without } from './install-lab.ts'
-import { eventually } from './rack-host.ts'
 
 const KEYS = createWireguardKeys()
 

@@ -41,17 +41,6 @@ export async function removeHostPeers(interfaceName: string): Promise<AsyncDispo
   }
 }
 
-/** Asks again and again until `look` gives something; fails after `limitMs`. */
-export async function eventually<T>(look: () => Promise<T | undefined | false>, limitMs = 30_000): Promise<T> {
-  const end = performance.now() + limitMs
-  for (;;) {
-    const found = await look()
-    if (found !== undefined && found !== false) return found
-    if (performance.now() > end) throw new Error(`Nothing came within ${limitMs} ms of: ${look}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}
-
 async function wg(args: readonly string[]): Promise<{ stdout: string }> {
   return await promisify(execFile)('wg', args)
 }

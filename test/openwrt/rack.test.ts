@@ -18,7 +18,8 @@ import { SshSession } from '../../src/ssh/session.ts'
 import type { TestBox } from '../../src/testnet/boxes/box.ts'
 import { BoxRack } from '../../src/testnet/boxes/rack.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'
-import { eventually, knock, removeHostPeers } from './rack-host.ts'
+import { eventually } from '../asking.ts'
+import { knock, removeHostPeers } from './rack-host.ts'
 import { LeakWatch } from './rack-leaks.ts'
 
 const RACK_MODULE = fileURLToPath(new URL('../../src/testnet/boxes/rack.ts', import.meta.url))
