@@ -26,7 +26,7 @@ const state = join(network.directory, 'bench')
 const directory = join(state, 'workers', 'tor01')
 const file = join(network.directory, 'cbtor.yaml')
 const config = {
-  ...{ listen: '127.0.0.1:0', state, log: 'warn' },
+  ...{ listen: '127.0.0.1:0', state, log: 'warn', auth: 'off' },
   proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
   workers: [{ kind: 'local', id: 'tor01', torrc: network.clientTorrc() }],
   tor: { command: network.clientCommand(), reject_internal_addresses: network.isolation === 'namespace' },

@@ -127,11 +127,27 @@ workers: [{ kind: local, id: Tor 1 }]
     )
   })
 
+  it('asks for keys unless it is told not to, and on the proxy ports as everywhere', () => {
+    const authOf = (document: object) => {
+      const { auth, proxy } = parseConfig(document, env)
+      return [auth, proxy.auth]
+    }
+    assert.deepEqual(authOf({}), ['on', 'on'])
+    assert.deepEqual(authOf({ auth: 'off' }), ['off', 'off'])
+    assert.deepEqual(authOf({ proxy: { auth: 'off' } }), ['on', 'off'])
+    assert.deepEqual(authOf({ auth: 'off', proxy: { auth: 'on' } }), ['off', 'on'])
+  })
+
+  it('leaves the key of a command alone', () => {
+    assert.doesNotThrow(() => readConfig({}, { ...env, CBTOR_KEY: 'cbt_a_b' }))
+  })
+
   it('has the proxy on two ports, on one for both, or on none, and beyond loopback with a password only', () => {
     const proxyOf = (proxy: object) => parseConfig({ proxy }, env).proxy
     const at = (port: number) => ({ host: '127.0.0.1', port })
-    assert.deepEqual(proxyOf({}), { http: at(8118), socks: at(1080), both: undefined, idle_timeout: 300_000 })
-    assert.deepEqual(proxyOf({ both: '9050' }), { http: 'off', socks: 'off', both: at(9050), idle_timeout: 300_000 })
+    const others = { auth: 'on', idle_timeout: 300_000 }
+    assert.deepEqual(proxyOf({}), { http: at(8118), socks: at(1080), both: undefined, ...others })
+    assert.deepEqual(proxyOf({ both: '9050' }), { http: 'off', socks: 'off', both: at(9050), ...others })
     assert.deepEqual(proxyOf({ http: 'off', both: '9050', socks: '1081' }).socks, at(1081))
     assert.equal(proxyOf({ http: 'off' }).http, 'off')
     for (const host of ['0.0.0.0', '[::]', '192.0.2.1', 'example.com']) {

@@ -5,9 +5,10 @@ import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { type ConfigDocument, configSchema } from './schema.ts'
 
-export interface ServiceConfig extends Omit<ConfigDocument, 'state'> {
+export interface ServiceConfig extends Omit<ConfigDocument, 'state' | 'proxy'> {
   /** An absolute path. */
   readonly state: string
+  readonly proxy: Omit<ConfigDocument['proxy'], 'auth'> & { readonly auth: ConfigDocument['auth'] }
 }
 
 /** Everything that is wrong with a configuration, each fault with the name, the value and what would be right. */
@@ -23,8 +24,11 @@ export class ConfigError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The variables that are read, and the field that each one sets. `CBTOR_CONFIG` names the file. */
+/** The variables that are read, and the field that each one sets. */
 const VARIABLES = { CBTOR_LISTEN: 'listen', CBTOR_STATE: 'state', CBTOR_LOG: 'log', CBTOR_MODE: 'mode' } as const
+
+/** Those that set no field: the file, and the key that commands show to a service. */
+const OTHER_VARIABLES = ['CBTOR_CONFIG', 'CBTOR_KEY']
 
 /**
  * Reads the configuration: defaults, then the file, then the environment, then `flags`. Throws a `ConfigError` with all
@@ -35,7 +39,7 @@ export function readConfig(flags: Readonly<Record<string, string>>, env: Environ
   const { config: file = env.CBTOR_CONFIG, ...overrides } = flags
   const document: Record<string, unknown> = file === undefined ? {} : readFile(file, faults)
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith('CBTOR_') || name === 'CBTOR_CONFIG' || value === undefined) continue
+    if (!name.startsWith('CBTOR_') || OTHER_VARIABLES.includes(name) || value === undefined) continue
     const field = VARIABLES[name as keyof typeof VARIABLES]
     if (field === undefined)
       faults.push(`${name}: not a variable that is read; there are ${Object.keys(VARIABLES).join(', ')}`)
@@ -54,7 +58,8 @@ export function parseConfig(document: unknown, env: Environment, faults: string[
     faults.push(...sharedAddresses(config))
   }
   if (config === undefined || faults.length > 0) throw new ConfigError(faults)
-  return { ...config, state: resolve(config.state ?? defaultState(env)) }
+  const proxy = { ...config.proxy, auth: config.proxy.auth ?? config.auth }
+  return { ...config, proxy, state: resolve(config.state ?? defaultState(env)) }
 }
 
 function readFile(path: string, faults: string[]): Record<string, unknown> {

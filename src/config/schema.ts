@@ -29,6 +29,8 @@ const listen = z.string(NO_ADDRESS).transform((text, context) => {
 /** A port of the proxy: where it listens, or not at all. */
 const proxyPort = z.union([z.literal('off'), listen], 'expected HOST:PORT, such as 127.0.0.1:8118, or off')
 
+const onOrOff = z.enum(['on', 'off'])
+
 const MIN_IDLE_MS = 1_000
 /** Timers go no further than 24 days. */
 const MAX_IDLE_MS = 7 * 24 * 60 * 60 * 1_000
@@ -101,6 +103,8 @@ const FOUR_LOCAL_WORKERS = ['tor01', 'tor02', 'tor03', 'tor04'].map((id) => ({ k
 /** The configuration file. Every field may be left out; an unknown one is a fault. */
 export const configSchema = z.strictObject({
   listen: listen.prefault('127.0.0.1:32211'),
+  /** Whether the API asks for a key. */
+  auth: onOrOff.default('on'),
   /** The ports for programs that speak to proxies. What is not on loopback takes a password. */
   proxy: z
     .strictObject({
@@ -110,6 +114,8 @@ export const configSchema = z.strictObject({
       socks: proxyPort.optional(),
       /** One port for the two of them, which then are off when left out. */
       both: proxyPort.optional(),
+      /** Whether clients have to give a key as the password; as `auth` when left out. */
+      auth: onOrOff.optional(),
       /** A file that holds the password that clients have to give; they need none when left out. */
       password_file: z.string().startsWith('/', 'expected an absolute path').optional(),
       /** How long nothing may flow before a tunnel is ended. */

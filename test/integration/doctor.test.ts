@@ -18,11 +18,11 @@ let file: string
 before(async () => {
   lab = await createLab()
   file = join(lab.network.directory, 'cbtor.yaml')
-  const { state, workers, tor, targets, tls, checks } = lab.config
+  const { state, auth, workers, tor, targets, tls, checks } = lab.config
   const { url, proxy } = lab.service
   const at = (text: string | undefined) => new URL(text ?? '').host
   const ports = { listen: at(url), proxy: { http: at(proxy.http), socks: at(proxy.socks) } }
-  writeFileSync(file, JSON.stringify({ state, workers, tor, targets, tls, checks, ...ports }))
+  writeFileSync(file, JSON.stringify({ state, auth, workers, tor, targets, tls, checks, ...ports }))
 })
 
 after(async () => {

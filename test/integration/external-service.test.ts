@@ -27,6 +27,7 @@ describe('a service on Tors that somebody else runs', { timeout: 180_000 }, () =
       {
         listen: '127.0.0.1:0',
         state: join(network.directory, 'external'),
+        auth: 'off',
         log: 'silent',
         proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
         workers: [

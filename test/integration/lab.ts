@@ -14,13 +14,18 @@ export interface Lab extends AsyncDisposable {
   readonly exits: readonly { readonly name: string; readonly address: string }[]
 }
 
-/** `changes`: to the configuration of the demo. */
+/** Most tests are about other things than keys. */
+export function withoutKeys(config: ServiceConfig): ServiceConfig {
+  return { ...config, auth: 'off', proxy: { ...config.proxy, auth: 'off' } }
+}
+
+/** `changes`: to the configuration of the demo, in which no keys are asked for. */
 export async function createLab(changes: Partial<ServiceConfig> = {}): Promise<Lab> {
   const never = new AbortController().signal
   await using parts = new AsyncDisposableStack()
   const network = parts.use(await TorNetwork.create())
   const config = {
-    ...demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab')),
+    ...withoutKeys(demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab'))),
     log: 'silent' as const,
     ...changes,
   }

@@ -189,6 +189,7 @@ async function withProxy(proxy: Readonly<Record<string, string>>, state = 'other
   const document = {
     listen: '127.0.0.1:0',
     state: join(network.directory, state),
+    auth: 'off',
     log: 'silent',
     proxy: 'both' in proxy ? proxy : { http: 'off', socks: 'off', ...proxy },
     workers: [{ kind: 'local', id: 'tor01', torrc: network.clientTorrc({ client: 5 }) }],

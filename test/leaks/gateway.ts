@@ -45,6 +45,7 @@ export class Gateway implements AsyncDisposable {
       file,
       JSON.stringify({
         log: 'debug',
+        auth: 'off',
         listen: '127.0.0.1:0',
         state,
         proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },

@@ -32,6 +32,7 @@ export async function startBoxService(
     {
       listen: '127.0.0.1:0',
       state,
+      auth: 'off',
       log: process.env.BOX_LOG ?? 'silent',
       proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
       workers: rack.boxes.map(({ n }) => ({ kind: 'openwrt', id: `tor0${n}`, clearnet })),
