@@ -1,4 +1,4 @@
-import { BlockList, isIP } from 'node:net'
+import { addressSet } from '../lib/address-set.ts'
 
 /**
  * IPv4 that is not an address on the public internet: IANA IPv4 Special-Purpose Address Registry (RFC 6890), multicast
@@ -30,38 +30,4 @@ const RESERVED_IPV4 = [
  */
 const RESERVED_IPV6 = ['::/3', '4000::/2', '8000::/1', '2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20']
 
-/** Answers whether an IP address lies in a set of subnets. */
-export interface AddressSet {
-  has(address: string): boolean
-}
-
-/**
- * `subnets`: IPv4 or IPv6, `<address>` or `<address>/<prefix length>`. Throws a RangeError at one that is neither.
- * An IPv4 subnet holds no IPv6 address and the other way round, which is why there are two lists: one BlockList would
- * take every IPv4 address for a member of ::/3.
- */
-export function addressSet(subnets: readonly string[]): AddressSet {
-  const ipv4 = new BlockList()
-  const ipv6 = new BlockList()
-  for (const subnet of subnets) {
-    const { address, prefix, version } = parseSubnet(subnet)
-    if (version === 4) ipv4.addSubnet(address, prefix, 'ipv4')
-    else ipv6.addSubnet(address, prefix, 'ipv6')
-  }
-  return {
-    has: (address) => (isIP(address) === 4 ? ipv4.check(address, 'ipv4') : ipv6.check(address, 'ipv6')),
-  }
-}
-
 export const RESERVED_ADDRESSES = addressSet([...RESERVED_IPV4, ...RESERVED_IPV6])
-
-function parseSubnet(subnet: string) {
-  const [, address = '', digits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(subnet) ?? []
-  const version = isIP(address)
-  const longest = version === 4 ? 32 : 128
-  const prefix = digits === undefined ? longest : Number(digits)
-  if (version === 0 || prefix > longest) {
-    throw new RangeError(`Cannot read the subnet: it is not <IP address>[/<prefix length>]: "${subnet}"`)
-  }
-  return { address, prefix, version }
-}

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { CbtorError } from '../domain/errors.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import { RESERVED_ADDRESSES } from './reserved-addresses.ts'
-import { createTargetPolicy } from './target-policy.ts'
+import { createTargetPolicy, type TargetPolicy } from './target-policy.ts'
 
 const ONION = 'duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad.onion'
 const policy = createTargetPolicy()
@@ -59,24 +59,23 @@ describe('checkUrl()', () => {
     const cases: Partial<Record<ProblemCode, readonly string[]>> = {
       url_invalid: [
         ...['', 'x', '//x/', '/x', 'http:x', 'http:/x', 'http:///x', 'http://', 'http://?', 'https://#', 'http://\\x/'],
+        ...['http:\\\\x\\', 'http://a.test\\@b.test/', 'http://a.test/\ud800'],
+      ],
+      url_userinfo: [
         ...[
-          'http:\\\\x\\',
-          'http://a.test\\@b.test/',
           'http://user:pw@a.test/',
           'http://a@b:80@c.test/',
           'http://@a.test/',
+          'http://:@a.test/',
+          'http://me@127.0.0.1/',
         ],
-        ...['http://a.test\t/', 'http://a\n.test/', ' http://a.test/', 'http://a.test/ ', 'http://a.test/a b'],
-        ...[
-          'http://a.test/\0',
-          'http://a.test/\x7f',
-          'http://a.test/\u00a0',
-          'http://a.test/\u2028',
-          'http://a.test/\ud800',
-        ],
-        `http://a.test/${'x'.repeat(8 * 1024 - 13)}`,
-        `http://a.test/${'é'.repeat(4096)}`,
       ],
+      url_control_character: [
+        ...['http://a.test\t/', 'http://a\n.test/', ' http://a.test/', 'http://a.test/ ', 'http://a.test/a b'],
+        ...['http://a.test/\0', 'http://a.test/\x7f', 'http://a.test/\u00a0', 'http://a.test/\u2028', 'http://h\t\n/'],
+        ...['http://a.test/\r\nX: y', 'ht\ntp://a.test/', '\u0085http://a.test/'],
+      ],
+      url_too_long: [`http://a.test/${'x'.repeat(8 * 1024 - 13)}`, `http://a.test/${'é'.repeat(4096)}`],
       scheme_not_allowed: [
         ...[
           'file:///etc/passwd',
@@ -174,7 +173,7 @@ describe('checkUrl()', () => {
   })
 
   it('reaches reserved addresses and denied ports that are allowed by name, and no others', () => {
-    const lab = createTargetPolicy({ allow: ['203.0.113.0/24', '127.0.0.1', 'fd00::/8'], allowPorts: [25] })
+    const lab = createTargetPolicy({ allowReserved: ['203.0.113.0/24', '127.0.0.1', 'fd00::/8'], allowPorts: [25] })
     for (const host of ['203.0.113.80', '127.0.0.1', '0x7f.1', '[fd00::1]', 'a.test:25'])
       lab.checkUrl(`http://${host}/`)
     for (const host of ['127.0.0.2', '10.0.0.1', '[::ffff:127.0.0.1]', '[fe80::1]']) {
@@ -183,9 +182,53 @@ describe('checkUrl()', () => {
     assert.throws(() => lab.checkUrl('http://a.test:22/'), { code: 'port_not_allowed' })
   })
 
+  it('lets through what the rules of the configuration and of the key both let through', () => {
+    const configured = createTargetPolicy({
+      allowReserved: ['203.0.113.0/24'],
+      allowPorts: [25],
+      rules: { allow: ['203.0.113.0/24', '10.0.0.0/8', 'example.com', 'onion'], deny: ['203.0.113.66', ':8080'] },
+    })
+    const of = (policy: TargetPolicy, url: string) => {
+      try {
+        policy.checkUrl(url)
+        return 'ok'
+      } catch (error) {
+        return error instanceof CbtorError ? error.code : error
+      }
+    }
+    const cases: [url: string, configured: string, key: string][] = [
+      ['http://example.com/', 'ok', 'port_not_allowed'],
+      ['https://example.com/', 'ok', 'ok'],
+      ['https://WWW.example.com./', 'ok', 'ok'],
+      ['https://private.example.com/', 'ok', 'target_forbidden'],
+      ['https://example.org/', 'target_forbidden', 'target_forbidden'],
+      ['https://203.0.113.80/', 'ok', 'ok'],
+      ['https://203.0.113.66/', 'target_forbidden', 'target_forbidden'],
+      ['http://example.com:8080/', 'port_not_allowed', 'port_not_allowed'],
+      ['http://example.com:25/', 'ok', 'port_not_allowed'],
+      [`https://${ONION}/`, 'ok', 'target_forbidden'],
+      // What is reserved stays so, whatever allows it by a rule.
+      ['https://10.1.1.1/', 'target_forbidden', 'target_forbidden'],
+      ['https://127.0.0.1/', 'target_forbidden', 'target_forbidden'],
+      ['https://example.com:22/', 'port_not_allowed', 'port_not_allowed'],
+    ]
+    const rules = {
+      allow: ['example.com', '203.0.113.0/24', 'example.org', '127.0.0.1', '10.0.0.0/8', ':443', ':8080', ':22'],
+      deny: ['private.example.com'],
+    }
+    const narrowed = configured.narrowedBy(rules)
+    for (const [url, byConfiguration, byKey] of cases) {
+      assert.equal(of(configured, url), byConfiguration, url)
+      assert.equal(of(narrowed, url), byKey, url)
+    }
+    assert.equal(configured.narrowedBy(rules), narrowed, 'the rules of a key are read once')
+    for (const none of [undefined, {}, { allow: [], deny: [] }]) assert.equal(configured.narrowedBy(none), configured)
+    assert.throws(() => configured.narrowedBy({ deny: ['a b'] }), { name: 'RangeError', message: /"a b"/ })
+  })
+
   it('refuses an allow list that it cannot read', () => {
     for (const subnet of ['localhost', '10.0.0.0/33', '10.0.0.0/', '::/129', '', '10.0.0.0/8/8', '1.2.3.4/-1']) {
-      assert.throws(() => createTargetPolicy({ allow: [subnet] }), RangeError, subnet)
+      assert.throws(() => createTargetPolicy({ allowReserved: [subnet] }), RangeError, subnet)
     }
   })
 

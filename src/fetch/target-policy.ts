@@ -2,10 +2,12 @@ import { isIP } from 'node:net'
 import { CbtorError } from '../domain/errors.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import { isOnionHost, type Target } from '../domain/worker.ts'
+import { type AddressSet, addressSet } from '../lib/address-set.ts'
 import { type OnionAddressFault, parseOnionAddress } from '../lib/onion-address.ts'
 import { printable } from '../lib/printable.ts'
+import { createTargetRules, type TargetRuleSet, type WrittenTargetRules } from '../lib/target-rules.ts'
 import { hostNameFault, isLocalName } from './host-name.ts'
-import { addressSet, RESERVED_ADDRESSES } from './reserved-addresses.ts'
+import { RESERVED_ADDRESSES } from './reserved-addresses.ts'
 
 /** A URL that may be fetched, and where it leads. */
 export interface CheckedUrl {
@@ -21,13 +23,17 @@ export interface TargetPolicy {
   checkUrl(url: string): CheckedUrl
   /** A host and port as a proxy's client names them: a name, an IPv4 address, or an IPv6 address without brackets. */
   checkTarget(host: string, port: number): Target
+  /** The same for a key with rules of its own, which can only take away. */
+  narrowedBy(rules: WrittenTargetRules | undefined): TargetPolicy
 }
 
 export interface TargetPolicyOptions {
   /** Reserved addresses that may be reached all the same: IP addresses and subnets. */
-  readonly allow?: readonly string[]
+  readonly allowReserved?: readonly string[]
   /** Denied ports that may be reached all the same. */
   readonly allowPorts?: readonly number[]
+  /** What may be reached of the rest. */
+  readonly rules?: WrittenTargetRules
 }
 
 const MAX_URL_BYTES = 8 * 1024
@@ -53,9 +59,28 @@ const ONION_FAULTS: Readonly<Record<OnionAddressFault, string>> = {
 
 const PORT_FAULT = 'the port is not a number from 1 to 65535'
 
+/** Throws a RangeError that names an entry that cannot be read. */
 export function createTargetPolicy(options: TargetPolicyOptions = {}): TargetPolicy {
-  const allowedAddresses = addressSet(options.allow ?? [])
-  const allowedPorts = new Set(options.allowPorts ?? [])
+  const { allowReserved = [], allowPorts = [], rules = {} } = options
+  const reachable: Reachable = {
+    addresses: addressSet(allowReserved),
+    ports: new Set(allowPorts),
+    rules: [createTargetRules(rules)],
+  }
+  return policyOf(reachable)
+}
+
+interface Reachable {
+  /** Of those that are reserved. */
+  readonly addresses: AddressSet
+  /** Of those that are denied. */
+  readonly ports: ReadonlySet<number>
+  /** All of them must let it through. */
+  readonly rules: readonly TargetRuleSet[]
+}
+
+function policyOf(reachable: Reachable): TargetPolicy {
+  const narrowed = new WeakMap<WrittenTargetRules, TargetPolicy>()
 
   function checkUrl(raw: string): CheckedUrl {
     checkSyntax(raw)
@@ -64,12 +89,13 @@ export function createTargetPolicy(options: TargetPolicyOptions = {}): TargetPol
     checkHost(host)
     const port = portOf(url)
     checkPort(port)
+    checkRules(host, port)
     return { url, target: { host, port }, isOnion: isOnionHost(host) }
   }
 
   function checkHost(host: string): void {
     if (isIP(host) !== 0) {
-      if (RESERVED_ADDRESSES.has(host) && !allowedAddresses.has(host)) {
+      if (RESERVED_ADDRESSES.has(host) && !reachable.addresses.has(host)) {
         throw refusal('target_forbidden', 'it is not an address on the public internet', host)
       }
       return
@@ -85,12 +111,20 @@ export function createTargetPolicy(options: TargetPolicyOptions = {}): TargetPol
   }
 
   function checkPort(port: number): void {
-    if (DENIED_PORTS.has(port) && !allowedPorts.has(port)) {
+    if (DENIED_PORTS.has(port) && !reachable.ports.has(port)) {
       throw refusal('port_not_allowed', 'its port is not one of the web', String(port))
     }
   }
 
-  return {
+  function checkRules(host: string, port: number): void {
+    const refused = reachable.rules.map((each) => each.refusal(host, port)).find((why) => why !== undefined)
+    if (refused === 'host') throw refusal('target_forbidden', 'the rules for targets do not let it through', host)
+    if (refused === 'port') {
+      throw refusal('port_not_allowed', 'the rules for targets do not let its port through', String(port))
+    }
+  }
+
+  const policy: TargetPolicy = {
     checkUrl,
     checkTarget(host, port) {
       if (!Number.isInteger(port)) throw refusal('port_invalid', PORT_FAULT, String(port))
@@ -98,16 +132,30 @@ export function createTargetPolicy(options: TargetPolicyOptions = {}): TargetPol
       if (/[/?#\\@]/.test(host)) throw refusal('host_invalid', 'the host name is not valid', host)
       return checkUrl(`http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`).target
     },
+    narrowedBy(rules) {
+      if (rules === undefined || isEmpty(rules)) return policy
+      const known = narrowed.get(rules)
+      if (known !== undefined) return known
+      const narrower = policyOf({ ...reachable, rules: [...reachable.rules, createTargetRules(rules)] })
+      narrowed.set(rules, narrower)
+      return narrower
+    },
   }
+  return policy
+}
+
+function isEmpty({ allow = [], deny = [] }: WrittenTargetRules): boolean {
+  return allow.length === 0 && deny.length === 0
 }
 
 /** What the URL parser would repair in silence is refused here, so that no other parser can read it differently. */
 function checkSyntax(raw: string): void {
   if (Buffer.byteLength(raw) > MAX_URL_BYTES) {
-    throw refusal('url_invalid', `the URL is longer than ${MAX_URL_BYTES} bytes`, raw)
+    throw refusal('url_too_long', `the URL is longer than ${MAX_URL_BYTES} bytes`, raw)
   }
-  if (BLANK_OR_CONTROL.test(raw) || !raw.isWellFormed()) {
-    throw refusal('url_invalid', 'the URL has a blank or a control character', raw)
+  if (!raw.isWellFormed()) throw refusal('url_invalid', 'the URL has half of a surrogate pair', raw)
+  if (BLANK_OR_CONTROL.test(raw)) {
+    throw refusal('url_control_character', 'the URL has a blank or a control character', raw)
   }
   const [, scheme] = SCHEME.exec(raw) ?? []
   if (scheme === undefined) throw refusal('url_invalid', 'the URL does not begin with http:// or https://', raw)
@@ -119,7 +167,7 @@ function checkSyntax(raw: string): void {
     throw refusal('url_invalid', 'the URL has no host right behind the scheme', raw)
   }
   if (authority.includes('@')) {
-    throw refusal('url_invalid', 'the URL has a user name or a password before the host', raw)
+    throw refusal('url_userinfo', 'the URL has a user name or a password before the host', raw)
   }
   const [, port] = PORT.exec(authority) ?? []
   if (port !== undefined && port !== '' && !(/^\d{1,5}$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) {
