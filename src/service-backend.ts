@@ -131,18 +131,18 @@ export function createBackend(parts: BackendParts): Backend {
     },
 
     sessions: () => fetcher.sessions.list().map(shownSession),
-    session(key) {
-      const found = fetcher.sessions.find(key)
+    session(name) {
+      const found = fetcher.sessions.find(name)
       return found && shownSession(found)
     },
-    async rotateSession(key) {
-      const rotated = fetcher.rotateSession(key)
+    async rotateSession(name) {
+      const rotated = fetcher.rotateSession(name)
       told.events.record({ type: 'session_rotated', worker: rotated.worker })
       return shownSession(rotated)
     },
-    async endSession(key) {
-      const ended = fetcher.sessions.get(key)
-      fetcher.endSession(key)
+    async endSession(name) {
+      const ended = fetcher.sessions.get(name)
+      fetcher.endSession(name)
       told.events.record({ type: 'session_ended', worker: ended.worker })
       return shownSession(ended)
     },

@@ -297,7 +297,7 @@ export class WorkerUnit implements AsyncDisposable {
 /** Failures that only a look at other workers and targets can tell from the target's; those of the target alone are not here. */
 function mayBeTheWorkers(outcome: ProblemCode): boolean {
   const { fault } = PROBLEMS[outcome]
-  return (fault === 'operator' && outcome !== 'shutting_down' && outcome !== 'overloaded') || outcome === 'tor_timeout'
+  return (fault === 'worker' && outcome !== 'session_worker_lost') || outcome === 'tor_timeout'
 }
 
 function messageOf(error: unknown): string {

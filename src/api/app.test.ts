@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { ANYBODY } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
 import { fakeAnswer } from './fake-backend.ts'
 import { createTestApp } from './test-app.ts'
@@ -33,6 +34,7 @@ describe('POST /api/v1/fetch', () => {
     })
     assert.deepEqual(test.backend.requests, [
       {
+        caller: ANYBODY,
         url: 'https://check.torproject.org/api/ip',
         method: 'GET',
         headers: [],
@@ -85,6 +87,7 @@ describe('POST /api/v1/fetch', () => {
     assert.equal(response.json().body, Buffer.from('{"IsTor":true}').toString('base64'))
     assert.deepEqual(test.backend.requests, [
       {
+        caller: ANYBODY,
         url: 'http://example.com/',
         method: 'POST',
         headers: [
@@ -326,7 +329,7 @@ describe('problems', () => {
       status: 503,
       code: 'no_worker',
       detail: 'Cannot fetch: every worker is dead??X: y',
-      fault: 'operator',
+      fault: 'worker',
       retryable: true,
       request_id: response.headers['x-request-id'],
       attempts: [{ worker: 'tor01', outcome: 'tor_timeout', ms: 7 }],
@@ -356,7 +359,7 @@ describe('problems', () => {
       code: 'no_worker',
       title: 'No worker can take the request',
       status: 503,
-      fault: 'operator',
+      fault: 'worker',
       retryable: true,
     })
     assert.equal((await test.app.inject({ url: '/problems/toString' })).json().code, 'not_found')

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { ANYBODY, type Caller } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -32,6 +33,8 @@ export type ApiApp = FastifyInstance<Server, IncomingMessage, ServerResponse, Fa
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** Who asks. */
+    caller: Caller
     /** The worker that delivered, for the log. */
     workerId: string | undefined
   }
@@ -86,6 +89,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.decorateRequest('workerId', undefined)
+  app.decorateRequest('caller')
   acceptOnlyJson(app)
 
   const routes = new RouteTable()
@@ -98,6 +102,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   app.addHook('onRequest', async (request, reply) => {
     prepare(request, reply)
     checkSender(request)
+    request.caller = ANYBODY
     if (isClosing) throw new CbtorError('shutting_down', 'Cannot take the request: the service is shutting down')
     if (request.is404) refuseUnknown(request, reply)
     checkMediaType(request.headers)

@@ -1,6 +1,14 @@
 import type { RecordedEvent, ServiceProblem } from '../domain/events.ts'
 import type { FetchAnswer, FetchRequest, Mode } from '../domain/exchange.ts'
-import type { EndpointView, InspectionView, NewCircuitsOrder, ServiceView, SessionView, WorkerView } from './views.ts'
+import type {
+  EndpointView,
+  InspectionView,
+  NewCircuitsOrder,
+  ServiceView,
+  SessionName,
+  SessionView,
+  WorkerView,
+} from './views.ts'
 
 /** What happened of late, and what happens. Ids go up by one. */
 export interface EventHistory {
@@ -66,11 +74,11 @@ export interface Backend {
    */
   newCircuits(id: string): NewCircuitsOrder
 
-  /** Those that have not expired, the latest used first. */
+  /** Of all callers, those that have not expired, the latest used first. */
   sessions(): readonly SessionView[]
-  session(key: string): SessionView | undefined
+  session(name: SessionName): SessionView | undefined
   /** Gives the session a new identity: other circuits from the next request on. Rejects with `session_not_found`. */
-  rotateSession(key: string): Promise<SessionView>
+  rotateSession(name: SessionName): Promise<SessionView>
   /** Forgets the session and drops its connections; running requests finish. Resolves with it as it was. Rejects as above. */
-  endSession(key: string): Promise<SessionView>
+  endSession(name: SessionName): Promise<SessionView>
 }

@@ -43,7 +43,7 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     assert.ok('acts_at' in (await client.newCircuits(2, { wait_ms: 0 })))
     assert.equal((await client.sessions()).sessions.length, 1)
     assert.equal((await client.session('my-session-123')).requests, 2)
-    backend.beginSession('a/b')
+    backend.beginSession({ owner: 'anybody', key: 'a/b' })
     assert.equal((await client.rotateSession('a/b')).exit, null)
     assert.equal((await client.endSession('a/b')).key, 'a/b')
     backend.happen({ type: 'session_rotated', worker: 'tor01' })

@@ -1,3 +1,4 @@
+import { ANYBODY } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
 import {
   type CircuitsRenewed,
@@ -10,7 +11,15 @@ import {
 import type { FetchAnswer, FetchRequest, Mode } from '../domain/exchange.ts'
 import { History } from '../lib/history.ts'
 import type { Backend } from './backend.ts'
-import type { EndpointView, InspectionView, NewCircuitsOrder, ServiceView, SessionView, WorkerView } from './views.ts'
+import type {
+  EndpointView,
+  InspectionView,
+  NewCircuitsOrder,
+  ServiceView,
+  SessionName,
+  SessionView,
+  WorkerView,
+} from './views.ts'
 
 /** Four workers and a session in memory, and answers to replace. Obeys orders, and writes down what it was told. */
 export class FakeBackend implements Backend {
@@ -26,7 +35,7 @@ export class FakeBackend implements Backend {
       throw error
     },
   })
-  #sessions = new Map([['my-session-123', fakeSession('my-session-123')]])
+  #sessions = new Map([[textOf(MINE), fakeSession(MINE)]])
   #mode: Mode = 'round_robin'
   #workers: WorkerView[] = [1, 2, 3, 4].map(fakeWorker)
 
@@ -119,31 +128,31 @@ export class FakeBackend implements Backend {
     return [...this.#sessions.values()]
   }
 
-  session(key: string): SessionView | undefined {
-    return this.#sessions.get(key)
+  session(name: SessionName): SessionView | undefined {
+    return this.#sessions.get(textOf(name))
   }
 
-  async rotateSession(key: string): Promise<SessionView> {
-    this.calls.push(`rotateSession ${key}`)
-    const rotated = { ...this.#sessionOf(key), exit: undefined }
-    this.#sessions.set(key, rotated)
+  async rotateSession(name: SessionName): Promise<SessionView> {
+    this.calls.push(`rotateSession ${name.key}`)
+    const rotated = { ...this.#sessionOf(name), exit: undefined }
+    this.#sessions.set(textOf(name), rotated)
     return rotated
   }
 
-  async endSession(key: string): Promise<SessionView> {
-    this.calls.push(`endSession ${key}`)
-    const session = this.#sessionOf(key)
-    this.#sessions.delete(key)
+  async endSession(name: SessionName): Promise<SessionView> {
+    this.calls.push(`endSession ${name.key}`)
+    const session = this.#sessionOf(name)
+    this.#sessions.delete(textOf(name))
     return session
   }
 
   /** Lets a session begin. */
-  beginSession(key: string): void {
-    this.#sessions.set(key, fakeSession(key))
+  beginSession(name: SessionName): void {
+    this.#sessions.set(textOf(name), fakeSession(name))
   }
 
-  #sessionOf(key: string): SessionView {
-    const session = this.#sessions.get(key)
+  #sessionOf(name: SessionName): SessionView {
+    const session = this.#sessions.get(textOf(name))
     if (session === undefined) throw new CbtorError('session_not_found', 'Cannot find the session')
     return session
   }
@@ -198,8 +207,13 @@ export const fakeInspection: InspectionView = {
 
 export const fakeRenewal: CircuitsRenewed = circuitsRenewed([exit], [{ ...exit, fingerprint: 'C'.repeat(40) }], 12.345)
 
-export function fakeSession(key: string): SessionView {
-  return { key, worker: 'tor01', exit, createdAt: 0, lastUsedAt: 1_000, requests: 2, expiresAt: 3_601_000, moved: 1 }
+const MINE: SessionName = { owner: ANYBODY.id, key: 'my-session-123' }
+
+const textOf = ({ owner, key }: SessionName) => `${owner} ${key}`
+
+export function fakeSession(name: SessionName): SessionView {
+  const times = { createdAt: 0, lastUsedAt: 1_000, expiresAt: 3_601_000 }
+  return { ...name, worker: 'tor01', exit, requests: 2, moved: 1, ...times }
 }
 
 export function fakeAnswer(request: FetchRequest, change: Partial<FetchAnswer> = {}): FetchAnswer {

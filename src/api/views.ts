@@ -104,8 +104,14 @@ export interface NewCircuitsOrder {
 }
 
 /** A sticky key that is in use. */
-export interface SessionView {
+/** Sessions belong to callers: what two of them call by the same sticky key is two sessions. */
+export interface SessionName {
+  /** The caller's id. */
+  readonly owner: string
   readonly key: string
+}
+
+export interface SessionView extends SessionName {
   /** Undefined until one is chosen. */
   readonly worker: string | undefined
   /** The exit of its latest request; undefined when it is not known. */

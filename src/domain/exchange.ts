@@ -1,3 +1,4 @@
+import type { Caller } from './caller.ts'
 import type { ExitRule, Isolation } from './identity.ts'
 import type { ProblemCode } from './problems.ts'
 import type { Exit, Route } from './worker.ts'
@@ -22,6 +23,8 @@ export type OnLoss = (typeof ON_LOSS)[number]
 
 /** As whom a request goes, and through which worker: the same in the API and in a proxy's user name. */
 export interface Routing {
+  /** Who asks; left out for what the service itself asks for, such as its checks. */
+  readonly caller?: Caller
   readonly isolation: Isolation
   readonly stickyKey?: string
   readonly mode?: Mode

@@ -72,6 +72,34 @@ describe('Identities', () => {
     )
   })
 
+  it('derives tokens of their own for each caller, whatever the isolation', () => {
+    const request = fc.record({
+      owner: fc.option(fc.constantFrom('a', 'b', 'a" by ["x'), { nil: undefined }),
+      isolation: fc.constantFrom('destination' as const, 'none' as const),
+      stickyKey: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
+    })
+    const tokenOf = ({
+      owner,
+      stickyKey,
+      isolation,
+    }: {
+      owner?: string | undefined
+      stickyKey?: string | undefined
+      isolation: 'destination' | 'none'
+    }) =>
+      identities.for({
+        isolation,
+        host: 'x',
+        ...(owner !== undefined && { owner }),
+        ...(stickyKey !== undefined && { stickyKey }),
+      }).token
+    fc.assert(
+      fc.property(request, request, (one, other) => {
+        if (one.owner !== other.owner) assert.notEqual(tokenOf(one), tokenOf(other))
+      }),
+    )
+  })
+
   it('derives other tokens from another secret', () => {
     const other = new Identities(Buffer.alloc(32, 2), nonce)
     const request: IdentityRequest = { isolation: 'none', host: 'a.test' }

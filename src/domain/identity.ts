@@ -37,6 +37,8 @@ export interface Identity {
 }
 
 export interface IdentityRequest {
+  /** The id of the caller: identities of two callers never are the same. The service itself when left out. */
+  readonly owner?: string
   readonly isolation: Isolation
   readonly stickyKey?: string
   /** How often the identity of the sticky key was renewed; 0, the default, is the one that restarts agree on. */
@@ -61,7 +63,7 @@ export class Identities {
 
   /** An exit rule is part of who one is: the same key with another rule shares nothing with it. */
   for(request: IdentityRequest): Identity {
-    const rule = ruleText(request.exitRule)
+    const rule = `${ruleText(request.exitRule)}${ownerText(request.owner)}`
     if (request.stickyKey !== undefined) {
       const { generation = 0 } = request
       const kind = generation === 0 ? 'sticky' : `sticky ${generation}`
@@ -85,6 +87,11 @@ export class Identities {
   #hash(kind: string, name: Buffer): string {
     return createHmac('sha256', this.#secret).update(kind).update('\0').update(name).digest('base64url')
   }
+}
+
+/** JSON, so that no owner can pose as a rule, nor as another one. */
+function ownerText(owner: string | undefined): string {
+  return owner === undefined ? '' : ` of ${JSON.stringify(owner)}`
 }
 
 /** The same text for rules that mean the same; JSON has no NUL in it, whatever the key. Empty where there is no rule. */

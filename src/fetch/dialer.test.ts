@@ -6,7 +6,7 @@ import type { CbtorError } from '../domain/errors.ts'
 import type { TunnelRequest } from '../domain/exchange.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import { createFetchLab, turns } from './test-fetch-lab.ts'
-import { EXIT, TestServer } from './test-lab.ts'
+import { EXIT, own, TestServer } from './test-lab.ts'
 
 const never = new AbortController().signal
 const ONION = 'duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad.onion'
@@ -151,7 +151,7 @@ describe('Dialer', { timeout: 20_000 }, () => {
     await using lab = await createTunnelLab()
     const tunnel = await lab.open({ stickyKey: 'me', sessionTtlMs: 1_000 })
     await turns()
-    const { worker, exit, requests } = lab.fetcher.sessions.get('me')
+    const { worker, exit, requests } = lab.fetcher.sessions.get(own('me'))
     assert.deepEqual([worker, exit, requests], ['w1', EXIT, 1])
     const answer = await lab.fetch('http://b.test/', { stickyKey: 'me' })
     assert.equal(answer.worker, 'w1')
@@ -163,7 +163,7 @@ describe('Dialer', { timeout: 20_000 }, () => {
     using second = await lab.open({ stickyKey: 'me' })
     assert.equal(second.worker, 'w2')
     assert.deepEqual(lab.moved, ['w2'])
-    assert.equal(lab.fetcher.sessions.get('me').worker, 'w2')
+    assert.equal(lab.fetcher.sessions.get(own('me')).worker, 'w2')
     await lab.fails({ stickyKey: 'me', onLoss: 'fail', workerId: 'w1' }, 'worker_unreachable')
     lab.workers.faults.set('w2', 'worker_unreachable')
     await lab.fails({ stickyKey: 'me', onLoss: 'fail' }, 'session_worker_lost')

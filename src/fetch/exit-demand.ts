@@ -3,6 +3,7 @@ import { CbtorError } from '../domain/errors.ts'
 import type { Routing } from '../domain/exchange.ts'
 import type { ExitDemand } from '../domain/identity.ts'
 import { isOnionHost } from '../domain/worker.ts'
+import { sessionName } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
 /**
@@ -11,7 +12,7 @@ import type { Sessions } from './sessions.ts'
  * to which an exit can be chosen: a rule that cannot be met is never left out.
  */
 export function exitDemandOf(
-  { exitRule, stickyKey }: Pick<Routing, 'exitRule' | 'stickyKey'>,
+  { exitRule, stickyKey, caller }: Pick<Routing, 'exitRule' | 'stickyKey' | 'caller'>,
   host: string,
   sessions: Pick<Sessions, 'get'>,
 ): ExitDemand | undefined {
@@ -19,7 +20,7 @@ export function exitDemandOf(
   requireChoice(host)
   const { country, excludeCountries = [], distinctFrom } = exitRule
   if (distinctFrom !== undefined && distinctFrom === stickyKey) throw unsupported('no session is distinct from itself')
-  const other = distinctFrom === undefined ? undefined : sessions.get(distinctFrom)
+  const other = distinctFrom === undefined ? undefined : sessions.get(sessionName(caller, distinctFrom))
   if (other !== undefined && other.exit === undefined)
     throw unsupported(
       'the exit of the session that it is to be distinct from is not known yet. Fetch something with that session',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ExitRule } from '../domain/identity.ts'
 import { createFetchLab } from './test-fetch-lab.ts'
-import { EXIT } from './test-lab.ts'
+import { EXIT, own } from './test-lab.ts'
 
 /** A valid address, by its checksum. */
 const SERVICE = 'http://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion/'
@@ -76,7 +76,7 @@ describe('a fetch under an exit rule', { timeout: 30_000 }, () => {
     await lab.fetch('http://a.test/', bob)
     await alice(undefined)
     await lab.fails('http://a.test/', 'exit_rule_unsupported', bob)
-    assert.equal(lab.fetcher.sessions.get('alice').exit, undefined)
+    assert.equal(lab.fetcher.sessions.get(own('alice')).exit, undefined)
     await alice(EXIT)
     await lab.fetch('http://a.test/', bob)
   })
@@ -122,7 +122,7 @@ describe('a fetch under an exit rule', { timeout: 30_000 }, () => {
     const answer = await lab.fetch('http://a.test/', session)
     assert.equal(answer.worker, 'w3')
     assert.equal(answer.sessionMoved, undefined)
-    assert.equal(lab.fetcher.sessions.get('alice').worker, 'w3')
+    assert.equal(lab.fetcher.sessions.get(own('alice')).worker, 'w3')
   })
 
   it('does not call it a move when the caller asks for another rule', async () => {

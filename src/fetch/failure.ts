@@ -1,32 +1,35 @@
 import { errors } from 'undici'
 import { CbtorError } from '../domain/errors.ts'
-import { PROBLEMS } from '../domain/problems.ts'
+import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import type { WorkerStream } from './worker-source.ts'
 
-/** Why a TLS handshake failed, in words, by the code of Node or OpenSSL (X509_verify_cert(3), `openssl errstr`). */
-const TLS_REASONS: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'the certificate has expired',
-  CERT_NOT_YET_VALID: 'the certificate is not valid yet',
-  CERT_REVOKED: 'the certificate has been revoked',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'the certificate is signed by itself',
-  SELF_SIGNED_CERT_IN_CHAIN: 'the certificate chain ends in an authority that is not trusted',
-  UNABLE_TO_GET_ISSUER_CERT: 'the certificate is of an authority that is not known',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'the certificate is of an authority that is not known',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate is of an authority that is not known',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host',
-  ERR_SSL_UNSUPPORTED_PROTOCOL: 'the target offers only versions of TLS older than 1.2',
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'the target offers no version of TLS that we accept',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'the target does not speak TLS on this port',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'the target does not speak TLS on this port',
-  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: 'the target does not offer HTTP/1.1',
-  ECONNRESET: 'the connection was lost during the handshake',
-  EPIPE: 'the connection was lost during the handshake',
+/** Why a TLS handshake failed, by the code of Node or OpenSSL (X509_verify_cert(3), `openssl errstr`). */
+const TLS_REASONS: Readonly<Record<string, readonly [ProblemCode, string]>> = {
+  CERT_HAS_EXPIRED: ['tls_certificate_expired', 'the certificate has expired'],
+  CERT_NOT_YET_VALID: ['tls_certificate_expired', 'the certificate is not valid yet'],
+  ERR_TLS_CERT_ALTNAME_INVALID: ['tls_wrong_host', 'the certificate is for another host'],
+  CERT_REVOKED: ['tls_untrusted', 'the certificate has been revoked'],
+  CERT_UNTRUSTED: ['tls_untrusted', 'the certificate is of an authority that is not trusted for this'],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ['tls_untrusted', 'the certificate is signed by itself'],
+  SELF_SIGNED_CERT_IN_CHAIN: ['tls_untrusted', 'the certificate chain ends in an authority that is not trusted'],
+  UNABLE_TO_GET_ISSUER_CERT: ['tls_untrusted', 'the certificate is of an authority that is not known'],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['tls_untrusted', 'the certificate is of an authority that is not known'],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['tls_untrusted', 'the certificate is of an authority that is not known'],
+  ERR_SSL_UNSUPPORTED_PROTOCOL: ['tls_old_version', 'the target offers only versions of TLS older than 1.2'],
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: ['tls_old_version', 'the target offers no version of TLS that we accept'],
+  ERR_SSL_WRONG_VERSION_NUMBER: ['tls_not_spoken', 'the target does not speak TLS on this port'],
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: ['tls_not_spoken', 'the target does not speak TLS on this port'],
+  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: ['tls_failure', 'the target does not offer HTTP/1.1'],
+  ECONNRESET: ['tls_handshake_lost', 'the connection was lost during the handshake'],
+  EPIPE: ['tls_handshake_lost', 'the connection was lost during the handshake'],
 }
 
+/** Foreign words are codes of OpenSSL; whatever has none is left as it is. */
 export function tlsFailure(cause: unknown): CbtorError {
   const code = codeIn(cause)
-  const reason = TLS_REASONS[code] ?? `the handshake failed (${code === '' ? 'no reason given' : code})`
-  return new CbtorError('tls_failure', `Cannot make a secure connection to the target: ${reason}`, { cause })
+  const unknown = `the handshake failed (${code === '' ? 'no reason given' : code})`
+  const [problem, reason] = TLS_REASONS[code] ?? (['tls_failure', unknown] as const)
+  return new CbtorError(problem, `Cannot make a secure connection to the target: ${reason}`, { cause })
 }
 
 /** What went wrong with a request or answer on a connection that stood: undici's errors and the socket's. */
@@ -68,7 +71,7 @@ export function unlessUnheardOf(
   { isUnconfirmed, socket }: Pick<WorkerStream, 'isUnconfirmed' | 'socket'>,
   failure: CbtorError,
 ): CbtorError {
-  const isAboutTarget = failure.code === 'connection_lost' || failure.code === 'tls_failure'
+  const isAboutTarget = failure.code === 'connection_lost' || failure.code.startsWith('tls_')
   if (!isUnconfirmed || !isAboutTarget || socket.bytesRead > 0) return failure
   const why = 'it ended without a byte, and this route does not tell whether the target refused it or Tor failed'
   return new CbtorError('tor_failure', `Cannot connect to the target: ${why}`, { cause: failure })
@@ -89,7 +92,7 @@ export function withHistory(
   refusal: CbtorError | undefined,
 ): CbtorError {
   const { attempts, redirects } = history
-  const isOfPool = PROBLEMS[error.code].fault === 'operator'
+  const isOfPool = ['worker', 'service'].includes(PROBLEMS[error.code].fault)
   const retryAfterMs = error.retryAfterMs ?? (isOfPool ? refusal?.retryAfterMs : undefined)
   return new CbtorError(error.code, error.message, {
     ...{ cause: error.cause, attempts, redirects },
@@ -98,8 +101,8 @@ export function withHistory(
 }
 
 /** Whether a connection that stood just ended: the doing of the target, of its circuit, or of a worker that is gone. */
-export function isLostConnection({ code, cause }: CbtorError): boolean {
-  return code === 'connection_lost' || (code === 'tls_failure' && ['ECONNRESET', 'EPIPE'].includes(codeIn(cause)))
+export function isLostConnection({ code }: CbtorError): boolean {
+  return code === 'connection_lost' || code === 'tls_handshake_lost'
 }
 
 /** Whether the whole time that there was is over. */

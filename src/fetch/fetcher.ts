@@ -12,7 +12,7 @@ import { requestHeaders } from './headers.ts'
 import { Latencies } from './latencies.ts'
 import { checkMethod } from './method.ts'
 import type { Hop } from './redirect.ts'
-import type { SessionView } from './session.ts'
+import type { SessionName, SessionView } from './session.ts'
 import type { Sessions } from './sessions.ts'
 import { createHandshake } from './tls.ts'
 import { Traffic, type TrafficOptions } from './traffic.ts'
@@ -103,13 +103,13 @@ export class Fetcher implements Disposable {
    * Renews the identity of a sticky key: its next request has circuits and connections of its own. Requests that are
    * going on end as who they were. Throws `session_not_found`.
    */
-  rotateSession(key: string): SessionView {
-    return this.#traffic.rotateSession(key)
+  rotateSession(name: SessionName): SessionView {
+    return this.#traffic.rotateSession(name)
   }
 
   /** Ends the session: the next request of the key begins another one, as somebody else. Throws `session_not_found`. */
-  endSession(key: string): void {
-    this.#traffic.endSession(key)
+  endSession(name: SessionName): void {
+    this.#traffic.endSession(name)
   }
 
   /** Ends what the worker's connections are kept for. Call it when the worker got new circuits. Requests go on. */

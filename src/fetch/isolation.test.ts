@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { createFetchLab, turns } from './test-fetch-lab.ts'
-import { isTls, makeCertificate, TestServer, wireOf } from './test-lab.ts'
+import { isTls, makeCertificate, own, TestServer, wireOf } from './test-lab.ts'
 
 /** One step of a scenario: who fetches what. */
 const step = fc.record({
@@ -99,14 +99,14 @@ describe('isolation', { timeout: 60_000 }, () => {
     const fetching = lab.fetch('http://a.test/', { stickyKey: 'me' })
     while (sockets.length < 1) await turns(1)
     const session = dials.at(-1)
-    lab.fetcher.rotateSession('me')
+    lab.fetcher.rotateSession(own('me'))
     assert.deepEqual(forgotten, [])
     sockets[0]?.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
     await fetching
     assert.deepEqual(forgotten, [[session?.worker, session?.token]])
 
     await lab.fetch('http://b.test/', { stickyKey: 'me' })
-    lab.fetcher.endSession('me')
+    lab.fetcher.endSession(own('me'))
     assert.equal(forgotten.length, 2)
     assert.notEqual(forgotten[1]?.[1], session?.token)
   })

@@ -4,7 +4,7 @@ import type { Exit } from '../domain/worker.ts'
 import { onAbort } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { RetryBudget } from './retry-budget.ts'
-import type { Session } from './session.ts'
+import { type Session, sessionName } from './session.ts'
 import { SessionSource } from './session-source.ts'
 import type { Sessions } from './sessions.ts'
 import { Tries } from './tries.ts'
@@ -43,10 +43,11 @@ export class Passage implements Disposable {
   /** Throws what the pool or the session has against it. */
   constructor(options: PassageOptions) {
     const { clock, budget, sessions, routing, host, signal, life } = options
-    const { stickyKey, workerId, mode, onLoss = 'migrate' } = routing
+    const { caller, stickyKey, workerId, mode, onLoss = 'migrate' } = routing
     using ends = new DisposableStack()
     // A request that names its worker has the identity of its sticky key, but says nothing about where the session is.
-    this.#session = stickyKey === undefined || workerId !== undefined ? undefined : sessions.open(stickyKey)
+    this.#session =
+      stickyKey === undefined || workerId !== undefined ? undefined : sessions.open(sessionName(caller, stickyKey))
     if (this.#session) ends.use(this.#session.use(sessions.idleLimit(routing.sessionTtlMs)))
     this.#source = this.#session && new SessionSource(options.source, this.#session, onLoss)
     this.identity = options.identityOf(this.#session)
@@ -58,7 +59,7 @@ export class Passage implements Disposable {
     ends.use(onAbort(life, (reason) => over.abort(reason)))
     this.signal = over.signal
     const selection = {
-      key: stickyKey ?? host,
+      key: stickyKey ?? host, // the same worker for all callers, whose circuits on it are apart
       ...(mode !== undefined && { mode }),
       ...(workerId !== undefined && { workerId }),
     }

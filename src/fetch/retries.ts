@@ -57,7 +57,7 @@ export class Retries {
   #verdict(): CbtorError | undefined {
     const { refusal } = this.#options.tries
     const code = this.failed.at(-1)?.error.code
-    const isOfWorker = code === 'connection_lost' || (code !== undefined && PROBLEMS[code].fault === 'operator')
+    const isOfWorker = code === 'connection_lost' || (code !== undefined && PROBLEMS[code].fault === 'worker')
     return isOfWorker && refusal?.code === 'session_worker_lost' ? refusal : mostTelling(this.failed)
   }
 

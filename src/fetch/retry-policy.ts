@@ -32,6 +32,7 @@ const ELSEWHERE: Partial<Record<ProblemCode, 'always' | 'confirm'>> = {
   onion_rendezvous_failed: 'always',
   onion_intro_timeout: 'always',
   tor_failure: 'confirm',
+  tor_extended: 'confirm',
   no_usable_exit: 'confirm',
   exit_rule_unsupported: 'always',
   resolve_unsupported: 'always',
@@ -39,8 +40,15 @@ const ELSEWHERE: Partial<Record<ProblemCode, 'always' | 'confirm'>> = {
   onion_not_found: 'confirm',
   onion_descriptor_invalid: 'confirm',
   resolve_failed: 'confirm',
+  no_route: 'confirm',
   connection_refused: 'confirm',
   connection_lost: 'confirm',
+  tls_certificate_expired: 'confirm',
+  tls_wrong_host: 'confirm',
+  tls_untrusted: 'confirm',
+  tls_old_version: 'confirm',
+  tls_not_spoken: 'confirm',
+  tls_handshake_lost: 'confirm',
   tls_failure: 'confirm',
 }
 
@@ -48,7 +56,7 @@ const ELSEWHERE: Partial<Record<ProblemCode, 'always' | 'confirm'>> = {
  * What Tor says when no circuit got there, be it for Tor's reasons or for the target's: a closed port behind an exit, one
  * that no exit leads to. It has tried three circuits or more by then, so one other worker is asked, and its word stands.
  */
-const COSTLY: ReadonlySet<ProblemCode> = new Set(['tor_failure', 'no_usable_exit'])
+const COSTLY: ReadonlySet<ProblemCode> = new Set(['tor_failure', 'tor_extended', 'no_usable_exit'])
 
 /**
  * Faults of the worker itself: what alone moves a session. Table E.1 would send more of them elsewhere, but a session that
@@ -165,8 +173,8 @@ export function hedgeAfterMs(usualMs: number | undefined): number {
 
 /** The error to tell the caller: the last one of those that say most about the target. */
 export function mostTelling(failed: readonly FailedTry[]): CbtorError | undefined {
-  const weight: Record<Fault, number> = { cbtor: 4, client: 3, target: 2, tor: 1, operator: 0 }
-  const weightOf = ({ error }: FailedTry) => weight[PROBLEMS[error.code].fault]
+  const weight: Record<Fault, number> = { caller: 3, policy: 3, target: 2, onion: 2, tor: 1, worker: 0, service: 0 }
+  const weightOf = ({ error: { code } }: FailedTry) => (code === 'internal' ? 4 : weight[PROBLEMS[code].fault])
   return failed.reduce<FailedTry | undefined>(
     (best, next) => (best === undefined || weightOf(next) >= weightOf(best) ? next : best),
     undefined,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { ProblemCode } from '../domain/problems.ts'
 import { createFetchLab } from './test-fetch-lab.ts'
-import { type Behaviour, EXIT, TestServer } from './test-lab.ts'
+import { type Behaviour, EXIT, own, TestServer } from './test-lab.ts'
 
 const ME = { stickyKey: 'me' }
 
@@ -24,8 +24,8 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
     assert.deepEqual([await fetch(), await fetch()], ['moved to w2', 'w2'])
     lab.workers.down.clear()
     assert.deepEqual([await fetch(), await fetch()], ['w2', 'w2'])
-    assert.equal(lab.fetcher.sessions.get('me').worker, 'w2')
-    assert.deepEqual(lab.fetcher.sessions.get('me').exit, EXIT)
+    assert.equal(lab.fetcher.sessions.get(own('me')).worker, 'w2')
+    assert.deepEqual(lab.fetcher.sessions.get(own('me')).exit, EXIT)
     assert.equal(lab.fetcher.sessions.list()[0]?.requests, 7)
   })
 
@@ -99,7 +99,7 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
     }
     assert.deepEqual([...new Set(lab.workers.dials.map(({ worker }) => worker))], ['w1'])
     assert.deepEqual([...new Set(lab.workers.dials.map(({ token }) => token))].length, 1)
-    assert.equal(lab.fetcher.sessions.get('me').worker, 'w1')
+    assert.equal(lab.fetcher.sessions.get(own('me')).worker, 'w1')
     assert.equal(lab.workers.leases, 0)
   })
 
@@ -116,7 +116,7 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
     const moving = lab.fetch('http://a.test/', { ...ME, timeoutMs: 30_000 })
     await lab.clock.advance(15_000)
     assert.equal((await moving).attempts[0]?.outcome, 'tor_timeout')
-    assert.equal(lab.fetcher.sessions.get('me').worker, 'w2')
+    assert.equal(lab.fetcher.sessions.get(own('me')).worker, 'w2')
   })
 
   it('fails instead of moving when told so, but may still find its first worker', async () => {
@@ -146,14 +146,14 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
     const fetch = () => lab.fetch('http://a.test/', ME)
     await fetch()
     assert.equal((await fetch()).connectionReused, true)
-    assert.equal(lab.fetcher.rotateSession('me').generation, 1)
+    assert.equal(lab.fetcher.rotateSession(own('me')).generation, 1)
     assert.equal(lab.fetcher.connections.idle, 0)
     assert.equal((await fetch()).connectionReused, false)
-    lab.fetcher.endSession('me')
+    lab.fetcher.endSession(own('me'))
     assert.deepEqual(lab.fetcher.sessions.list(), [])
-    assert.throws(() => lab.fetcher.rotateSession('me'), { code: 'session_not_found' })
+    assert.throws(() => lab.fetcher.rotateSession(own('me')), { code: 'session_not_found' })
     await fetch()
-    assert.equal(lab.fetcher.sessions.get('me').generation, 2)
+    assert.equal(lab.fetcher.sessions.get(own('me')).generation, 2)
     assert.equal(new Set(lab.workers.dials.map(({ token }) => token)).size, 3)
     assert.equal(server.accepted, 3)
   })
@@ -175,12 +175,12 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
     await lab.fetch('http://a.test/', { ...ME, workerId: 'w3' })
     assert.deepEqual(lab.fetcher.sessions.list(), [])
     await lab.fetch('http://a.test/', { ...ME, method: 'POST' })
-    lab.fetcher.rotateSession('me')
+    lab.fetcher.rotateSession(own('me'))
     await lab.fetch('http://a.test/', { ...ME, workerId: 'w3' })
     const [first, second, third] = lab.workers.dials.map(({ token }) => token)
     assert.equal(first, second)
     assert.notEqual(third, first)
-    assert.equal(lab.fetcher.sessions.get('me').requests, 0)
+    assert.equal(lab.fetcher.sessions.get(own('me')).requests, 0)
   })
 
   it('never changes its worker silently nor without need, whatever is lost, at once or in turn', async () => {
@@ -210,7 +210,7 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
           if (step.do === 'break') lab.workers.faults.set(step.worker, step.fault as Behaviour)
           if (step.do === 'abandon' && last !== undefined) lab.fetcher.abandonWorker(last, 'it is dead')
           if (step.do === 'rotate' && lab.fetcher.sessions.list().length > 0) {
-            lab.fetcher.rotateSession('me')
+            lab.fetcher.rotateSession(own('me'))
             last = undefined
           }
           if (step.do !== 'fetch') continue

@@ -1,11 +1,23 @@
+import type { Caller } from '../domain/caller.ts'
 import type { Identity } from '../domain/identity.ts'
 import type { Exit } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 
-/** A session as it is at one moment. Instants are wall-clock milliseconds. */
-export interface SessionView {
+/** Sessions belong to callers: what two of them call by the same sticky key is two sessions. */
+export interface SessionName {
+  /** The caller's id. */
+  readonly owner: string
   /** The caller's sticky key. */
   readonly key: string
+}
+
+/** The name of the session that `caller` calls by the sticky key; the service's own, such as of checks, have no caller. */
+export function sessionName(caller: Pick<Caller, 'id'> | undefined, key: string): SessionName {
+  return { owner: caller?.id ?? '', key }
+}
+
+/** A session as it is at one moment. Instants are wall-clock milliseconds. */
+export interface SessionView extends SessionName {
   /** Undefined until the first worker is chosen. */
   readonly worker: string | undefined
   /** How often its identity was renewed. */
@@ -56,7 +68,7 @@ export interface SessionOptions {
  * began under the old identity end with the old one and tell the new one nothing.
  */
 export class Session {
-  readonly key: string
+  readonly name: SessionName
   readonly generation: number
   readonly createdAt: number
   readonly #clock: Clock
@@ -78,8 +90,8 @@ export class Session {
   #isSettled = false
   #isExitUnknown = false
 
-  constructor(key: string, { clock, idleMs, generation, createdAt, worker, last }: SessionOptions) {
-    this.key = key
+  constructor(name: SessionName, { clock, idleMs, generation, createdAt, worker, last }: SessionOptions) {
+    this.name = name
     this.generation = generation
     this.createdAt = createdAt ?? clock.now()
     this.#clock = clock
@@ -183,9 +195,9 @@ export class Session {
   }
 
   view(): SessionView {
-    const { key, generation, createdAt } = this
+    const { name, generation, createdAt } = this
     return {
-      ...{ key, generation, createdAt },
+      ...{ ...name, generation, createdAt },
       worker: this.#worker,
       lastUsedAt: this.#lastUsedAt,
       endsAt: this.#lastUsedAt + this.#idleMs,

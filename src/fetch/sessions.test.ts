@@ -2,23 +2,39 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { FakeClock } from '../lib/fake-clock.ts'
 import { Sessions } from './sessions.ts'
+import { own } from './test-lab.ts'
 
 const NONE = new Set<string>()
 const exit = (letter: string) => ({ nickname: letter, fingerprint: letter.repeat(40) })
 
 describe('Sessions', () => {
+  it('are apart by their owners', () => {
+    const sessions = new Sessions({ clock: new FakeClock() })
+    const [mine, yours] = ['a', 'b'].map((owner) => ({ owner, key: 'me' }))
+    assert.ok(mine && yours)
+    sessions.open(mine).place('w1')
+    assert.equal(sessions.find(yours), undefined)
+    assert.equal(sessions.open(yours).worker, undefined)
+    sessions.end(mine)
+    assert.deepEqual(
+      [sessions.find(mine), sessions.find(yours)?.owner, sessions.generationOf(yours)],
+      [undefined, 'b', 0],
+    )
+  })
+
   it('shows what a key holds on to', async () => {
     const clock = new FakeClock(5_000)
     const sessions = new Sessions({ clock })
     assert.deepEqual(sessions.list(), [])
-    const session = sessions.open('me')
+    const session = sessions.open(own('me'))
     using _ = session.use()
     session.place('w1')
     await clock.advance(1_000)
     session.answered('w1', exit('A'), NONE)
-    sessions.open('me').use()[Symbol.dispose]()
-    assert.deepEqual(sessions.get('me'), {
+    sessions.open(own('me')).use()[Symbol.dispose]()
+    assert.deepEqual(sessions.get(own('me')), {
       key: 'me',
+      owner: '',
       worker: 'w1',
       generation: 0,
       createdAt: 5_000,
@@ -29,15 +45,15 @@ describe('Sessions', () => {
       exit: exit('A'),
       recentExits: [exit('A').fingerprint],
     })
-    assert.deepEqual(sessions.list(), [sessions.get('me')])
+    assert.deepEqual(sessions.list(), [sessions.get(own('me'))])
   })
 
   it('ends a session that nobody has used for half an hour, or for as long as its request said, but none in use', async () => {
     const clock = new FakeClock()
     const sessions = new Sessions({ clock })
-    sessions.open('usual').use()[Symbol.dispose]()
-    sessions.open('short').use(60_000)[Symbol.dispose]()
-    const busy = sessions.open('busy').use(60_000)
+    sessions.open(own('usual')).use()[Symbol.dispose]()
+    sessions.open(own('short')).use(60_000)[Symbol.dispose]()
+    const busy = sessions.open(own('busy')).use(60_000)
     const keys = () => sessions.list().map(({ key }) => key)
     await clock.advance(59_999)
     assert.deepEqual(keys(), ['busy', 'short', 'usual'])
@@ -48,7 +64,7 @@ describe('Sessions', () => {
     busy[Symbol.dispose]()
     await clock.advance(60_000)
     assert.deepEqual(keys(), [])
-    assert.throws(() => sessions.get('usual'), { code: 'session_not_found' })
+    assert.throws(() => sessions.get(own('usual')), { code: 'session_not_found' })
     assert.equal(clock.pending, 0)
     assert.equal(sessions.idleLimit(7 * 24 * 3_600_000), 24 * 3_600_000)
   })
@@ -56,44 +72,44 @@ describe('Sessions', () => {
   it('gives a key that comes back after its session has ended another identity, and chooses its worker anew', async () => {
     const clock = new FakeClock()
     const sessions = new Sessions({ clock })
-    const first = sessions.open('me')
+    const first = sessions.open(own('me'))
     first.place('w1')
-    assert.equal(sessions.generationOf('me'), 0)
-    sessions.end('me')
-    assert.throws(() => sessions.end('me'), { code: 'session_not_found' })
-    assert.equal(sessions.generationOf('me'), 1)
-    const second = sessions.open('me')
+    assert.equal(sessions.generationOf(own('me')), 0)
+    sessions.end(own('me'))
+    assert.throws(() => sessions.end(own('me')), { code: 'session_not_found' })
+    assert.equal(sessions.generationOf(own('me')), 1)
+    const second = sessions.open(own('me'))
     assert.equal(second.generation, 1)
     assert.equal(second.worker, undefined)
     await clock.advance(3_600_000)
-    assert.equal(sessions.open('me').generation, 2)
-    assert.equal(sessions.generationOf('other'), 0)
+    assert.equal(sessions.open(own('me')).generation, 2)
+    assert.equal(sessions.generationOf(own('other')), 0)
   })
 
   it('rotates to the next identity on the same worker, and forgets what requests of the old one tell', () => {
     const sessions = new Sessions({ clock: new FakeClock() })
-    const old = sessions.open('me')
+    const old = sessions.open(own('me'))
     old.place('w1')
     old.answered('w1', exit('A'), NONE)
-    const { generation, worker, exit: seen, requests } = sessions.rotate('me')
+    const { generation, worker, exit: seen, requests } = sessions.rotate(own('me'))
     assert.deepEqual(
       { generation, worker, seen, requests },
       { generation: 1, worker: 'w1', seen: undefined, requests: 0 },
     )
     old.answered('w2', exit('B'), new Set(['w1']))
-    const session = sessions.open('me')
+    const session = sessions.open(own('me'))
     assert.equal(session.worker, 'w1')
     assert.equal(session.answered('w1', exit('C'), NONE), false, 'another exit was asked for')
-    assert.throws(() => sessions.rotate('nobody'), { code: 'session_not_found' })
+    assert.throws(() => sessions.rotate(own('nobody')), { code: 'session_not_found' })
   })
 
   it('goes on under a new identity when the old one is a day old, and tells of the other exit', async () => {
     const clock = new FakeClock()
     const sessions = new Sessions({ clock, idleMs: 3 * 24 * 3_600_000 })
-    const first = sessions.open('me')
+    const first = sessions.open(own('me'))
     first.answered('w1', exit('A'), NONE)
     await clock.advance(24 * 3_600_000)
-    const second = sessions.open('me')
+    const second = sessions.open(own('me'))
     assert.equal(second.generation, 1)
     assert.equal(second.worker, 'w1')
     assert.equal(second.answered('w1', exit('B'), NONE), true)
@@ -101,7 +117,7 @@ describe('Sessions', () => {
 
   it('remembers so many and no more, forgetting the one that was not used for longest', () => {
     const sessions = new Sessions({ clock: new FakeClock(), capacity: 3 })
-    for (const key of ['a', 'b', 'c', 'a', 'd']) sessions.open(key)
+    for (const key of ['a', 'b', 'c', 'a', 'd']) sessions.open(own(key))
     assert.deepEqual(
       sessions.list().map(({ key }) => key),
       ['d', 'a', 'c'],
@@ -110,7 +126,7 @@ describe('Sessions', () => {
 })
 
 describe('Session', () => {
-  const open = () => new Sessions({ clock: new FakeClock() }).open('me')
+  const open = () => new Sessions({ clock: new FakeClock() }).open(own('me'))
 
   it('moves only away from a worker that could not take a request, and stays there', () => {
     const session = open()

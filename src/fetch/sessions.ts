@@ -1,6 +1,6 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import { Session, type SessionView } from './session.ts'
+import { Session, type SessionName, type SessionView } from './session.ts'
 
 export interface SessionsOptions {
   readonly clock: Clock
@@ -27,7 +27,7 @@ export class Sessions {
   readonly #maxAgeMs: number
   readonly #capacity: number
   /** The one that was not used for longest is first. */
-  readonly #byKey = new Map<string, Session>()
+  readonly #byName = new Map<string, Session>()
 
   constructor(options: SessionsOptions) {
     this.#clock = options.clock
@@ -38,40 +38,40 @@ export class Sessions {
 
   /** Those that have not ended, the one that was used last first. */
   list(): readonly SessionView[] {
-    const going = [...this.#byKey.values()].filter(({ hasEnded }) => !hasEnded)
+    const going = [...this.#byName.values()].filter(({ hasEnded }) => !hasEnded)
     return going.map((session) => session.view()).reverse()
   }
 
-  find(key: string): SessionView | undefined {
-    const session = this.#byKey.get(key)
+  find(name: SessionName): SessionView | undefined {
+    const session = this.#byName.get(textOf(name))
     return session === undefined || session.hasEnded ? undefined : session.view()
   }
 
   /** Throws `session_not_found`. */
-  get(key: string): SessionView {
-    return this.current(key).view()
+  get(name: SessionName): SessionView {
+    return this.current(name).view()
   }
 
   /** The session itself, if it goes on. Throws `session_not_found`. */
-  current(key: string): Session {
-    const session = this.#byKey.get(key)
+  current(name: SessionName): Session {
+    const session = this.#byName.get(textOf(name))
     if (session !== undefined && !session.hasEnded) return session
     throw new CbtorError('session_not_found', 'Cannot find the session: no session has this sticky key')
   }
 
   /** The generation of the identity that the key has now, session or not. */
-  generationOf(key: string): number {
-    const session = this.#byKey.get(key)
+  generationOf(name: SessionName): number {
+    const session = this.#byName.get(textOf(name))
     return session === undefined ? 0 : session.generation + (session.hasEnded ? 1 : 0)
   }
 
   /** The session of the key for its next request: the one that goes on, or a new one. */
-  open(key: string): Session {
-    const session = this.#forNext(key)
-    this.#byKey.delete(key)
-    this.#byKey.set(key, session)
-    const [oldest] = this.#byKey.keys()
-    if (this.#byKey.size > this.#capacity && oldest !== undefined) this.#byKey.delete(oldest)
+  open(name: SessionName): Session {
+    const session = this.#forNext(name)
+    this.#byName.delete(textOf(name))
+    this.#byName.set(textOf(name), session)
+    const [oldest] = this.#byName.keys()
+    if (this.#byName.size > this.#capacity && oldest !== undefined) this.#byName.delete(oldest)
     return session
   }
 
@@ -81,33 +81,38 @@ export class Sessions {
   }
 
   /** Renews the identity, hence the circuit, on the same worker. Throws `session_not_found`. */
-  rotate(key: string): SessionView {
-    const old = this.current(key)
+  rotate(name: SessionName): SessionView {
+    const old = this.current(name)
     old.end()
     const { createdAt, worker, idleMs } = old
-    const session = new Session(key, { ...this.#next(old), createdAt, worker, idleMs })
-    this.#byKey.set(key, session)
+    const session = new Session(name, { ...this.#next(old), createdAt, worker, idleMs })
+    this.#byName.set(textOf(name), session)
     return session.view()
   }
 
   /** Ends the session: the next request of the key begins another one. Throws `session_not_found`. */
-  end(key: string): void {
-    this.current(key).end()
+  end(name: SessionName): void {
+    this.current(name).end()
   }
 
-  #forNext(key: string): Session {
-    const session = this.#byKey.get(key)
+  #forNext(name: SessionName): Session {
+    const session = this.#byName.get(textOf(name))
     if (session === undefined) {
-      return new Session(key, { clock: this.#clock, idleMs: this.#idleMs, generation: 0 })
+      return new Session(name, { clock: this.#clock, idleMs: this.#idleMs, generation: 0 })
     }
-    if (session.hasEnded) return new Session(key, this.#next(session))
+    if (session.hasEnded) return new Session(name, this.#next(session))
     if (session.ageMs < this.#maxAgeMs) return session
     // Nobody asked for this change, so the caller is told of the other exit.
     const { createdAt, worker, idleMs, last } = session
-    return new Session(key, { ...this.#next(session), createdAt, worker, idleMs, last })
+    return new Session(name, { ...this.#next(session), createdAt, worker, idleMs, last })
   }
 
   #next({ generation }: Session) {
     return { clock: this.#clock, idleMs: this.#idleMs, generation: generation + 1 }
   }
+}
+
+/** An owner's id has no blank in it, so that no two names have the same text. */
+function textOf({ owner, key }: SessionName): string {
+  return `${owner} ${key}`
 }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { createFetchLab, turns } from './test-fetch-lab.ts'
-import { TestServer } from './test-lab.ts'
+import { own, TestServer } from './test-lab.ts'
 
 describe('stalls', { timeout: 30_000 }, () => {
   it('tells the lease what a try waits for, once for each stall, and fails nothing by it', async () => {
@@ -139,7 +139,7 @@ describe('stalls', { timeout: 30_000 }, () => {
     const fetching = lab.fetch('http://a.test/', { stickyKey: 'me' })
     while (sockets.length < 1) await turns(1)
     lab.fetcher.dropConnections('w1')
-    lab.fetcher.rotateSession('me')
+    lab.fetcher.rotateSession(own('me'))
     await turns()
     sockets[0]?.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
     assert.equal((await fetching).status, 200)

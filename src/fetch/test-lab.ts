@@ -14,6 +14,7 @@ import type { ExitDemand, Identity } from '../domain/identity.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import type { Exit, Target } from '../domain/worker.ts'
 import { abortable } from '../lib/abort.ts'
+import { type SessionName, sessionName } from './session.ts'
 import type { Lease, StallPhase, WorkerSource, WorkerStream } from './worker-source.ts'
 
 export interface Certificate {
@@ -227,4 +228,9 @@ export function wireOf(socket: Socket): string {
 
 export function isTls(socket: Socket): socket is TLSSocket {
   return 'encrypted' in socket
+}
+
+/** The session that requests without a caller have by this key. */
+export function own(key: string): SessionName {
+  return sessionName(undefined, key)
 }

@@ -7,7 +7,7 @@ import type { Connections } from './connections.ts'
 import { exitDemandOf } from './exit-demand.ts'
 import { Passage } from './passage.ts'
 import { RetryBudget } from './retry-budget.ts'
-import type { Session, SessionView } from './session.ts'
+import { type Session, type SessionName, type SessionView, sessionName } from './session.ts'
 import { Sessions } from './sessions.ts'
 import type { TargetPolicy } from './target-policy.ts'
 import { Trials } from './trials.ts'
@@ -81,17 +81,17 @@ export class Traffic implements Disposable {
   }
 
   /** As `Fetcher.rotateSession`. */
-  rotateSession(key: string): SessionView {
-    const old = this.sessions.current(key)
-    const session = this.sessions.rotate(key)
+  rotateSession(name: SessionName): SessionView {
+    const old = this.sessions.current(name)
+    const session = this.sessions.rotate(name)
     this.#retire(old)
     return session
   }
 
   /** As `Fetcher.endSession`. */
-  endSession(key: string): void {
-    const old = this.sessions.current(key)
-    this.sessions.end(key)
+  endSession(name: SessionName): void {
+    const old = this.sessions.current(name)
+    this.sessions.end(name)
     this.#retire(old)
   }
 
@@ -110,11 +110,12 @@ export class Traffic implements Disposable {
     this.#life.abort(new CbtorError('shutting_down', 'Cannot go on with the request: the service is shutting down'))
   }
 
-  #identityOf({ isolation, stickyKey, exitRule }: Routing, host: string, session: Session | undefined): Identity {
-    const rule = exitRule && { exitRule }
-    if (stickyKey === undefined) return this.#identities.for({ isolation, host, ...rule })
-    const generation = session?.generation ?? this.sessions.generationOf(stickyKey)
-    return this.#identities.for({ isolation, host, stickyKey, generation, ...rule })
+  #identityOf(routing: Routing, host: string, session: Session | undefined): Identity {
+    const { caller, isolation, stickyKey, exitRule } = routing
+    const common = { isolation, host, ...(caller && { owner: caller.id }), ...(exitRule && { exitRule }) }
+    if (stickyKey === undefined) return this.#identities.for(common)
+    const generation = session?.generation ?? this.sessions.generationOf(sessionName(caller, stickyKey))
+    return this.#identities.for({ ...common, stickyKey, generation })
   }
 
   /** Nobody becomes who the session was any more. Those who are end as it, and only then its circuits go. */

@@ -71,7 +71,7 @@ export function fetchRoutes(app: ApiApp, backend: Backend): void {
     async (request, reply) => {
       const { body } = request
       const worker = body.worker === undefined ? undefined : findWorker(backend.workers(), body.worker)
-      const answer = await backend.fetch(toFetchRequest(body, worker?.id), clientSignal(reply))
+      const answer = await backend.fetch(toFetchRequest(body, request.caller, worker?.id), clientSignal(reply))
       request.workerId = answer.worker
       return toFetchAnswerBody(answer, body.response_encoding)
     },

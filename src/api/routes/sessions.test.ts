@@ -4,6 +4,7 @@ import { createTestApp } from '../test-app.ts'
 
 const SESSION = {
   key: 'my-session-123',
+  owner: 'anybody',
   worker: 'tor01',
   exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7', country: 'de' },
   created_at: '1970-01-01T00:00:00.000Z',
@@ -20,10 +21,24 @@ describe('the routes about sessions', () => {
     assert.deepEqual((await test.app.inject({ url: '/api/v1/sessions/my-session-123' })).json(), SESSION)
   })
 
+  it('do not tell a caller of the sessions of others, but tell an admin', async () => {
+    await using test = await createTestApp()
+    test.backend.beginSession({ owner: 'other', key: 'theirs' })
+    const all = (await test.app.inject({ url: '/api/v1/sessions' })).json().sessions
+    assert.deepEqual(
+      all.map(({ owner }: { owner: string }) => owner),
+      ['anybody', 'other'],
+    ) // with auth off, everybody is admin
+    assert.equal((await test.app.inject({ url: '/api/v1/sessions/theirs' })).statusCode, 404)
+    assert.equal((await test.app.inject({ url: '/api/v1/sessions/theirs?owner=other' })).json().owner, 'other')
+    const unknown = await test.app.inject({ url: '/api/v1/sessions/theirs?own=other' })
+    assert.deepEqual([unknown.statusCode, unknown.json().code], [400, 'invalid_input'])
+  })
+
   it('find every key that a request may have', async () => {
     await using test = await createTestApp()
     for (const key of ['a/b?c#d%e', '%2F', '"\'<>', '!'.repeat(64), '/'.repeat(64), ':n', '*', '..%2f']) {
-      test.backend.beginSession(key)
+      test.backend.beginSession({ owner: 'anybody', key })
       const response = await test.app.inject({ url: `/api/v1/sessions/${encodeURIComponent(key)}` })
       assert.equal(response.json().key, key, response.body)
     }

@@ -1,10 +1,18 @@
+import { type Caller, mayUse } from '../../domain/caller.ts'
 import { CbtorError } from '../../domain/errors.ts'
 import { printable } from '../../lib/printable.ts'
 import type { ApiApp } from '../app.ts'
 import type { Backend } from '../backend.ts'
 import { documented } from '../docs/documented.ts'
 import { refuseBody } from '../refuse-body.ts'
-import { type SessionBody, sessionBody, sessionParams, sessionsBody, toSessionBody } from '../schemas/session.ts'
+import {
+  type SessionBody,
+  sessionBody,
+  sessionParams,
+  sessionQuery,
+  sessionsBody,
+  toSessionBody,
+} from '../schemas/session.ts'
 
 export function sessionRoutes(app: ApiApp, backend: Backend): void {
   app.get(
@@ -14,12 +22,16 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
         tags: ['Sessions'],
         operationId: 'listSessions',
         summary: 'List the sessions',
-        description: 'The sticky keys that are in use, the latest used first.',
+        description:
+          "The caller's sticky keys that are in use, the latest used first; with the scope `admin` those of all callers.",
         response: { 200: sessionsBody },
         ...documented({ answered: 'The sessions.', answer: { sessions: [SESSION] }, problems: [] }),
       },
     },
-    async () => ({ sessions: backend.sessions().map(toSessionBody) }),
+    async ({ caller }) => {
+      const shown = backend.sessions().filter(({ owner }) => owner === caller.id || mayUse(caller, 'admin'))
+      return { sessions: shown.map(toSessionBody) }
+    },
   )
 
   app.get(
@@ -31,11 +43,12 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
         summary: 'Get a session',
         description: 'The session of a sticky key: its worker, its exit and how long it lasts.',
         params: sessionParams,
+        querystring: sessionQuery,
         response: { 200: sessionBody },
         ...documented({ answered: 'The session.', answer: SESSION, problems: ['session_not_found'] }),
       },
     },
-    async (request) => toSessionBody(find(request.params.key)),
+    async ({ caller, params, query }) => toSessionBody(find(caller, params.key, query.owner)),
   )
 
   app.post(
@@ -48,6 +61,7 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
         description:
           'The session keeps its worker and gets a new identity, at once: its next request uses other circuits and connections, likely another exit. Requests that are running go on.',
         params: sessionParams,
+        querystring: sessionQuery,
         response: { 200: sessionBody },
         ...documented({
           answered: 'The session has a new identity.',
@@ -57,7 +71,8 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
       },
       preValidation: async (request) => refuseBody(request.body),
     },
-    async (request) => toSessionBody(await backend.rotateSession(find(request.params.key).key)),
+    async ({ caller, params, query }) =>
+      toSessionBody(await backend.rotateSession(find(caller, params.key, query.owner))),
   )
 
   app.delete(
@@ -70,6 +85,7 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
         description:
           'Forgets the session and drops its connections. Requests that are running go on. A later request with the same key begins a new session.',
         params: sessionParams,
+        querystring: sessionQuery,
         response: { 200: sessionBody },
         ...documented({
           answered: 'The session, as it was.',
@@ -79,11 +95,13 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
       },
       preValidation: async (request) => refuseBody(request.body),
     },
-    async (request) => toSessionBody(await backend.endSession(find(request.params.key).key)),
+    async ({ caller, params, query }) => toSessionBody(await backend.endSession(find(caller, params.key, query.owner))),
   )
 
-  function find(key: string) {
-    const session = backend.session(key)
+  /** Another caller's session is as if it were not there. */
+  function find(caller: Caller, key: string, owner = caller.id) {
+    const isShown = owner === caller.id || mayUse(caller, 'admin')
+    const session = isShown ? backend.session({ owner, key }) : undefined
     if (session !== undefined) return session
     throw new CbtorError('session_not_found', `Cannot find session "${printable(key)}": no such sticky key is in use`)
   }
@@ -91,6 +109,7 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
 
 const SESSION: SessionBody = {
   key: 'my-session-123',
+  owner: '7Kq2',
   worker: 'tor02',
   exit: {
     nickname: 'exit2',

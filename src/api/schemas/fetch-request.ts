@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Caller } from '../../domain/caller.ts'
 import { type FetchRequest, ON_LOSS } from '../../domain/exchange.ts'
 import type { ExitRule } from '../../domain/identity.ts'
 import { MAX_TEXT_BYTES } from '../answer-body.ts'
@@ -157,10 +158,11 @@ function isBase64(text: string): boolean {
 }
 
 /** `workerId`: the worker that `body.worker` names. */
-export function toFetchRequest(body: FetchBody, workerId: string | undefined): FetchRequest {
+export function toFetchRequest(body: FetchBody, caller: Caller, workerId: string | undefined): FetchRequest {
   const chosenMode = body.sticky_key === undefined ? body.mode : 'sticky'
   const exitRule = exitRuleOf(body)
   return {
+    caller,
     url: body.url,
     method: body.method,
     headers: Object.entries(body.headers ?? {}).flatMap(([name, value]) =>

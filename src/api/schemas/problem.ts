@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { FAULTS } from '../../domain/problems.ts'
 import { count, oneOf } from './common.ts'
 import { attemptBody, redirectBody } from './fetch-answer.ts'
 
-const fault = oneOf(['client', 'operator', 'tor', 'target', 'cbtor']).describe('Who can do something about it.')
+const fault = oneOf(FAULTS).describe('Whose doing it is.')
 
 /** RFC 9457, with members of ours. */
 export const problemBody = z

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { isoTime } from '../../lib/iso-time.ts'
 import type { SessionView } from '../views.ts'
-import { count, exitBody, instant, toExitBody } from './common.ts'
+import { count, exitBody, instant, requestObject, toExitBody } from './common.ts'
 
 export const sessionBody = z
   .object({
     key: z.string().describe('The `sticky_key`.'),
+    owner: z.string().describe("The id of the caller's key."),
     worker: z.string().nullable().describe('Null until one is chosen.'),
     exit: exitBody.nullable().describe('The exit of its latest request. Null when it is not known.'),
     created_at: instant,
@@ -29,10 +30,18 @@ export const sessionParams = z.object({
     .meta({ examples: ['my-session-123'] }),
 })
 
+export const sessionQuery = requestObject({
+  owner: z
+    .string()
+    .optional()
+    .describe("Whose session, by the id of the caller's key; another's than one's own takes the scope `admin`.")
+    .meta({ examples: ['7Kq2'] }),
+})
+
 export function toSessionBody(session: SessionView): SessionBody {
-  const { key, worker, exit, requests, moved } = session
+  const { key, owner, worker, exit, requests, moved } = session
   return {
-    key,
+    ...{ key, owner },
     worker: worker ?? null,
     exit: exit ? toExitBody(exit) : null,
     created_at: isoTime(session.createdAt),

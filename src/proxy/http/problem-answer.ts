@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { CbtorError } from '../../domain/errors.ts'
 import { problemCore } from '../../domain/problem-body.ts'
-import type { ProblemCode } from '../../domain/problems.ts'
+import type { Fault, ProblemCode } from '../../domain/problems.ts'
 import { printable } from '../../lib/printable.ts'
 import type { Random } from '../../lib/random.ts'
 
@@ -35,13 +35,15 @@ const PROXY_ERRORS: Partial<Readonly<Record<ProblemCode, string>>> = {
   no_worker: 'destination_unavailable',
   overloaded: 'connection_limit_reached',
 }
-const BY_FAULT = {
-  client: 'http_request_denied',
-  operator: 'proxy_internal_error',
+const BY_FAULT: Readonly<Record<Fault, string>> = {
+  caller: 'http_request_denied',
+  policy: 'http_request_denied',
+  service: 'proxy_internal_error',
+  worker: 'proxy_internal_error',
   tor: 'destination_unavailable',
+  onion: 'destination_unavailable',
   target: 'destination_unavailable',
-  cbtor: 'proxy_internal_error',
-} as const
+}
 
 /**
  * A failure of ours, in the words of the API. By Proxy-Status, which is taken out of targets' answers, a client can tell it
