@@ -163,7 +163,7 @@ describe('EarlyStream', { timeout: 20_000 }, () => {
       const failing = new EarlyStream()
       const failed = handshake(failing, 'a.test', never)
       await joined(failing, await serve((socket) => socket.once('data', () => end(socket))))
-      await assert.rejects(failed, { code: 'tls_failure', message: /lost during the handshake/ })
+      await assert.rejects(failed, { code: 'tls_handshake_lost', message: /lost during the handshake/ })
       assert.ok(failing.destroyed)
     }
 
@@ -171,7 +171,7 @@ describe('EarlyStream', { timeout: 20_000 }, () => {
     const failed = handshake(cut, 'a.test', never)
     const { socket: below } = await joined(cut, await serve(() => {}))
     below.destroy()
-    await assert.rejects(failed, { code: 'tls_failure', message: /lost during the handshake/ })
+    await assert.rejects(failed, { code: 'tls_handshake_lost', message: /lost during the handshake/ })
 
     const unjoined = new EarlyStream()
     const refused = handshake(unjoined, 'a.test', never)

@@ -5,7 +5,7 @@ import { CbtorError } from '../domain/errors.ts'
 import { unlessUnheardOf } from './failure.ts'
 
 const lost = new CbtorError('connection_lost', 'Cannot complete the exchange: the connection to the target was lost')
-const noTls = new CbtorError('tls_failure', 'Cannot make a secure connection to the target: it was lost')
+const noTls = new CbtorError('tls_handshake_lost', 'Cannot make a secure connection to the target: it was lost')
 const badHttp = new CbtorError('bad_response', 'Cannot read the answer: it is not HTTP/1.1')
 
 /** A socket that never read a byte, and one that did. */

@@ -37,8 +37,10 @@ describe('shouldTryElsewhere()', () => {
   })
 
   it('lets one other worker confirm a fault of the target', () => {
-    const codes = ['resolve_failed', 'connection_refused', 'onion_not_found', 'onion_descriptor_invalid'] as const
-    for (const code of [...codes, 'tls_failure'] as const) {
+    const onion = ['onion_not_found', 'onion_descriptor_invalid'] as const
+    const tls = CODES.filter((code) => code.startsWith('tls_'))
+    assert.equal(tls.length, 7)
+    for (const code of ['resolve_failed', 'no_route', 'connection_refused', ...onion, ...tls] as const) {
       assert.equal(shouldTryElsewhere('GET', unsent(code)), true, code)
       assert.equal(shouldTryElsewhere('GET', unsent(code, code)), false, code)
       assert.equal(shouldTryElsewhere('GET', unsent('tor_timeout', code)), true, code)
@@ -48,7 +50,7 @@ describe('shouldTryElsewhere()', () => {
 
   it('asks one other worker, and no more, when Tor has tried circuit after circuit', () => {
     const others = ['tor_failure', 'no_usable_exit', 'resolve_failed', 'connection_refused', 'onion_not_found'] as const
-    for (const code of ['tor_failure', 'no_usable_exit'] as const) {
+    for (const code of ['tor_failure', 'tor_extended', 'no_usable_exit'] as const) {
       assert.equal(shouldTryElsewhere('POST', unsent(code)), true, code)
       assert.equal(shouldTryElsewhere('GET', unsent('worker_unreachable', code)), true, code)
       assert.equal(shouldTryElsewhere('GET', unsent(code, 'worker_unreachable')), true, code)
@@ -118,9 +120,7 @@ describe('nextTry()', () => {
       'no_usable_exit',
     ] as const)
       assert.equal(nextTry('GET', session, unsent(code)), 'none', code)
-    const cause = Object.assign(new Error('reset'), { code: 'ECONNRESET' })
-    const broken = { error: new CbtorError('tls_failure', 'lost', { cause }), wasSent: false }
-    assert.equal(nextTry('GET', session, [broken]), 'again')
+    assert.equal(nextTry('GET', session, unsent('tls_handshake_lost')), 'again')
   })
 
   it('asks any other worker for a request of no session, as shouldTryElsewhere() says', () => {

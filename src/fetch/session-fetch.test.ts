@@ -86,8 +86,8 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
     await lab.fetch('http://a.test/', ME)
     const cases: [url: string, code: ProblemCode, attempts: number][] = [
       ['http://closing.test/', 'connection_lost', 2],
-      ['https://closing.test/', 'tls_failure', 2],
-      ['https://garbage.test/', 'tls_failure', 1],
+      ['https://closing.test/', 'tls_handshake_lost', 2],
+      ['https://garbage.test/', 'tls_not_spoken', 1],
       ['http://unknown.test/', 'resolve_failed', 1],
     ]
     for (const [url, code, attempts] of cases) {

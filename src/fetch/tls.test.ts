@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { CbtorError } from '../domain/errors.ts'
+import type { ProblemCode } from '../domain/problems.ts'
 import { tlsFailure } from './failure.ts'
 import { isTls, makeCertificate, TestServer } from './test-lab.ts'
 import { createHandshake } from './tls.ts'
@@ -48,7 +49,7 @@ describe('createHandshake()', { timeout: 20_000 }, () => {
     process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
     try {
       const server = servers.use(await TestServer.https(certificate, () => {}))
-      await assert.rejects(createHandshake()(await dial(server), 'a.test', never), { code: 'tls_failure' })
+      await assert.rejects(createHandshake()(await dial(server), 'a.test', never), { code: 'tls_untrusted' })
     } finally {
       if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
       else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before
@@ -64,24 +65,24 @@ describe('createHandshake()', { timeout: 20_000 }, () => {
     const reset = servers.use(await TestServer.tcp((socket) => socket.once('data', () => socket.resetAndDestroy())))
     const closed = servers.use(await TestServer.tcp((socket) => socket.once('data', () => socket.end())))
     const h2 = servers.use(await TestServer.https({ ...certificate, ...{ ALPNProtocols: ['h2'] } }, () => {}))
-    const cases: [server: TestServer, host: string, reason: RegExp][] = [
-      [ok, 'a.example', /for another host/],
-      [ok, 'c.test', /for another host/],
-      [ok, '127.0.0.2', /for another host/],
-      [old, 'a.test', /older than 1\.2|no version of TLS/],
-      [plain, 'a.test', /does not speak TLS/],
-      [reset, 'a.test', /lost during the handshake/],
-      [closed, 'a.test', /lost during the handshake/],
-      [h2, 'a.test', /does not offer HTTP\/1\.1/],
+    const cases: [server: TestServer, host: string, code: ProblemCode, reason: RegExp][] = [
+      [ok, 'a.example', 'tls_wrong_host', /for another host/],
+      [ok, 'c.test', 'tls_wrong_host', /for another host/],
+      [ok, '127.0.0.2', 'tls_wrong_host', /for another host/],
+      [old, 'a.test', 'tls_old_version', /older than 1\.2|no version of TLS/],
+      [plain, 'a.test', 'tls_not_spoken', /does not speak TLS/],
+      [reset, 'a.test', 'tls_handshake_lost', /lost during the handshake/],
+      [closed, 'a.test', 'tls_handshake_lost', /lost during the handshake/],
+      [h2, 'a.test', 'tls_failure', /does not offer HTTP\/1\.1/],
     ]
-    for (const [server, host, message] of cases) {
+    for (const [server, host, code, message] of cases) {
       const stream = await dial(server)
-      await assert.rejects(handshake(stream, host, never), { name: 'CbtorError', code: 'tls_failure', message }, host)
+      await assert.rejects(handshake(stream, host, never), { name: 'CbtorError', code, message }, host)
       assert.ok(stream.destroyed)
     }
     const stream = await dial(ok)
     const distrustful = createHandshake()
-    await assert.rejects(distrustful(stream, 'a.test', never), { code: 'tls_failure', message: /signed by itself/ })
+    await assert.rejects(distrustful(stream, 'a.test', never), { code: 'tls_untrusted', message: /signed by itself/ })
     assert.ok(stream.destroyed)
   })
 
@@ -101,6 +102,10 @@ describe('tlsFailure()', () => {
   it('has words for what a certificate may be, and the code for the rest', () => {
     const messageOf = (code: string) => tlsFailure(Object.assign(new Error('x'), { code })).message
     assert.match(messageOf('CERT_HAS_EXPIRED'), /the certificate has expired/)
+    assert.equal(
+      tlsFailure(Object.assign(new Error('x'), { code: 'CERT_HAS_EXPIRED' })).code,
+      'tls_certificate_expired',
+    )
     assert.match(messageOf('ERR_SSL_SOMETHING_NEW'), /handshake failed \(ERR_SSL_SOMETHING_NEW\)/)
     assert.match(tlsFailure('odd').message, /no reason given/)
     assert.ok(tlsFailure('odd') instanceof CbtorError)

@@ -12,7 +12,7 @@ import {
 import { abortable } from '../lib/abort.ts'
 import { tlsFailure } from './failure.ts'
 
-/** Speaks TLS over a stream. Rejects with `tls_failure` or the signal's reason, and the stream is destroyed. */
+/** Speaks TLS over a stream. Rejects with the code of the fault (`tls_…`) or the signal's reason, and the stream is destroyed. */
 export type Handshake = (stream: Duplex, host: string, signal: AbortSignal) => Promise<TLSSocket>
 
 /**

@@ -95,7 +95,10 @@ describe('StreamWatch', () => {
     const { watch, tell } = watchWith(built(7, EXIT))
     using expected = watch.expect({ user: 'alice', target })
     tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'FAILED', 7, 'alice', 'REASON=END REMOTE_REASON=CONNECTREFUSED'))
-    assert.deepEqual(await expected.failure(WAIT_MS), { reason: 'END', remoteReason: 'CONNECTREFUSED' })
+    assert.deepEqual(await expected.failure(WAIT_MS), {
+      ...{ reason: 'END', remoteReason: 'CONNECTREFUSED' },
+      circuitId: '7',
+    })
   })
 
   it('gives up all that one user wants of one target, and nothing else', async () => {
@@ -158,7 +161,9 @@ describe('StreamWatch', () => {
       using expected = watch.expect({ from })
       tell(isNew(1, 20_001), trans(1, 'DETACHED', 7, 'REASON=END REMOTE_REASON=RESOLVEFAILED'))
       tell(trans(1, 'CLOSED', 7, 'REASON=END REMOTE_REASON=RESOLVEFAILED'))
-      assert.deepEqual(await expected.settled, { failure: { reason: 'END', remoteReason: 'RESOLVEFAILED' } })
+      assert.deepEqual(await expected.settled, {
+        failure: { reason: 'END', remoteReason: 'RESOLVEFAILED', circuitId: '7' },
+      })
     })
   })
 })

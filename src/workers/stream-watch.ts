@@ -145,7 +145,7 @@ export class StreamWatch {
       outcomes?.succeed(this.#circuits.get(stream.circuitId ?? ''))
     } else if (stream.status === 'FAILED' || stream.status === 'CLOSED') {
       this.#keys.delete(stream.id)
-      outcomes?.fail({ reason: stream.reason, remoteReason: stream.remoteReason })
+      outcomes?.fail({ reason: stream.reason, remoteReason: stream.remoteReason, circuitId: stream.circuitId })
     }
   }
 }

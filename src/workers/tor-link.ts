@@ -18,6 +18,8 @@ import { problemOfDial } from './tor-problems.ts'
 /** The event is there within a millisecond or two of the SOCKS reply; a control connection that hangs holds nobody up. */
 const EXIT_KNOWN_WITHIN_MS = 5_000
 const REASON_KNOWN_WITHIN_MS = 250
+/** Those that stand for several things: failures of all kinds; a name that is not found, and no route. No other is worth the wait. */
+const VAGUE_REPLIES: ReadonlySet<number> = new Set([0x01, 0x04])
 /** A control port that hangs holds nobody up for longer. */
 const TAKEN_WITHIN_MS = 100
 
@@ -96,8 +98,7 @@ export class TorLink implements WorkerLink {
       })
       return { socket, route: 'socks', exit: (waitMs) => within(clock, waitMs, exit) }
     } catch (error) {
-      // Only this reply stands for many things; no other one is worth the wait.
-      const isVague = error instanceof SocksReplyError && error.reply === 0x01
+      const isVague = error instanceof SocksReplyError && VAGUE_REPLIES.has(error.reply)
       const reason = isVague ? await expected.failure(REASON_KNOWN_WITHIN_MS) : undefined
       expected[Symbol.dispose]()
       ticket?.[Symbol.dispose]()

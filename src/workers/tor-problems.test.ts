@@ -6,7 +6,8 @@ import { PROBLEMS } from '../domain/problems.ts'
 import { SocksProtocolError, SocksReplyError, SocksUnreachableError } from '../tor/socks/errors.ts'
 import { problemOfDial, problemOfReply } from './tor-problems.ts'
 
-const none = { reason: undefined, remoteReason: undefined }
+const none = { reason: undefined, remoteReason: undefined, circuitId: undefined }
+const on = (reason: string, remoteReason?: string) => ({ reason, remoteReason, circuitId: '7' })
 
 describe('problemOfReply()', () => {
   it("gives every reply of Tor the problem of the design's table", () => {
@@ -18,6 +19,8 @@ describe('problemOfReply()', () => {
       '05': [502, 'connection_refused'],
       '06': [504, 'tor_timeout'],
       '07': [500, 'internal'],
+      '08': [400, 'host_invalid'],
+      '09': [502, 'tor_failure'],
       F0: [502, 'onion_not_found'],
       F1: [502, 'onion_descriptor_invalid'],
       F2: [502, 'onion_intro_failed'],
@@ -26,7 +29,8 @@ describe('problemOfReply()', () => {
       F5: [403, 'onion_auth_rejected'],
       F6: [400, 'onion_address_invalid'],
       F7: [504, 'onion_intro_timeout'],
-      F8: [502, 'tor_failure'],
+      F8: [502, 'tor_extended'],
+      FF: [502, 'tor_extended'],
     }
     for (const [reply, expected] of Object.entries(table)) {
       const code = problemOfReply(Number.parseInt(reply, 16), none)
@@ -35,19 +39,29 @@ describe('problemOfReply()', () => {
   })
 
   it("lets the stream's reason refine a reply that says little, the exit's own reason first", () => {
-    assert.equal(problemOfReply(1, { reason: 'PRIVATE_ADDR', remoteReason: undefined }), 'target_forbidden')
-    assert.equal(problemOfReply(1, { reason: 'END', remoteReason: 'CONNECTREFUSED' }), 'connection_refused')
-    assert.equal(problemOfReply(0xf2, { reason: 'TIMEOUT', remoteReason: undefined }), 'onion_intro_failed')
+    assert.equal(problemOfReply(1, on('PRIVATE_ADDR')), 'target_forbidden')
+    assert.equal(problemOfReply(1, on('END', 'CONNECTREFUSED')), 'connection_refused')
+    assert.equal(problemOfReply(4, on('END', 'NOROUTE')), 'no_route')
+    assert.equal(problemOfReply(4, on('END', 'RESOLVEFAILED')), 'resolve_failed')
+    assert.equal(problemOfReply(0xf2, on('TIMEOUT')), 'onion_intro_failed')
+  })
+
+  it('blames the caller for a name that Tor refuses before it chooses a circuit, and nobody else for what comes later', () => {
+    for (const reason of ['TORPROTOCOL', 'SOCKS_PROTOCOL']) {
+      assert.equal(problemOfReply(1, { ...none, reason }), 'host_invalid')
+      assert.equal(problemOfReply(1, on(reason)), 'tor_failure')
+    }
+    assert.equal(problemOfReply(1, { ...none, reason: 'MISC' }), 'tor_failure')
   })
 
   it('takes a reason for a word and not for a property of an object', () => {
-    assert.equal(problemOfReply(1, { reason: 'constructor', remoteReason: 'toString' }), 'tor_failure')
+    assert.equal(problemOfReply(1, on('constructor', 'toString')), 'tor_failure')
   })
 
   it('knows an answer to every byte', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 255 }), fc.string(), (reply, reason) => {
-        assert.ok(problemOfReply(reply, { reason, remoteReason: undefined }) in PROBLEMS)
+        assert.ok(problemOfReply(reply, on(reason)) in PROBLEMS)
       }),
     )
   })
@@ -59,6 +73,13 @@ describe('problemOfDial()', () => {
     assert.equal(codeOf(new SocksReplyError(5)), 'connection_refused')
     assert.equal(codeOf(new SocksUnreachableError('x')), 'worker_unreachable')
     assert.equal(codeOf(new SocksProtocolError('x')), 'worker_unreachable')
+  })
+
+  it('says the code of a reply that it does not know', () => {
+    const messageOf = (reply: number) => (problemOfDial(new SocksReplyError(reply), 'tor01') as CbtorError).message
+    assert.match(messageOf(0xf8), /0xF8/)
+    assert.match(messageOf(0xff), /0xFF/)
+    assert.match(messageOf(0x07), /0x07/)
   })
 
   it('leaves what is not of the dial as it is', () => {

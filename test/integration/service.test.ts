@@ -54,7 +54,7 @@ describe('a fetch through the pool', { timeout: 120_000 }, () => {
     assert.equal(status, 200)
     assert.ok(timing.tls_ms > 0)
     const { code, fault } = await problemOf(lab.api.fetch({ url: lab.network.urls.badCertificate }))
-    assert.deepEqual([code, fault], ['tls_failure', 'target'])
+    assert.deepEqual([code, fault], ['tls_untrusted', 'target'])
   })
 
   it('keeps the worker, the exit and the connection of a sticky session', async () => {

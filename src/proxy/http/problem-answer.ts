@@ -25,6 +25,7 @@ const PROXY_ERRORS: Partial<Readonly<Record<ProblemCode, string>>> = {
   onion_address_invalid: 'http_request_error',
   target_forbidden: 'destination_ip_prohibited',
   resolve_failed: 'dns_error',
+  no_route: 'destination_ip_unroutable',
   connection_refused: 'connection_refused',
   connection_lost: 'connection_terminated',
   tor_timeout: 'connection_timeout',

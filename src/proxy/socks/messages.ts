@@ -48,6 +48,7 @@ const REPLY_OF: Partial<Readonly<Record<ProblemCode, Reply>>> = {
   onion_auth_rejected: REPLY.notAllowed,
   worker_network: REPLY.networkUnreachable,
   resolve_failed: REPLY.hostUnreachable,
+  no_route: REPLY.hostUnreachable,
   no_usable_exit: REPLY.hostUnreachable,
   no_exit_for_country_port: REPLY.hostUnreachable,
   onion_not_found: REPLY.hostUnreachable,

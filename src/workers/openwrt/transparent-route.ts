@@ -197,7 +197,9 @@ export class TransparentRoute {
     using _closed = watch.onClose(() => unheard.resolve(undefined))
     using _aborted = onAbort(signal, (reason) => ended.reject(reason))
     const onEnd = () => {
-      const unknown: StreamOutcome = { failure: { reason: undefined, remoteReason: undefined } }
+      const unknown: StreamOutcome = {
+        failure: { reason: undefined, remoteReason: undefined, circuitId: undefined },
+      }
       void within(clock, REASON_KNOWN_WITHIN_MS, expected.settled).then((told) => ended.resolve(told ?? unknown))
     }
     socket.once('close', onEnd)
