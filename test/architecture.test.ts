@@ -7,12 +7,15 @@ import { it } from 'node:test'
 const MAY_IMPORT: Record<string, readonly string[]> = {
   lib: [],
   domain: [],
+  auth: ['domain', 'lib'],
   events: ['domain', 'lib'],
   tor: ['lib'],
   health: ['domain', 'lib'],
+  limits: ['domain', 'lib'],
   pool: ['domain', 'lib'],
   fetch: ['domain', 'lib'],
-  proxy: ['domain', 'lib'],
+  listen: ['domain', 'lib'],
+  proxy: ['domain', 'lib', 'listen'],
   ssh: ['lib'],
   boxes: ['ssh', 'domain', 'lib'],
   tunnel: ['boxes', 'domain', 'lib'],
@@ -20,10 +23,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   workers: ['boxes', 'domain', 'ssh', 'tor', 'lib'],
   store: ['domain', 'lib'],
   api: ['domain', 'lib'],
-  config: ['api', 'boxes', 'domain', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
+  config: ['api', 'boxes', 'domain', 'events', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
   doctor: ['api', 'boxes', 'config', 'egress', 'lib', 'ssh', 'tor', 'tunnel', 'workers'],
   egress: ['boxes', 'config', 'lib'],
-  cli: ['api', 'boxes', 'config', 'doctor', 'domain', 'egress', 'lib', 'ssh', 'tunnel'],
+  cli: ['api', 'auth', 'boxes', 'config', 'doctor', 'domain', 'egress', 'lib', 'ssh', 'store', 'tunnel'],
 }
 
 /** Static imports and re-exports, the only kinds this code base has. */

@@ -1,0 +1,167 @@
+import { ANYBODY, type Caller, type KeyLimits } from '../domain/caller.ts'
+import { CbtorError } from '../domain/errors.ts'
+import type { ProblemCode } from '../domain/problems.ts'
+import type { Clock } from '../lib/clock.ts'
+import { DayBytes } from './day-bytes.ts'
+import { type Counted, Meter } from './meter.ts'
+import { TokenBucket } from './token-bucket.ts'
+import type { UsageStore } from './usage-store.ts'
+
+/** How much a key may use that says nothing itself. Infinity: as much as it likes. */
+export type LimitPolicy = Required<KeyLimits>
+
+export const NO_LIMITS: LimitPolicy = {
+  rate: Number.POSITIVE_INFINITY,
+  burst: Number.POSITIVE_INFINITY,
+  concurrent: Number.POSITIVE_INFINITY,
+  bytesPerDay: Number.POSITIVE_INFINITY,
+}
+
+export interface AdmissionOptions {
+  readonly clock: Clock
+  readonly defaults: LimitPolicy
+  /** Keeps the day's bytes across restarts. */
+  readonly usage?: UsageStore
+  /** Told of each refusal. */
+  onRefused?(code: ProblemCode, key: string): void
+  /** Told when the day's bytes cannot be written down; they are counted all the same. */
+  onError?(error: unknown): void
+}
+
+/** One request that may go on as far as its key's limits are concerned. Dispose it when all of it has ended. */
+export interface Admitted extends Disposable {
+  /** Aborts with `quota_exceeded` when the key's bytes for the day are used up while the request goes on. */
+  readonly signal: AbortSignal
+  /** Says that it is a tunnel that stands: it does not count any more for how many requests the key may have under way. */
+  stands(): void
+}
+
+/** What is known of one key. */
+interface Account {
+  readonly bucket: TokenBucket
+  underWay: number
+  /** Those that go on, tunnels included, each with the bytes at which it ends. */
+  readonly admitted: Map<AbortController, number>
+}
+
+/** Somebody's request ends every moment: how soon is not known. */
+const CONCURRENCY_RETRY_AFTER_MS = 1_000
+
+/**
+ * Holds each key to its limits: requests per second, requests at the same time, bytes per day. Bytes are counted at the sockets to
+ * targets (`meter`), so that nobody who asks for something has to count what came of it, retries, redirects and answers that were
+ * given up included.
+ */
+export class Admission implements Disposable {
+  readonly #options: AdmissionOptions
+  readonly #accounts = new Map<string, Account>()
+  readonly #bytes: DayBytes
+  readonly #meter: Meter
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+    const { clock, usage } = options
+    this.#bytes = new DayBytes({ clock, store: usage, onError: (error) => options.onError?.(error) })
+    this.#meter = new Meter(clock, (key, bytes) => this.#count(key, bytes))
+  }
+
+  /**
+   * Lets one request of the caller in, to be held until it has ended. Throws `rate_limited`, `concurrency_limited` or
+   * `quota_exceeded` with when to come back. Whoever comes without a key is `ANYBODY`.
+   */
+  admit(caller: Caller = ANYBODY): Admitted {
+    const { clock } = this.#options
+    const { rate, burst, concurrent, bytesPerDay } = this.#limitsOf(caller)
+    const now = clock.monotonic()
+    const flow = { rate, burst }
+    const account = this.#account(caller.id, () => new TokenBucket(flow, now))
+    if (this.#bytes.usedBy(caller.id) >= bytesPerDay) throw this.#refused(quotaExceeded(this.#bytes.endsInMs), caller)
+    if (account.underWay >= concurrent) throw this.#refused(tooManyAtOnce(concurrent), caller)
+    const waitMs = account.bucket.waitMs(flow, now)
+    if (waitMs > 0) throw this.#refused(tooMany(rate, waitMs), caller)
+    account.bucket.take(flow, now)
+    return this.#admitted(account, bytesPerDay)
+  }
+
+  /** Counts what flows through the socket for the key, until it closes. */
+  watch(key: string, socket: Counted): void {
+    this.#meter.watch(key, socket)
+  }
+
+  /** What the key has used since midnight UTC, to and from targets. */
+  bytesToday(key: string): number {
+    return this.#bytes.usedBy(key)
+  }
+
+  [Symbol.dispose](): void {
+    this.#meter[Symbol.dispose]()
+    this.#bytes[Symbol.dispose]()
+  }
+
+  #admitted(account: Account, bytesPerDay: number): Admitted {
+    const ending = new AbortController()
+    let isUnderWay = true
+    const land = () => {
+      if (isUnderWay) account.underWay--
+      isUnderWay = false
+    }
+    account.underWay++
+    account.admitted.set(ending, bytesPerDay)
+    return {
+      signal: ending.signal,
+      stands: land,
+      [Symbol.dispose]() {
+        land()
+        account.admitted.delete(ending)
+      },
+    }
+  }
+
+  #count(key: string, bytes: number): void {
+    this.#bytes.count(key, bytes)
+    const used = this.#bytes.usedBy(key)
+    for (const [ending, most] of this.#accounts.get(key)?.admitted ?? []) {
+      if (used >= most) ending.abort(quotaExceeded(this.#bytes.endsInMs))
+    }
+  }
+
+  #account(id: string, newBucket: () => TokenBucket): Account {
+    const known = this.#accounts.get(id)
+    if (known !== undefined) return known
+    const account = { bucket: newBucket(), underWay: 0, admitted: new Map() }
+    this.#accounts.set(id, account)
+    return account
+  }
+
+  #limitsOf({ limits }: Caller): LimitPolicy {
+    const { defaults } = this.#options
+    // A key that says how many per second, and not how many at once, is not to be held to the burst of the others.
+    const burst = limits.burst ?? (limits.rate === undefined ? defaults.burst : Math.max(1, 2 * limits.rate))
+    return {
+      rate: limits.rate ?? defaults.rate,
+      burst,
+      concurrent: limits.concurrent ?? defaults.concurrent,
+      bytesPerDay: limits.bytesPerDay ?? defaults.bytesPerDay,
+    }
+  }
+
+  #refused(error: CbtorError, { id }: Caller): CbtorError {
+    this.#options.onRefused?.(error.code, id)
+    return error
+  }
+}
+
+function tooMany(rate: number, retryAfterMs: number): CbtorError {
+  const message = `Cannot take the request: the key may make ${rate} per second in the long run`
+  return new CbtorError('rate_limited', message, { retryAfterMs })
+}
+
+function tooManyAtOnce(concurrent: number): CbtorError {
+  const message = `Cannot take the request: the key may have ${concurrent} under way at a time`
+  return new CbtorError('concurrency_limited', message, { retryAfterMs: CONCURRENCY_RETRY_AFTER_MS })
+}
+
+function quotaExceeded(retryAfterMs: number): CbtorError {
+  const message = 'Cannot go on with the request: the key has used up its bytes for today'
+  return new CbtorError('quota_exceeded', message, { retryAfterMs })
+}

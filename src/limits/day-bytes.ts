@@ -1,0 +1,78 @@
+import type { Clock } from '../lib/clock.ts'
+import { isoTime } from '../lib/iso-time.ts'
+import type { UsageStore } from './usage-store.ts'
+
+export interface DayBytesOptions {
+  readonly clock: Clock
+  readonly store?: UsageStore | undefined
+  /** Told when the store cannot be written; counting goes on. */
+  onError?(error: unknown): void
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000
+/** What a crash may forget, and how often the store is written at most. */
+const SAVE_EVERY_MS = 10_000
+
+/** How many bytes each key has used since midnight UTC. Dispose it to have the rest written down. */
+export class DayBytes implements Disposable {
+  readonly #options: DayBytesOptions
+  #day: string
+  #used: Map<string, number>
+  readonly #unsaved = new Set<string>()
+  #timer: Disposable | undefined
+
+  constructor(options: DayBytesOptions) {
+    this.#options = options
+    this.#day = dayOf(options.clock.now())
+    this.#used = new Map(options.store?.usageOn(this.#day))
+  }
+
+  /** How long until the next midnight, when everybody begins anew. */
+  get endsInMs(): number {
+    return DAY_MS - (this.#options.clock.now() % DAY_MS)
+  }
+
+  usedBy(id: string): number {
+    this.#turn()
+    return this.#used.get(id) ?? 0
+  }
+
+  count(id: string, bytes: number): void {
+    if (bytes <= 0) return
+    this.#turn()
+    this.#used.set(id, (this.#used.get(id) ?? 0) + bytes)
+    this.#unsaved.add(id)
+    if (this.#options.store === undefined || this.#timer !== undefined) return
+    this.#timer = this.#options.clock.timer(SAVE_EVERY_MS, () => this.#save())
+  }
+
+  [Symbol.dispose](): void {
+    this.#save()
+  }
+
+  #turn(): void {
+    const day = dayOf(this.#options.clock.now())
+    // A wall clock that is set back must not give a day's bytes anew.
+    if (day <= this.#day) return
+    this.#day = day
+    this.#used = new Map()
+    this.#unsaved.clear()
+  }
+
+  #save(): void {
+    this.#timer?.[Symbol.dispose]()
+    this.#timer = undefined
+    if (this.#unsaved.size === 0) return
+    const changed = new Map([...this.#unsaved].map((id) => [id, this.#used.get(id) ?? 0]))
+    this.#unsaved.clear()
+    try {
+      this.#options.store?.setUsage(this.#day, changed)
+    } catch (error) {
+      this.#options.onError?.(error)
+    }
+  }
+}
+
+function dayOf(now: number): string {
+  return isoTime(now).slice(0, 10)
+}
