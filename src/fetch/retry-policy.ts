@@ -1,5 +1,6 @@
 import type { CbtorError } from '../domain/errors.ts'
 import type { FetchRequest } from '../domain/exchange.ts'
+import { isIdempotent } from '../domain/method.ts'
 import { type Fault, PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Random } from '../lib/random.ts'
@@ -88,13 +89,6 @@ const OF_A_CIRCUIT: ReadonlySet<ProblemCode> = new Set([
   'onion_rendezvous_failed',
   'onion_intro_timeout',
 ])
-
-/** RFC 9110, section 9.2.2. TRACE is not sent at all. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
-
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method)
-}
 
 /** What a request says about the worker it is bound to. */
 export type Binding = Pick<FetchRequest, 'stickyKey' | 'workerId'>
