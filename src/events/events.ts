@@ -1,5 +1,6 @@
 import { type RecordedEvent, type ServiceEvent, severityOf } from '../domain/events.ts'
 import type { Clock } from '../lib/clock.ts'
+import { faultFields } from '../lib/fault-fields.ts'
 import { History, type Later } from '../lib/history.ts'
 import type { Logger } from '../lib/log.ts'
 import { printable } from '../lib/printable.ts'
@@ -26,7 +27,7 @@ export class Events {
       capacity,
       // Higher than all ids of an earlier run, as long as that had less than an event each millisecond.
       baseId: clock.now(),
-      onListenerError: (error) => logger.error({ error: String(error) }, 'a listener of events failed'),
+      onListenerError: (error) => logger.error({ ...faultFields(error) }, 'a listener of events failed'),
     })
   }
 

@@ -1,4 +1,6 @@
-import { pino } from 'pino'
+import { type Logger as PinoLogger, pino } from 'pino'
+import { prettyLine } from './pretty-log.ts'
+import { unbroken } from './unbroken.ts'
 
 export type LogFields = Readonly<Record<string, unknown>>
 
@@ -16,9 +18,42 @@ export interface Logger {
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'silent'
 
-/** Writes one JSON object a line to `stream` (standard error by default; standard output is for answers). */
-export function createLogger(level: LogLevel, stream: { write(line: string): void } = process.stderr): Logger {
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream)
+/** `auto`: `pretty` on a terminal, `json` anywhere else. */
+export const LOG_FORMATS = ['auto', 'json', 'pretty'] as const
+export type LogFormat = (typeof LOG_FORMATS)[number]
+
+export interface LogStream {
+  write(text: string): void
+  readonly isTTY?: boolean
+}
+
+/**
+ * Writes a line for each entry: a JSON object, or text for people, in colours only on a terminal and unless NO_COLOR is set.
+ * By default to standard error, as standard output is for answers.
+ */
+export function createLogger(
+  level: LogLevel,
+  stream: LogStream = process.stderr,
+  format: LogFormat = 'auto',
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Logger {
+  const isTerminal = stream.isTTY === true
+  const isPretty = format === 'pretty' || (format === 'auto' && isTerminal)
+  const hasColours = isTerminal && !env.NO_COLOR
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const pretty = { write: (line: string) => stream.write(prettyLine(line, hasColours)) }
+  return guarded(pino(options, isPretty ? pretty : stream))
+}
+
+/** Nothing from outside breaks a line or steers a terminal, in whatever field it comes. */
+function guarded(log: PinoLogger): Logger {
+  const at = (level: Exclude<LogLevel, 'silent'>) => (fields: LogFields, message: string) => {
+    if (log.isLevelEnabled(level)) log[level](unbroken(fields), String(unbroken(message)))
+  }
+  return {
+    ...{ error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') },
+    child: (fields) => guarded(log.child(unbroken(fields) as LogFields)),
+  }
 }
 
 export const silentLogger: Logger = createLogger('silent')

@@ -242,7 +242,7 @@ export class Attachment implements AsyncDisposable {
       } catch (error) {
         if (life.aborted) return
         if (!this.#isIsolating || isOtherTor(error)) return this.lose(messageOf(error))
-        logger.debug({ err: error }, 'The control port is still lost')
+        logger.debug({ reason: messageOf(error) }, 'The control port is still lost')
       }
     }
   }

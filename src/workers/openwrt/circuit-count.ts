@@ -41,9 +41,10 @@ export class CircuitCount implements Disposable {
     try {
       await link.newCircuits(signal)
       this.#isComplete = true
-    } catch (err) {
+    } catch (error) {
       signal.throwIfAborted()
-      this.#logger.info({ err }, 'Clearnet goes by SOCKS until the circuits of earlier runs are gone')
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#logger.info({ reason }, 'Clearnet goes by SOCKS until the circuits of earlier runs are gone')
       this.#ageing?.[Symbol.dispose]()
       this.#ageing = this.#clock.timer(HOLD_MS, () => this.begin())
     }

@@ -1,0 +1,105 @@
+import { createHmac } from 'node:crypto'
+import { CbtorError, codeOf } from '../domain/errors.ts'
+import type { Attempt, Routing } from '../domain/exchange.ts'
+import type { ProblemCode } from '../domain/problems.ts'
+import { isOnionHost } from '../domain/worker.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { LogFields, Logger } from '../lib/log.ts'
+import type { Random } from '../lib/random.ts'
+
+/** Whether lines of the log tell requests for the same host from others: by nothing, or by a hash with a key of the day. */
+export const LOG_TARGETS = ['off', 'hashed'] as const
+export type LogTargets = (typeof LOG_TARGETS)[number]
+
+export interface RequestLogOptions {
+  readonly clock: Clock
+  readonly random: Pick<Random, 'bytes'>
+  readonly logger: Logger
+  readonly targets: LogTargets
+}
+
+export type RequestKind = 'fetch' | 'forward' | 'tunnel' | 'resolve'
+
+/** What was asked for. `host` and `port`, or a `url` that may be no URL at all. */
+export type Asked = Pick<Routing, 'caller'> &
+  ({ readonly url: string } | { readonly host: string; readonly port?: number })
+
+/** How a request to a target ended. */
+export interface Ending {
+  /** The target's; undefined where none came, and of tunnels. */
+  readonly status?: number
+  readonly worker?: string
+  readonly attempts?: readonly Attempt[]
+  /** `ok` when left out. */
+  readonly outcome?: 'ok' | ProblemCode
+  /** To the target, as far as it was counted. */
+  readonly sent?: number
+  /** From the target. */
+  readonly received?: number
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000
+const KEY_BYTES = 32
+const HASH_CHARACTERS = 16
+
+/**
+ * One line at level `debug` for each request to a target, however it came and whatever became of it: the id of the caller's key,
+ * the worker, whether it is an onion, the port, the status, bytes, milliseconds and tries; never a name, path, header or body.
+ */
+export class RequestLog {
+  readonly #options: RequestLogOptions
+  #key: { readonly day: number; readonly bytes: Buffer } | undefined
+
+  constructor(options: RequestLogOptions) {
+    this.#options = options
+  }
+
+  /** Begins a request. What is returned is to be told its end, once: how it ended, or the error that it failed with. */
+  begin(kind: RequestKind, asked: Asked): { ended(ending: Ending): void; failed(error: unknown): void } {
+    const { clock, logger } = this.#options
+    const startedAt = clock.monotonic()
+    const write = (fields: LogFields) => {
+      const ms = Math.round(clock.monotonic() - startedAt)
+      const { caller } = asked
+      logger.debug({ kind, key: caller?.id, ...this.#target(asked), ...fields, ms }, 'request to a target ended')
+    }
+    return {
+      ended: ({ attempts, outcome = 'ok', ...fields }) => write({ outcome, ...fields, attempts: attempts?.length }),
+      failed(error) {
+        const attempts = error instanceof CbtorError ? error.attempts : []
+        write({ outcome: codeOf(error), worker: attempts.at(-1)?.worker, attempts: attempts.length })
+      },
+    }
+  }
+
+  #target(asked: Asked): LogFields {
+    const at = 'url' in asked ? hostOf(asked.url) : asked
+    if (at === undefined) return {}
+    // An onion service has one name, whatever stands before it and however it is written.
+    const host = at.host.toLowerCase().replace(/\.$/, '')
+    const isOnion = isOnionHost(host)
+    const name = isOnion ? host.split('.').slice(-2).join('.') : host
+    return {
+      class: isOnion ? 'onion' : 'clear',
+      port: at.port,
+      ...(this.#options.targets === 'hashed' && { target: this.#hash(name) }),
+    }
+  }
+
+  /** Nobody has the key but this process, and it forgets it: after the day not even we can tell what was hashed. */
+  #hash(host: string): string {
+    const { clock, random } = this.#options
+    const day = Math.floor(clock.now() / DAY_MS)
+    if (this.#key?.day !== day) {
+      this.#key?.bytes.fill(0)
+      this.#key = { day, bytes: random.bytes(KEY_BYTES) }
+    }
+    return createHmac('sha256', this.#key.bytes).update(host).digest('hex').slice(0, HASH_CHARACTERS)
+  }
+}
+
+function hostOf(text: string): { readonly host: string; readonly port?: number } | undefined {
+  const url = URL.parse(text)
+  if (url === null) return undefined
+  return { host: url.hostname, port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)) }
+}
