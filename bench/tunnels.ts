@@ -30,7 +30,7 @@ const config = {
   proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
   workers: [{ kind: 'local', id: 'tor01', torrc: network.clientTorrc() }],
   tor: { command: network.clientCommand(), reject_internal_addresses: network.isolation === 'namespace' },
-  targets: { allow: ['203.0.113.0/24', '198.51.100.0/24'] },
+  targets: { allow_reserved: ['203.0.113.0/24', '198.51.100.0/24'] },
   checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
 }
 writeFileSync(file, JSON.stringify(config))

@@ -60,7 +60,7 @@ describe('the configuration', () => {
 listen: nowhere
 colour: red
 health: { check_interval: 10, failure_threshold: 0 }
-targets: { allow: [203.0.113.0/33] }
+targets: { allow_reserved: [203.0.113.0/33], allow: ['a b'], deny: [example.com, 1.2.3], allow_ports: [0] }
 checks: { onion: ['http://example.com/'] }
 workers: [{ kind: local, id: Tor 1 }]
 `
@@ -71,7 +71,10 @@ workers: [{ kind: local, id: Tor 1 }]
         'CBTOR_PORT',
         'listen',
         'workers.0.id',
+        'targets.allow_reserved.0',
+        'targets.allow_ports.0',
         'targets.allow.0',
+        'targets.deny.1',
         'health.check_interval',
         'health.failure_threshold',
         'checks.onion.0',
@@ -79,6 +82,10 @@ workers: [{ kind: local, id: Tor 1 }]
       ],
     )
     assert.match(faults[1] ?? '', /expected HOST:PORT, such as 127\.0\.0\.1:32211, not "nowhere"/)
+    assert.match(
+      faults[6] ?? '',
+      /expected a network such as .*, a host such as .*, or a port such as :443, not "1\.2\.3"/,
+    )
   })
 
   it('names a file that is missing or is not YAML', () => {

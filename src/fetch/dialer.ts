@@ -47,7 +47,7 @@ export class Dialer {
    * worker that fails may have delivered it. Rejects with a CbtorError that has the `attempts`, or with the signal's reason.
    */
   async open(request: TunnelRequest, earlyData: Uint8Array | undefined, signal: AbortSignal): Promise<Tunnel> {
-    const target = this.#traffic.policy.checkTarget(request.host, request.port)
+    const target = this.#traffic.policyFor(request).checkTarget(request.host, request.port)
     using ends = new DisposableStack()
     const passage = ends.use(this.#traffic.begin(request, target.host, signal))
     const tunnel = await this.#reach(passage, request, target.host, async ({ turn, trial, connecting }) => {
@@ -86,8 +86,7 @@ export class Dialer {
 
   /** The address of a name, as an exit sees it. Rejects as `open` does. */
   async resolve(request: Routing & { readonly host: string }, signal: AbortSignal): Promise<string> {
-    // The port is of no account.
-    const { host } = this.#traffic.policy.checkTarget(request.host, 80)
+    const host = this.#traffic.policyFor(request).checkName(request.host)
     if (isOnionHost(host)) {
       throw new CbtorError('resolve_failed', 'Cannot resolve the name: an onion service has no address')
     }

@@ -14,6 +14,7 @@ import { checkMethod } from './method.ts'
 import type { Hop } from './redirect.ts'
 import type { SessionName, SessionView } from './session.ts'
 import type { Sessions } from './sessions.ts'
+import type { TargetPolicy } from './target-policy.ts'
 import { createHandshake } from './tls.ts'
 import { Traffic, type TrafficOptions } from './traffic.ts'
 
@@ -69,9 +70,10 @@ export class Fetcher implements Disposable {
    */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
     signal.throwIfAborted()
-    const { clock, policy } = this.#traffic
+    const { clock } = this.#traffic
+    const policy = this.#traffic.policyFor(request)
     const startedAt = clock.monotonic()
-    const first = this.#firstHop(request)
+    const first = firstHop(request, policy)
     using passage = this.#traffic.begin(request, first.to.target.host, signal)
     const { tries, identity } = passage
     using limit = deadline(clock, request.timeoutMs, passage.signal, () => timeoutOf(request))
@@ -141,15 +143,15 @@ export class Fetcher implements Disposable {
     this.#connections[Symbol.dispose]()
     this.forwarder[Symbol.dispose]()
   }
+}
 
-  #firstHop(request: FetchRequest): Hop {
-    checkMethod(request.method)
-    return {
-      to: this.#traffic.policy.checkUrl(request.url),
-      method: request.method,
-      headers: requestHeaders(request.headers),
-      body: request.body,
-    }
+function firstHop(request: FetchRequest, policy: TargetPolicy): Hop {
+  checkMethod(request.method)
+  return {
+    to: policy.checkUrl(request.url),
+    method: request.method,
+    headers: requestHeaders(request.headers),
+    body: request.body,
   }
 }
 

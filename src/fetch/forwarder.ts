@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { type Readable, Transform } from 'node:stream'
 import { CbtorError } from '../domain/errors.ts'
 import type { Attempt, Routing } from '../domain/exchange.ts'
+import { isIdempotent } from '../domain/method.ts'
 import { type Exit, isOnionHost } from '../domain/worker.ts'
 import { onAbort } from '../lib/abort.ts'
 import { type ConnectionCounts, Connections, type Destination } from './connections.ts'
@@ -10,7 +11,6 @@ import { ForwardConnection, type RawExchange, type RawRequest } from './forward-
 import type { HeaderList } from './headers.ts'
 import { checkMethod } from './method.ts'
 import type { Passage } from './passage.ts'
-import { isIdempotent } from './retry-policy.ts'
 import type { CheckedUrl } from './target-policy.ts'
 import { type Going, type Outcome, throughWorkers } from './through-workers.ts'
 import { createHandshake } from './tls.ts'
@@ -90,7 +90,7 @@ export class Forwarder implements Disposable {
     const traffic = this.#traffic
     request.body?.on('error', () => {}) // it may err before it is sent
     checkMethod(request.method)
-    const checked = checkPlain(traffic.policy.checkUrl(request.url))
+    const checked = checkPlain(traffic.policyFor(request).checkUrl(request.url))
     const { url, target, isOnion } = checked
     using ends = new DisposableStack()
     const passage = ends.use(traffic.begin(request, target.host, signal))

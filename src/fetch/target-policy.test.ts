@@ -183,10 +183,9 @@ describe('checkUrl()', () => {
   })
 
   it('lets through what the rules of the configuration and of the key both let through', () => {
-    const configured = createTargetPolicy({
-      allowReserved: ['203.0.113.0/24'],
-      allowPorts: [25],
-      rules: { allow: ['203.0.113.0/24', '10.0.0.0/8', 'example.com', 'onion'], deny: ['203.0.113.66', ':8080'] },
+    const configured = createTargetPolicy({ allowReserved: ['203.0.113.0/24'], allowPorts: [25] }).narrowedBy({
+      allow: ['203.0.113.0/24', '10.0.0.0/8', 'example.com', 'onion'],
+      deny: ['203.0.113.66', ':8080'],
     })
     const of = (policy: TargetPolicy, url: string) => {
       try {

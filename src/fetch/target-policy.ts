@@ -23,7 +23,9 @@ export interface TargetPolicy {
   checkUrl(url: string): CheckedUrl
   /** A host and port as a proxy's client names them: a name, an IPv4 address, or an IPv6 address without brackets. */
   checkTarget(host: string, port: number): Target
-  /** The same for a key with rules of its own, which can only take away. */
+  /** A host that is to be looked up, whatever port it is asked for later; normalised. */
+  checkName(host: string): string
+  /** The same under further rules, of the configuration or of a key, which can only take away. */
   narrowedBy(rules: WrittenTargetRules | undefined): TargetPolicy
 }
 
@@ -32,8 +34,6 @@ export interface TargetPolicyOptions {
   readonly allowReserved?: readonly string[]
   /** Denied ports that may be reached all the same. */
   readonly allowPorts?: readonly number[]
-  /** What may be reached of the rest. */
-  readonly rules?: WrittenTargetRules
 }
 
 const MAX_URL_BYTES = 8 * 1024
@@ -60,14 +60,8 @@ const ONION_FAULTS: Readonly<Record<OnionAddressFault, string>> = {
 const PORT_FAULT = 'the port is not a number from 1 to 65535'
 
 /** Throws a RangeError that names an entry that cannot be read. */
-export function createTargetPolicy(options: TargetPolicyOptions = {}): TargetPolicy {
-  const { allowReserved = [], allowPorts = [], rules = {} } = options
-  const reachable: Reachable = {
-    addresses: addressSet(allowReserved),
-    ports: new Set(allowPorts),
-    rules: [createTargetRules(rules)],
-  }
-  return policyOf(reachable)
+export function createTargetPolicy({ allowReserved = [], allowPorts = [] }: TargetPolicyOptions = {}): TargetPolicy {
+  return policyOf({ addresses: addressSet(allowReserved), ports: new Set(allowPorts), rules: [] })
 }
 
 interface Reachable {
@@ -83,17 +77,22 @@ function policyOf(reachable: Reachable): TargetPolicy {
   const narrowed = new WeakMap<WrittenTargetRules, TargetPolicy>()
 
   function checkUrl(raw: string): CheckedUrl {
-    checkSyntax(raw)
     const url = parse(raw)
     const host = hostOf(url)
     checkHost(host)
     const port = portOf(url)
     checkPort(port)
-    checkRules(host, port)
     return { url, target: { host, port }, isOnion: isOnionHost(host) }
   }
 
   function checkHost(host: string): void {
+    checkKind(host)
+    if (!reachable.rules.every((each) => each.mayReachHost(host))) {
+      throw refusal('target_forbidden', 'the rules for targets do not let it through', host)
+    }
+  }
+
+  function checkKind(host: string): void {
     if (isIP(host) !== 0) {
       if (RESERVED_ADDRESSES.has(host) && !reachable.addresses.has(host)) {
         throw refusal('target_forbidden', 'it is not an address on the public internet', host)
@@ -114,12 +113,7 @@ function policyOf(reachable: Reachable): TargetPolicy {
     if (DENIED_PORTS.has(port) && !reachable.ports.has(port)) {
       throw refusal('port_not_allowed', 'its port is not one of the web', String(port))
     }
-  }
-
-  function checkRules(host: string, port: number): void {
-    const refused = reachable.rules.map((each) => each.refusal(host, port)).find((why) => why !== undefined)
-    if (refused === 'host') throw refusal('target_forbidden', 'the rules for targets do not let it through', host)
-    if (refused === 'port') {
+    if (!reachable.rules.every((each) => each.mayReachPort(port))) {
       throw refusal('port_not_allowed', 'the rules for targets do not let its port through', String(port))
     }
   }
@@ -128,9 +122,12 @@ function policyOf(reachable: Reachable): TargetPolicy {
     checkUrl,
     checkTarget(host, port) {
       if (!Number.isInteger(port)) throw refusal('port_invalid', PORT_FAULT, String(port))
-      // What would end the host inside a URL must not pass for the host's end.
-      if (/[/?#\\@]/.test(host)) throw refusal('host_invalid', 'the host name is not valid', host)
-      return checkUrl(`http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`).target
+      return checkUrl(`http://${inUrl(host)}:${port}`).target
+    },
+    checkName(name) {
+      const host = hostOf(parse(`http://${inUrl(name)}`))
+      checkHost(host)
+      return host
     },
     narrowedBy(rules) {
       if (rules === undefined || isEmpty(rules)) return policy
@@ -146,6 +143,12 @@ function policyOf(reachable: Reachable): TargetPolicy {
 
 function isEmpty({ allow = [], deny = [] }: WrittenTargetRules): boolean {
   return allow.length === 0 && deny.length === 0
+}
+
+/** What would end the host inside a URL must not pass for the host's end. */
+function inUrl(host: string): string {
+  if (/[/?#\\@]/.test(host)) throw refusal('host_invalid', 'the host name is not valid', host)
+  return isIP(host) === 6 ? `[${host}]` : host
 }
 
 /** What the URL parser would repair in silence is refused here, so that no other parser can read it differently. */
@@ -177,6 +180,7 @@ function checkSyntax(raw: string): void {
 
 /** The parsed URL without its host's trailing dot: Tor sends a dotted onion name to an exit's resolver. */
 function parse(raw: string): URL {
+  checkSyntax(raw)
   const url = URL.parse(raw)
   if (url === null) throw refusal('host_invalid', 'the host name is not valid', raw)
   if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1)

@@ -36,11 +36,11 @@ const VERDICT_MS = 150
 export class Traffic implements Disposable {
   readonly clock: Clock
   readonly random: Random
-  readonly policy: TargetPolicy
   readonly sessions: Sessions
   readonly trials = new Trials()
   readonly stallMs: number
   readonly verdictMs: number
+  readonly #policy: TargetPolicy
   readonly #source: WorkerSource
   readonly #identities: Pick<Identities, 'for'>
   readonly #budget: RetryBudget
@@ -50,13 +50,18 @@ export class Traffic implements Disposable {
   constructor(options: TrafficOptions) {
     this.clock = options.clock
     this.random = options.random ?? systemRandom
-    this.policy = options.policy
+    this.#policy = options.policy
     this.sessions = options.sessions ?? new Sessions({ clock: options.clock })
     this.stallMs = options.stallMs ?? STALL_MS
     this.verdictMs = options.verdictMs ?? VERDICT_MS
     this.#source = options.source
     this.#identities = options.identities
     this.#budget = options.budget ?? new RetryBudget(options.clock)
+  }
+
+  /** What whoever asks may reach: it holds for each redirect, too. */
+  policyFor({ caller }: Routing): TargetPolicy {
+    return this.#policy.narrowedBy(caller?.targets)
   }
 
   /** Throws when the signal is aborted or the service has ended, and what the pool or the session has against it. */

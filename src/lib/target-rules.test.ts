@@ -63,7 +63,8 @@ describe('rules for targets', () => {
       const rules = createTargetRules(written)
       const refusalOf = (target: string) => {
         const [, host = '', port] = /^(.+):(\d+)$/.exec(target) ?? []
-        return rules.refusal(host, Number(port))
+        if (!rules.mayReachHost(host)) return 'host'
+        return rules.mayReachPort(Number(port)) ? undefined : 'port'
       }
       for (const target of mayReach) assert.equal(refusalOf(target), undefined, `${JSON.stringify(written)} ${target}`)
       for (const [target, why] of mayNot) assert.equal(refusalOf(target), why, `${JSON.stringify(written)} ${target}`)

@@ -7,13 +7,11 @@ export interface WrittenTargetRules {
   readonly deny?: readonly string[]
 }
 
-/** What a target is refused for. */
-export type TargetRefusal = 'host' | 'port'
-
-/** Answers why a target may not be reached; undefined when it may. */
+/** Answers whether a target may be reached: both its host and its port must be let through. */
 export interface TargetRuleSet {
   /** `host`: an IP address, or a name in lower case without a trailing dot. */
-  refusal(host: string, port: number): TargetRefusal | undefined
+  mayReachHost(host: string): boolean
+  mayReachPort(port: number): boolean
 }
 
 /** As much as a configuration or a key needs; each entry costs time at each request. */
@@ -45,13 +43,8 @@ export function createTargetRules({ allow = [], deny = [] }: WrittenTargetRules)
   const denied = gather(deny)
   const allowsHosts = allowed.hosts.size > 0 || allowed.networks.length > 0
   return {
-    refusal(host, port) {
-      if (matchesHost(denied, host)) return 'host'
-      if (denied.ports.has(port)) return 'port'
-      if (allowsHosts && !matchesHost(allowed, host)) return 'host'
-      if (allowed.ports.size > 0 && !allowed.ports.has(port)) return 'port'
-      return undefined
-    },
+    mayReachHost: (host) => !matchesHost(denied, host) && (!allowsHosts || matchesHost(allowed, host)),
+    mayReachPort: (port) => !denied.ports.has(port) && (allowed.ports.size === 0 || allowed.ports.has(port)),
   }
 }
 

@@ -194,7 +194,7 @@ async function withProxy(proxy: Readonly<Record<string, string>>, state = 'other
     proxy: 'both' in proxy ? proxy : { http: 'off', socks: 'off', ...proxy },
     workers: [{ kind: 'local', id: 'tor01', torrc: network.clientTorrc({ client: 5 }) }],
     tor: { command: network.clientCommand() },
-    targets: { allow: ['203.0.113.0/24'] },
+    targets: { allow_reserved: ['203.0.113.0/24'] },
     checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
   }
   return await createService(parseConfig(document, {}), {}, new AbortController().signal)

@@ -101,7 +101,7 @@ describe('the egress lock', { timeout: 600_000 }, () => {
           await using gateway = await lab.gateway({
             main: join(ROOT, 'test/leaks/direct-main.ts'),
             workers: [{ kind: 'local', id: 'tor01' }],
-            config: { targets: { allow: ['0.0.0.0/0', '::/0'] }, health: { check_interval: '1s' } },
+            config: { targets: { allow_reserved: ['0.0.0.0/0', '::/0'] }, health: { check_interval: '1s' } },
             isReady: false,
             ...(held && { wrap }),
           })

@@ -80,10 +80,9 @@ export class LeakLab implements AsyncDisposable {
       config: {
         workers: workers ?? this.localWorkers(WORKERS.length),
         tor: { command: network.clientCommand() },
-        targets: { allow: ['203.0.113.0/24', '198.51.100.0/24'] },
+        targets: { allow_reserved: ['203.0.113.0/24', '198.51.100.0/24'], ca_file: network.caFile },
         // It is not the guards of this network that have to be spared.
         circuits: { rate: 1_000, burst: 1_000 },
-        tls: { ca_file: network.caFile },
         checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
         ...config,
       },

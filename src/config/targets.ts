@@ -1,0 +1,26 @@
+import { z } from 'zod'
+import { isSubnet } from '../lib/address-set.ts'
+import { MAX_TARGET_RULES, targetRuleFault } from '../lib/target-rules.ts'
+
+const network = z.string().refine(isSubnet, 'expected an address or a network, such as 203.0.113.0/24')
+
+const port = z.int('expected a port').min(1, 'expected a port').max(65_535, 'expected a port')
+
+const rule = z.string().superRefine((text, context) => {
+  const fault = targetRuleFault(text)
+  if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
+})
+
+/** What may be reached through the workers. Keys have rules of their own, which can only take away. */
+export const targetsSchema = z.strictObject({
+  /** Networks that may be reached although they are reserved. */
+  allow_reserved: z.array(network).default([]),
+  /** Ports that may be reached although they are never of the web, such as 25. */
+  allow_ports: z.array(port).default([]),
+  /** Nothing but these may be reached: networks, hosts with all names below them, ports. Everything when left out. */
+  allow: z.array(rule).max(MAX_TARGET_RULES).default([]),
+  /** These may not be reached, whatever else allows them. */
+  deny: z.array(rule).max(MAX_TARGET_RULES).default([]),
+  /** Certificate authorities of targets to trust besides the system's, a PEM file. */
+  ca_file: z.string().min(1).optional(),
+})
