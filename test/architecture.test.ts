@@ -22,11 +22,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   testnet: ['tor', 'lib'],
   workers: ['boxes', 'domain', 'ssh', 'tor', 'lib'],
   store: ['domain', 'lib'],
-  api: ['domain', 'lib'],
-  config: ['api', 'boxes', 'domain', 'events', 'fetch', 'health', 'lib', 'pool', 'proxy', 'store', 'tor', 'workers'],
-  doctor: ['api', 'boxes', 'config', 'egress', 'lib', 'ssh', 'tor', 'tunnel', 'workers'],
+  api: ['domain', 'lib', 'listen'],
+  config: ['api', 'boxes', 'domain', 'events', 'fetch', 'health', 'lib', 'listen', 'pool', 'proxy', 'store', 'tor', 'workers'],
+  doctor: ['api', 'boxes', 'config', 'egress', 'lib', 'listen', 'ssh', 'tor', 'tunnel', 'workers'],
   egress: ['boxes', 'config', 'lib'],
-  cli: ['api', 'auth', 'boxes', 'config', 'doctor', 'domain', 'egress', 'lib', 'ssh', 'store', 'tunnel'],
+  cli: ['api', 'auth', 'boxes', 'config', 'doctor', 'domain', 'egress', 'lib', 'listen', 'ssh', 'store', 'tunnel'],
 }
 
 /** Static imports and re-exports, the only kinds this code base has. */

@@ -44,5 +44,27 @@ it('is of one service at a time', () => {
 it('refuses a file of a newer version rather than harm it', () => {
   using file = temporaryFile()
   new DatabaseSync(file.path).exec('pragma user_version = 99')
-  assert.throws(() => new SqliteStore(file.path), /newer version \(schema 99, this one knows 1\)/)
+  assert.throws(() => new SqliteStore(file.path), /newer version \(schema 99, this one knows \d+\)/)
+})
+
+it('goes on with a file of the first version, and marks it as one of this', () => {
+  using file = temporaryFile()
+  {
+    using old = new DatabaseSync(file.path)
+    old.exec(`
+      create table settings (name text primary key, value blob not null) strict;
+      create table workers (id text primary key, desired text not null) strict;
+      insert into settings values ('mode', x'737469636b79');
+      insert into workers values ('tor02', 'drained');
+      pragma user_version = 1`)
+  }
+  {
+    using store = new SqliteStore(file.path)
+    assert.equal(store.mode(), 'sticky')
+    assert.deepEqual(store.desiredStates(), new Map([['tor02', 'drained']]))
+    assert.deepEqual(store.keys(), [])
+    store.removeKey('nobody')
+  }
+  using now = new DatabaseSync(file.path)
+  assert.ok(Number(now.prepare('pragma user_version').get()?.user_version) >= 2)
 })

@@ -1,15 +1,21 @@
-import { chmodSync, closeSync, openSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { MODES, type Mode } from '../domain/exchange.ts'
+import type { StoredKey } from '../domain/key.ts'
 import { DESIRED_STATES, type DesiredState } from '../domain/worker.ts'
+import { keyOf, rowOf } from './key-row.ts'
+import { openDatabase } from './open-database.ts'
 import type { Store } from './store.ts'
 
-/** Version of the tables below, kept in the file's `user_version`. */
-const SCHEMA_VERSION = 1
+/** Version of the tables below, kept in the file's `user_version`. An older file gets the tables that it lacks. */
+const SCHEMA_VERSION = 2
 
 const SCHEMA = `
   create table if not exists settings (name text primary key, value blob not null) strict;
   create table if not exists workers (id text primary key, desired text not null) strict;
+  create table if not exists keys (
+    id text primary key, name text not null, digest blob not null, scopes text not null, limits text not null,
+    targets text not null, created_at integer not null, expires_at integer, last_used_at integer
+  ) strict;
 `
 
 /** The embedded store: one SQLite file that only its owner can read, since the pool's secret is in it. */
@@ -18,26 +24,7 @@ export class SqliteStore implements Store {
 
   /** `path`: a file, made if missing, or `:memory:`. Throws an `Error` that names the file when it cannot be used. */
   constructor(path: string) {
-    try {
-      if (path !== ':memory:') {
-        closeSync(openSync(path, 'a', 0o600))
-        chmodSync(path, 0o600)
-      }
-      this.#db = new DatabaseSync(path)
-      // Ours alone until it is closed or this process ends: two services on one store would fight over its workers.
-      this.#db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal')
-      this.#db.exec('begin exclusive; commit')
-      const version = this.#db.prepare('pragma user_version').get()?.user_version
-      if (typeof version === 'number' && version > SCHEMA_VERSION) {
-        this.#db.close()
-        throw new Error(`it was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION})`)
-      }
-      this.#db.exec(`${SCHEMA} pragma user_version = ${SCHEMA_VERSION}`)
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      const why = /database is locked/.test(reason) ? 'another service uses it' : reason
-      throw new Error(`Cannot open the store ${path}: ${why}`, { cause })
-    }
+    this.#db = openDatabase(path, { version: SCHEMA_VERSION, tables: SCHEMA })
   }
 
   poolSecret(generate: () => Buffer): Buffer {
@@ -72,6 +59,27 @@ export class SqliteStore implements Store {
         'insert into workers (id, desired) values (?, ?) on conflict (id) do update set desired = excluded.desired',
       )
       .run(workerId, desired)
+  }
+
+  keys(): readonly StoredKey[] {
+    return this.#db.prepare('select * from keys').all().map(keyOf)
+  }
+
+  addKey(stored: StoredKey): void {
+    this.#db
+      .prepare(
+        `insert into keys (id, name, digest, scopes, limits, targets, created_at, expires_at, last_used_at)
+         values (:id, :name, :digest, :scopes, :limits, :targets, :created_at, :expires_at, :last_used_at)`,
+      )
+      .run(rowOf(stored))
+  }
+
+  setKeyUsed(id: string, at: number): void {
+    this.#db.prepare('update keys set last_used_at = ? where id = ?').run(at, id)
+  }
+
+  removeKey(id: string): void {
+    this.#db.prepare('delete from keys where id = ?').run(id)
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,5 @@
 import type { Mode } from '../domain/exchange.ts'
+import type { StoredKey } from '../domain/key.ts'
 import type { DesiredState } from '../domain/worker.ts'
 
 /** What survives a restart. `test/contracts/store-contract.ts` is the promise that every store keeps. */
@@ -10,4 +11,11 @@ export interface Store extends Disposable {
   /** By worker id; a worker that the operator never touched is not in it. */
   desiredStates(): ReadonlyMap<string, DesiredState>
   setDesiredState(workerId: string, desired: DesiredState): void
+  /** In no order. */
+  keys(): readonly StoredKey[]
+  /** Throws when there is one of this id. */
+  addKey(stored: StoredKey): void
+  setKeyUsed(id: string, at: number): void
+  /** Safe for an id that is not there. */
+  removeKey(id: string): void
 }

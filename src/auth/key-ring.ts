@@ -1,0 +1,171 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Caller } from '../domain/caller.ts'
+import { CbtorError } from '../domain/errors.ts'
+import type { Key, KeyOrder, StoredKey } from '../domain/key.ts'
+import type { Clock } from '../lib/clock.ts'
+import { printable } from '../lib/printable.ts'
+import type { Random } from '../lib/random.ts'
+import { digestOf, drawKey, formatKey, splitKey } from './key-text.ts'
+
+/** What the ring needs of the store. */
+export interface KeyStore {
+  keys(): readonly StoredKey[]
+  addKey(stored: StoredKey): void
+  setKeyUsed(id: string, at: number): void
+  removeKey(id: string): void
+}
+
+export interface KeyRingOptions {
+  readonly store: KeyStore
+  readonly clock: Clock
+  readonly random: Random
+  /** Does a write that may fail: nobody is locked out because it cannot be kept when a key was used. */
+  readonly keep?: (write: () => void) => void
+}
+
+/** A key, and the text that is shown this once. */
+export interface NewKey {
+  readonly key: Key
+  readonly text: string
+}
+
+interface Held {
+  key: Key
+  readonly digest: Buffer
+  readonly caller: Caller
+  /** Told, once, when the key is of no use any more. */
+  readonly onGone: Set<() => void>
+}
+
+const HOUR_MS = 60 * 60 * 1_000
+/** What an unknown id is compared with: no secret has this digest. */
+const NOBODY = Buffer.alloc(32)
+
+/** All keys of the service, at hand: a revoked or expired one is of no use from the next request on. */
+export class KeyRing implements Disposable {
+  readonly #store: KeyStore
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #keep: (write: () => void) => void
+  readonly #held = new Map<string, Held>()
+  #expiry: Disposable | undefined
+
+  constructor({ store, clock, random, keep = (write) => write() }: KeyRingOptions) {
+    this.#store = store
+    this.#clock = clock
+    this.#random = random
+    this.#keep = keep
+    for (const stored of store.keys()) this.#hold(stored)
+    this.#awaitExpiry()
+  }
+
+  get isEmpty(): boolean {
+    return this.#held.size === 0
+  }
+
+  /** Those that have expired, too; the oldest first. */
+  list(): readonly Key[] {
+    return [...this.#held.values()].map(({ key }) => key).sort((a, b) => a.createdAt - b.createdAt)
+  }
+
+  /** Whom a key stands for. Does the same work whatever is wrong with it: no id, an unknown one, a secret of another. */
+  authenticate(text: string): Caller | undefined {
+    const { id, secret } = splitKey(text)
+    const held = this.#held.get(id)
+    const isRight = timingSafeEqual(digestOf(secret), held?.digest ?? NOBODY)
+    if (!isRight || held === undefined || this.#isExpired(held.key)) return undefined
+    this.#noteUse(held)
+    return held.caller
+  }
+
+  /** A key that is not in the ring yet. */
+  draw({ name, scopes, expiresAt, limits = {}, targets = {} }: KeyOrder): NewKey & StoredKey {
+    let drawn = drawKey(this.#random)
+    while (this.#held.has(drawn.id)) drawn = drawKey(this.#random)
+    const key = {
+      ...{ id: drawn.id, name, scopes, limits, targets, expiresAt },
+      createdAt: this.#clock.now(),
+      lastUsedAt: undefined,
+    }
+    return { key, text: formatKey(drawn), digest: digestOf(drawn.secret) }
+  }
+
+  add({ key, digest }: StoredKey): void {
+    this.#store.addKey({ key, digest })
+    this.#hold({ key, digest })
+    this.#awaitExpiry()
+  }
+
+  create(order: KeyOrder): NewKey {
+    const drawn = this.draw(order)
+    this.add(drawn)
+    return drawn
+  }
+
+  /** Ends a key at once, with what goes on in its name, and forgets it. Throws `key_not_found`. */
+  revoke(id: string): Key {
+    const held = this.#held.get(id)
+    if (held === undefined) {
+      throw new CbtorError('key_not_found', `Cannot revoke key "${printable(id)}": there is none of this id`)
+    }
+    this.#held.delete(id)
+    tellGone(held)
+    this.#awaitExpiry()
+    this.#store.removeKey(id)
+    return held.key
+  }
+
+  /** Calls `listener` once when the key of this id is revoked or expires: at once if it is of no use already. */
+  onGone(id: string, listener: () => void): Disposable {
+    const held = this.#held.get(id)
+    if (held === undefined || this.#isExpired(held.key)) {
+      listener()
+      return { [Symbol.dispose]() {} }
+    }
+    const own = () => listener()
+    held.onGone.add(own)
+    return { [Symbol.dispose]: () => void held.onGone.delete(own) }
+  }
+
+  [Symbol.dispose](): void {
+    this.#expiry?.[Symbol.dispose]()
+  }
+
+  #hold({ key, digest }: StoredKey): void {
+    const { id, limits, targets } = key
+    const caller = { id, limits, targets, scopes: new Set(key.scopes) }
+    this.#held.set(id, { key, digest, caller, onGone: new Set() })
+  }
+
+  #isExpired({ expiresAt }: Key): boolean {
+    return expiresAt !== undefined && expiresAt <= this.#clock.now()
+  }
+
+  #noteUse(held: Held): void {
+    const hour = Math.floor(this.#clock.now() / HOUR_MS) * HOUR_MS
+    if (held.key.lastUsedAt === hour) return
+    held.key = { ...held.key, lastUsedAt: hour }
+    this.#keep(() => this.#store.setKeyUsed(held.key.id, hour))
+  }
+
+  /** The wall clock may be set, so it is looked at now and then, however far the next expiry is. */
+  #awaitExpiry(): void {
+    this.#expiry?.[Symbol.dispose]()
+    this.#expiry = undefined
+    const now = this.#clock.now()
+    const waits = [...this.#held.values()].flatMap(({ key: { expiresAt = now } }) =>
+      expiresAt > now ? expiresAt - now : [],
+    )
+    if (waits.length === 0) return
+    this.#expiry = this.#clock.timer(Math.min(...waits, HOUR_MS), () => {
+      for (const held of this.#held.values()) if (this.#isExpired(held.key)) tellGone(held)
+      this.#awaitExpiry()
+    })
+  }
+}
+
+function tellGone({ onGone }: Held): void {
+  const listeners = [...onGone]
+  onGone.clear()
+  for (const listener of listeners) listener()
+}
