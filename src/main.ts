@@ -6,10 +6,13 @@
 import { runCli } from './cli/cli.ts'
 import { confirm } from './cli/confirm.ts'
 import { systemClock } from './lib/clock.ts'
+import { crashWithoutSecrets } from './lib/crash.ts'
 import { createService } from './service.ts'
 import { BoxNetwork, whyNoBoxes } from './testnet/boxes/box-network.ts'
 import { enterHost, runInHost } from './testnet/boxes/host-namespace.ts'
 import { TorNetwork } from './testnet/network.ts'
+
+crashWithoutSecrets()
 
 const interrupt = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
