@@ -3,6 +3,7 @@ import { CbtorError } from './domain/errors.ts'
 import { circuitsRenewed } from './domain/events.ts'
 import type { Mode } from './domain/exchange.ts'
 import type { DesiredState } from './domain/worker.ts'
+import type { RequestLog } from './events/request-log.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
 import type { SessionView } from './fetch/session.ts'
 import type { CheckEndpoints } from './health/check-endpoints.ts'
@@ -22,13 +23,14 @@ export interface BackendParts {
   readonly fetcher: Fetcher
   readonly checks: CheckEndpoints
   readonly told: ServiceEvents
+  readonly requests: RequestLog
   /** Aborts when the service ends. */
   readonly life: AbortSignal
 }
 
 /** What the API asks for, done with the parts. */
 export function createBackend(parts: BackendParts): Backend {
-  const { version, clock, store, pool, fetcher, checks, told, life } = parts
+  const { version, clock, store, pool, fetcher, checks, told, requests, life } = parts
   const startedAt = clock.now()
   const unit = (id: string): WorkerUnit => pool.get(id).member
 
@@ -56,14 +58,18 @@ export function createBackend(parts: BackendParts): Backend {
     metrics: async () => ({ contentType: told.metrics.contentType, text: await told.metrics.text() }),
 
     async fetch(request, signal) {
+      const line = requests.begin('fetch', request)
       const began = clock.monotonic()
       try {
         const answer = await fetcher.fetch(request, signal)
         told.metrics.requestAnswered(answer)
+        const { status, worker, attempts, body } = answer
+        line.ended({ status, worker, attempts, sent: request.body?.length ?? 0, received: body.length })
         if (answer.sessionMoved) told.events.record({ type: 'session_moved', worker: answer.worker })
         return answer
       } catch (error) {
         told.metrics.requestFailed(error, clock.monotonic() - began)
+        line.failed(error)
         throw error
       }
     },

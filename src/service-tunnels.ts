@@ -12,12 +12,15 @@ import type { Tunnels } from './tunnel/tunnels.ts'
  * ends with us. Rejects with what is wrong and what would be right.
  */
 export async function openTunnels(
-  { state, tunnels, log }: Pick<ServiceConfig, 'state' | 'tunnels' | 'log'>,
+  { state, tunnels, log, log_format: logFormat }: Pick<ServiceConfig, 'state' | 'tunnels' | 'log' | 'log_format'>,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   signal: AbortSignal,
 ): Promise<Tunnels & AsyncDisposable> {
   if (tunnels.helper === undefined)
-    return await SpawnedTunnels.start({ socketPath: socketOfService(state), state, log, clock, logger }, signal)
+    return await SpawnedTunnels.start(
+      { socketPath: socketOfService(state), state, log, logFormat, clock, logger },
+      signal,
+    )
   const client = new TunnelHelperClient({ socketPath: tunnels.helper, clock })
   return Object.assign(client, { async [Symbol.asyncDispose]() {} })
 }

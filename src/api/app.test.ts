@@ -374,7 +374,14 @@ it('logs a line per request, without URL, host or body', async () => {
   assert.deepEqual(more, [])
   const { request, ...fields } = line?.fields ?? {}
   assert.match(String(request), /^[\w-]{16}$/)
-  assert.deepEqual(fields, { method: 'POST', route: '/api/v1/fetch', status: 200, ms: 0, worker: 'tor02' })
+  assert.deepEqual(fields, {
+    key: 'anybody',
+    method: 'POST',
+    route: '/api/v1/fetch',
+    status: 200,
+    ms: 0,
+    worker: 'tor02',
+  })
 })
 
 it('gives every answer the headers that keep browsers from misusing it, and no CORS headers', async () => {

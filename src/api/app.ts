@@ -2,11 +2,13 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { z } from 'zod'
 import { ANYBODY, type Caller } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import type { Clock } from '../lib/clock.ts'
+import { faultFields } from '../lib/fault-fields.ts'
 import type { Logger } from '../lib/log.ts'
 import { printable } from '../lib/printable.ts'
 import type { Random } from '../lib/random.ts'
@@ -14,7 +16,7 @@ import type { Backend } from './backend.ts'
 import { answerBrokenHttp, refuseTunnel } from './broken-http.ts'
 import { type AllowedHosts, checkCaller, checkExpectation, checkHeaders, checkMediaType } from './caller-rules.ts'
 import { docsRoutes } from './docs/routes.ts'
-import { inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
+import { InputError, inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
 import { RouteTable } from './route-table.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -71,7 +73,6 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     keepAliveTimeout: 5_000,
     return503OnClosing: false, // we answer with a problem instead
     genReqId: () => random.bytes(12).toString('base64url'),
-    schemaErrorFormatter: (faults) => inputErrorOf(faults),
     clientErrorHandler: (error, socket) => answerBrokenHttp(error, socket, random),
     frameworkErrors: (error, request, reply) => {
       prepare(request, reply)
@@ -86,7 +87,10 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   app.server.on('connect', (_request, socket: Socket) => refuseTunnel(socket, random))
   // Instead of Node's own answer, which has no body: `checkSender` refuses it.
   app.server.on('checkExpectation', (request, response) => app.routing(request, response))
-  app.setValidatorCompiler(validatorCompiler)
+  app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
+    const result = schema.safeParse(data, { reportInput: true })
+    return result.success ? { value: result.data } : { error: inputErrorOf(result.error.issues) }
+  })
   app.setSerializerCompiler(serializerCompiler)
   app.decorateRequest('workerId', undefined)
   app.decorateRequest('caller')
@@ -135,6 +139,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     reply.raw.once('close', () => {
       const fields = {
         request: request.id,
+        key: (request.caller as Caller | undefined)?.id, // none yet of who is refused at the door
         method: request.method,
         route: request.routeOptions.url ?? 'none',
         status: reply.raw.writableEnded ? reply.statusCode : PROBLEMS.client_gone.status,
@@ -176,9 +181,8 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   /** A bug of ours, or what a client's disconnect caused. Messages may quote targets, so the log has frames only. */
   function unexpected(error: unknown, request: FastifyRequest, reply: FastifyReply): CbtorError {
     if (reply.raw.destroyed) return new CbtorError('client_gone', 'Cannot answer: the client closed its connection')
-    const { name, stack = '' } = error instanceof Error ? error : new Error(typeof error)
-    const at = stack.split('\n').flatMap((line) => (/^\s+at /.test(line) ? line.trim() : []))
-    logger.error({ request: request.id, route: request.routeOptions.url, error: name, at }, 'request failed by a bug')
+    const { url: route } = request.routeOptions
+    logger.error({ request: request.id, route, ...faultFields(error) }, 'request failed by a bug')
     return new CbtorError(
       'internal',
       'Cannot answer: an error of this service, which is in its log with the request_id',
@@ -192,7 +196,24 @@ function acceptOnlyJson(app: ApiApp): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
     if (bytes.length === 0) return done(null, undefined)
-    if (isUtf8(bytes)) return parseJson(request, bytes.toString(), done)
-    done(new CbtorError('invalid_json', 'Cannot read the request body: it is not valid UTF-8'))
+    if (!isUtf8(bytes))
+      return done(new CbtorError('invalid_json', 'Cannot read the request body: it is not valid UTF-8'))
+    const text = bytes.toString()
+    parseJson(request, text, (error, value) => done(error && (isJson(text) ? poisoned() : error), value))
   })
+}
+
+/** For what the parser refuses although it is JSON. */
+function poisoned(): InputError {
+  const message = 'must have no object with a key __proto__, nor one with a key constructor that has a key prototype'
+  return new InputError([{ path: '', message, code: 'unknown_field' }])
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -80,4 +80,6 @@ export interface ForwardAnswer {
   /** Errs when the connection is lost before the answer's end. The port reads or destroys it. */
   readonly body: Readable
   readonly worker: string
+  /** Says, once, how it went when the client has its answer, or has gone. `received`: bytes that the client was given. */
+  ended(ending: { readonly outcome: 'ok' | ProblemCode; readonly received: number }): void
 }

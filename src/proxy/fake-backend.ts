@@ -138,6 +138,7 @@ export function okAnswer(body: string | Readable, headers: ForwardAnswer['header
     headers: [...length, ...headers],
     body: typeof body === 'string' ? Readable.from([Buffer.from(body)]) : body,
     worker: 'tor01',
+    ended() {},
   }
 }
 

@@ -19,13 +19,11 @@ export interface TunnelClient {
  * kept the tunnel from standing, before the client was told anything.
  */
 export async function runTunnel(
-  { backend, clock, logger, limits }: PortOptions,
-  kind: string,
+  { backend, clock, limits }: PortOptions,
   request: TunnelRequest,
   client: TunnelClient,
 ): Promise<void> {
   const { socket, bytes } = client
-  const startedAt = clock.monotonic()
   bytes.watch()
   const earlyData = bytes.takeSafe()
   using tunnel = await inTime(bytes, { clock, limits }, (signal) =>
@@ -36,7 +34,6 @@ export async function runTunnel(
     throw bytes.signal.reason
   }
 
-  const connectMs = clock.monotonic() - startedAt
   client.accept()
   const ahead = bytes.takeAll()
   bytes[Symbol.dispose]()
@@ -44,12 +41,6 @@ export async function runTunnel(
   const first = earlyData.length > 0 ? earlyData : ahead
   const outcome = await splice(socket, tunnel, first, limits, clock)
   tunnel.ended(outcome)
-  const { bytesRead: received, bytesWritten: sent } = tunnel.socket
-  const ms = Math.round(clock.monotonic() - startedAt)
-  logger.debug(
-    { port: kind, worker: tunnel.worker, outcome, connectMs: Math.round(connectMs), ms, sent, received },
-    'tunnel ended',
-  )
 }
 
 /** Does `open` with the signal of the client, which is also aborted when it takes too long. */

@@ -33,9 +33,7 @@ describe('CONNECT', { timeout: 20_000 }, () => {
     ])
     assert.deepEqual(port.backend.outcomes, ['ok'])
     assert.equal(port.clock.pending, 0)
-    const [line] = port.logger.lines
-    assert.deepEqual([line?.level, line?.fields.outcome, line?.fields.worker], ['debug', 'ok', 'tor01'])
-    assert.doesNotMatch(JSON.stringify(port.logger.lines), /example/)
+    assert.deepEqual(port.logger.lines, []) // who keeps the tunnel writes them
   })
 
   it('is answered with the problem when there is no tunnel, and the connection ends', async () => {

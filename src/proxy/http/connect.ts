@@ -22,12 +22,8 @@ export async function serveConnect(
   try {
     const routing = admit(options.backend, headerList(request.rawHeaders))
     const target = parseAuthority(request.url ?? '')
-    await runTunnel(
-      options,
-      'connect',
-      { ...routing, ...target },
-      { socket, bytes, accept: () => socket.write(ESTABLISHED) },
-    )
+    const accept = () => socket.write(ESTABLISHED)
+    await runTunnel(options, { ...routing, ...target }, { socket, bytes, accept })
   } catch (error) {
     const problem = problemOf(bytes.signal.aborted ? bytes.signal.reason : error, options, 'connect')
     bytes[Symbol.dispose]()

@@ -79,7 +79,7 @@ export class SocksPort implements Port {
     // What a client sends ahead often comes in a packet of its own, right behind its request.
     await new Promise((resolve) => setImmediate(resolve))
     const accept = () => client.write(reply(REPLY.succeeded))
-    await runTunnel(this.#options, 'socks', { ...routing, host, port }, { socket: client, bytes, accept })
+    await runTunnel(this.#options, { ...routing, host, port }, { socket: client, bytes, accept })
   }
 
   async #lookUp({ host, routing }: SocksRequest, client: Socket, bytes: ClientBytes): Promise<void> {

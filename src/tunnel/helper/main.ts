@@ -5,7 +5,8 @@
 import { parseArgs } from 'node:util'
 import { onAbort } from '../../lib/abort.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { createLogger, type LogLevel } from '../../lib/log.ts'
+import { crashWithoutSecrets } from '../../lib/crash.ts'
+import { createLogger, type LogFormat, type LogLevel } from '../../lib/log.ts'
 import { requireNetAdmin } from '../capability.ts'
 import { SystemHost } from '../system-host.ts'
 import { isListening } from './client.ts'
@@ -15,11 +16,13 @@ import { TunnelServer } from './serve.ts'
 const PREDECESSOR_ENDS_WITHIN_MS = 10_000
 const POLL_MS = 250
 
+crashWithoutSecrets()
 const { values } = parseArgs({
   options: {
     socket: { type: 'string' },
     state: { type: 'string' },
     log: { type: 'string', default: 'info' },
+    'log-format': { type: 'string', default: 'auto' },
     keep: { type: 'boolean', default: false },
   },
 })
@@ -33,7 +36,7 @@ process.stdin
 process.stdout.on('error', () => {})
 process.stderr.on('error', () => {})
 
-const logger = createLogger(values.log as LogLevel)
+const logger = createLogger(values.log as LogLevel, process.stderr, values['log-format'] as LogFormat)
 try {
   requireNetAdmin()
   const host = new SystemHost({ clock: systemClock, onProblem: (message) => logger.warn({}, message) })

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { deadline, onAbort } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Logger, LogLevel } from '../../lib/log.ts'
+import type { LogFormat, Logger, LogLevel } from '../../lib/log.ts'
 import { SharedRun } from '../../lib/shared-run.ts'
 import { within } from '../../lib/within.ts'
 import { TunnelError } from '../errors.ts'
@@ -19,6 +19,8 @@ export interface SpawnedTunnelsOptions {
   readonly state: string
   /** The least severity that the child logs; `info` unless told. */
   readonly log?: LogLevel
+  /** `auto` when left out. */
+  readonly logFormat?: LogFormat
   /** Leaves the tunnels up at the end. */
   readonly keep?: boolean
   /** What stands before the command of the child, such as `nsenter …`. */
@@ -92,10 +94,29 @@ export class SpawnedTunnels implements Tunnels, AsyncDisposable {
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    const { clock, logger, socketPath, state, log = 'info', keep = false, prefix = [] } = this.#options
+    const {
+      clock,
+      logger,
+      socketPath,
+      state,
+      log = 'info',
+      logFormat = 'auto',
+      keep = false,
+      prefix = [],
+    } = this.#options
     // Source or compiled, the script has the extension that this file has.
     const script = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url))
-    const flags = ['--socket', socketPath, '--state', state, '--log', log, ...(keep ? ['--keep'] : [])]
+    const flags = [
+      '--socket',
+      socketPath,
+      '--state',
+      state,
+      '--log',
+      log,
+      '--log-format',
+      logFormat,
+      ...(keep ? ['--keep'] : []),
+    ]
     const [program = '', ...args] = [...prefix, process.execPath, script, ...flags]
     // Its own process group: Ctrl-C is for us, who end it when nobody needs it any more. What it logs goes where ours does.
     const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
