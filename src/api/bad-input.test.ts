@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import fc from 'fast-check'
 import type { InjectOptions } from 'fastify'
+import type { ProblemCode } from '../domain/problems.ts'
 import { createTestApp } from './test-app.ts'
 
 interface Case {
@@ -17,13 +18,18 @@ const JSON_TYPE = { 'content-type': 'application/json' }
 const url = 'http://example.com/'
 
 function invalid(name: string, body: unknown, ...paths: string[]): Case {
+  return coded('invalid_input', name, body, ...paths)
+}
+
+/** A fault with a code of its own. */
+function coded(code: ProblemCode, name: string, body: unknown, ...paths: string[]): Case {
   const request: InjectOptions = {
     method: 'POST',
     url: '/api/v1/fetch',
     headers: JSON_TYPE,
     payload: JSON.stringify(body),
   }
-  return { name: `fetch: ${name}`, request, status: 400, code: 'invalid_input', paths: paths.sort() }
+  return { name: `fetch: ${name}`, request, status: 400, code, paths: paths.sort() }
 }
 
 function posted(
@@ -70,12 +76,12 @@ const CASES: readonly Case[] = [
   posted('bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 400, 'invalid_json'),
   posted('NaN', '{"timeout_ms": NaN}', 400, 'invalid_json'),
   posted('200,000 nested lists', '['.repeat(200_000), 400, 'invalid_json'),
-  posted('__proto__', `{"url":"${url}","__proto__":{"method":"PUT"}}`, 400, 'invalid_json'), // 11
-  posted('__proto__ in headers', `{"url":"${url}","headers":{"__proto__":"a"}}`, 400, 'invalid_json'),
-  posted('__proto__ with escapes', `{"url":"${url}","\\u005f_proto__":1}`, 400, 'invalid_json'),
-  posted('constructor.prototype', `{"url":"${url}","constructor":{"prototype":{}}}`, 400, 'invalid_json'),
-  invalid('constructor', { url, constructor: 'a' }, 'constructor'),
-  invalid('unknown fields', { url, uri: url, timeout: 5 }, 'timeout', 'uri'), // 12
+  posted('__proto__', `{"url":"${url}","__proto__":{"method":"PUT"}}`, 400, 'unknown_field'), // 11
+  posted('__proto__ in headers', `{"url":"${url}","headers":{"__proto__":"a"}}`, 400, 'unknown_field'),
+  posted('__proto__ with escapes', `{"url":"${url}","\\u005f_proto__":1}`, 400, 'unknown_field'),
+  posted('constructor.prototype', `{"url":"${url}","constructor":{"prototype":{}}}`, 400, 'unknown_field'),
+  coded('unknown_field', 'constructor', { url, constructor: 'a' }, 'constructor'),
+  coded('unknown_field', 'unknown fields', { url, uri: url, timeout: 5 }, 'timeout', 'uri'), // 12
   posted('1 MiB + 1', JSON.stringify({ url: 'x'.repeat(1024 * 1024) }), 413, 'payload_too_large'), // 13
   posted('gzip', '{}', 415, 'unsupported_media_type', { ...JSON_TYPE, 'content-encoding': 'gzip' }), // 14
   posted('another Host', '{}', 421, 'host_not_allowed', { ...JSON_TYPE, host: 'evil.test' }), // 18
@@ -87,32 +93,33 @@ const CASES: readonly Case[] = [
     status: 403,
     code: 'origin_not_allowed',
   },
-  invalid('no url', {}, 'url'), // 20
-  invalid('url null', { url: null }, 'url'),
-  invalid('url a number', { url: 1 }, 'url'),
-  invalid('url a list', { url: [url] }, 'url'),
-  invalid('url empty', { url: '' }, 'url'),
-  invalid('url too long', { url: `http://${'a'.repeat(8_192)}` }, 'url'), // 21
-  invalid('timeout_ms -1', { url, timeout_ms: -1 }, 'timeout_ms'), // 48
-  invalid('timeout_ms 0', { url, timeout_ms: 0 }, 'timeout_ms'),
-  invalid('timeout_ms 499', { url, timeout_ms: 499 }, 'timeout_ms'),
-  invalid('timeout_ms 300001', { url, timeout_ms: 300_001 }, 'timeout_ms'),
-  invalid('timeout_ms 1e12', { url, timeout_ms: 1e12 }, 'timeout_ms'),
-  invalid('timeout_ms "5s"', { url, timeout_ms: '5s' }, 'timeout_ms'),
-  invalid('timeout_ms 500.5', { url, timeout_ms: 500.5 }, 'timeout_ms'),
-  posted('timeout_ms 1e999', `{"url":"${url}","timeout_ms":1e999}`, 400, 'invalid_input'),
+  coded('url_required', 'no url', {}, 'url'), // 20
+  coded('url_type', 'url null', { url: null }, 'url'),
+  coded('url_type', 'url a number', { url: 1 }, 'url'),
+  coded('url_type', 'url a list', { url: [url] }, 'url'),
+  coded('url_required', 'url empty', { url: '' }, 'url'),
+  coded('url_too_long', 'url too long', { url: `http://${'a'.repeat(8_192)}` }, 'url'), // 21
+  coded('timeout_range', 'timeout_ms -1', { url, timeout_ms: -1 }, 'timeout_ms'), // 48
+  coded('timeout_range', 'timeout_ms 0', { url, timeout_ms: 0 }, 'timeout_ms'),
+  coded('timeout_range', 'timeout_ms 499', { url, timeout_ms: 499 }, 'timeout_ms'),
+  coded('timeout_range', 'timeout_ms 300001', { url, timeout_ms: 300_001 }, 'timeout_ms'),
+  coded('timeout_range', 'timeout_ms 1e12', { url, timeout_ms: 1e12 }, 'timeout_ms'),
+  coded('timeout_range', 'timeout_ms "5s"', { url, timeout_ms: '5s' }, 'timeout_ms'),
+  coded('timeout_range', 'timeout_ms 500.5', { url, timeout_ms: 500.5 }, 'timeout_ms'),
+  posted('timeout_ms 1e999', `{"url":"${url}","timeout_ms":1e999}`, 400, 'timeout_range'),
 
   // The other fields.
   invalid('a list', [url], ''),
   invalid('null', null, ''),
   invalid('text', url, ''),
-  invalid('url with half a surrogate pair', { url: `${url}\ud800` }, 'url'),
+  coded('url_invalid', 'url with half a surrogate pair', { url: `${url}\ud800` }, 'url'),
   invalid('method empty', { url, method: '' }, 'method'),
   invalid('method CONNECT', { url, method: 'connect' }, 'method'),
   invalid('method TRACE', { url, method: 'TRACE' }, 'method'),
   invalid('method with a line end', { url, method: 'GET\r\nX: y' }, 'method'),
-  invalid('headers a list', { url, headers: [['a', 'b']] }, 'headers'),
-  invalid(
+  coded('header_invalid', 'headers a list', { url, headers: [['a', 'b']] }, 'headers'),
+  coded(
+    'header_invalid',
     'header values that are no text',
     { url, headers: { a: 1, b: null, c: ['d', 2] } },
     'headers/a',
@@ -134,11 +141,11 @@ const CASES: readonly Case[] = [
   invalid('allow_downgrade', { url, allow_downgrade: 1 }, 'allow_downgrade'),
   invalid('allow_onion_to_clearnet', { url, allow_onion_to_clearnet: null }, 'allow_onion_to_clearnet'),
   invalid('mode', { url, mode: 'fastest' }, 'mode'),
-  invalid('sticky_key empty', { url, sticky_key: '' }, 'sticky_key'),
-  invalid('sticky_key too long', { url, sticky_key: 'a'.repeat(65) }, 'sticky_key'),
-  invalid('sticky_key with a line end', { url, sticky_key: 'a\r\nSIGNAL HALT' }, 'sticky_key'),
-  invalid('sticky_key with a blank', { url, sticky_key: 'a b' }, 'sticky_key'),
-  invalid('sticky_key with an emoji', { url, sticky_key: '🧅' }, 'sticky_key'),
+  coded('session_invalid', 'sticky_key empty', { url, sticky_key: '' }, 'sticky_key'),
+  coded('session_invalid', 'sticky_key too long', { url, sticky_key: 'a'.repeat(65) }, 'sticky_key'),
+  coded('session_invalid', 'sticky_key with a line end', { url, sticky_key: 'a\r\nSIGNAL HALT' }, 'sticky_key'),
+  coded('session_invalid', 'sticky_key with a blank', { url, sticky_key: 'a b' }, 'sticky_key'),
+  coded('session_invalid', 'sticky_key with an emoji', { url, sticky_key: '🧅' }, 'sticky_key'),
   invalid('sticky_key and another mode', { url, sticky_key: 'a', mode: 'random' }, 'mode'),
   invalid('sticky_key and isolation', { url, sticky_key: 'a', isolation: 'destination' }, 'isolation'),
   invalid('on_loss', { url, sticky_key: 'a', on_loss: 'retry' }, 'on_loss'),
@@ -162,15 +169,25 @@ const CASES: readonly Case[] = [
     null,
     ['de'],
   ].map(
-    (country) => invalid(`country ${JSON.stringify(country)}`, { url, country }, 'country'), // 40
+    (country) => coded('country_invalid', `country ${JSON.stringify(country)}`, { url, country }, 'country'), // 40
   ),
-  invalid('exclude_countries no list', { url, exclude_countries: 'de' }, 'exclude_countries'),
-  invalid('exclude_countries empty', { url, exclude_countries: [] }, 'exclude_countries'),
-  invalid('exclude_countries too many', { url, exclude_countries: Array(51).fill('de') }, 'exclude_countries'),
-  invalid('exclude_countries unknown', { url, exclude_countries: ['de', 'xx'] }, 'exclude_countries/1'),
+  coded('country_invalid', 'exclude_countries no list', { url, exclude_countries: 'de' }, 'exclude_countries'),
+  coded('country_invalid', 'exclude_countries empty', { url, exclude_countries: [] }, 'exclude_countries'),
+  coded(
+    'country_invalid',
+    'exclude_countries too many',
+    { url, exclude_countries: Array(51).fill('de') },
+    'exclude_countries',
+  ),
+  coded(
+    'country_invalid',
+    'exclude_countries unknown',
+    { url, exclude_countries: ['de', 'xx'] },
+    'exclude_countries/1',
+  ),
   invalid('exclude_countries with the country', { url, country: 'de', exclude_countries: ['de'] }, 'exclude_countries'),
-  invalid('distinct_from with a blank', { url, distinct_from: 'a b' }, 'distinct_from'),
-  invalid('distinct_from empty', { url, distinct_from: '' }, 'distinct_from'),
+  coded('session_invalid', 'distinct_from with a blank', { url, distinct_from: 'a b' }, 'distinct_from'),
+  coded('session_invalid', 'distinct_from empty', { url, distinct_from: '' }, 'distinct_from'),
   invalid('distinct_from its own', { url, sticky_key: 'a', distinct_from: 'a' }, 'distinct_from'),
   invalid(
     'exit rules all wrong',
@@ -203,11 +220,11 @@ const CASES: readonly Case[] = [
   // The other routes.
   order('/api/v1/mode', { mode: 'fastest' }, 400, 'invalid_input', 'mode'),
   order('/api/v1/mode', {}, 400, 'invalid_input', 'mode'),
-  order('/api/v1/mode', { mode: 'random', worker: 1 }, 400, 'invalid_input', 'worker'),
+  order('/api/v1/mode', { mode: 'random', worker: 1 }, 400, 'unknown_field', 'worker'),
   order('/api/v1/workers/drain', {}, 400, 'invalid_input', 'worker'),
   order('/api/v1/workers/drain', { worker: 'tor01', force: 1 }, 400, 'invalid_input', 'force'),
   order('/api/v1/workers/drain', { worker: 9 }, 404, 'worker_not_found'),
-  order('/api/v1/workers/enable', { worker: 'tor01', force: true }, 400, 'invalid_input', 'force'),
+  order('/api/v1/workers/enable', { worker: 'tor01', force: true }, 400, 'unknown_field', 'force'),
   order('/api/v1/workers/enable', { worker: 'toString' }, 404, 'worker_not_found'),
   order('/api/v1/tor/workers/1/tor/stop', { force: true }, 400, 'invalid_input', ''),
   order('/api/v1/tor/workers/1/tor/stop', 'now', 400, 'invalid_input', ''),
@@ -227,7 +244,7 @@ const CASES: readonly Case[] = [
   queried('/api/v1/events?since_id=9999999999999999', 'since_id'),
   queried('/api/v1/events?since_id=1.5&limit=x&nope=1', 'limit', 'nope', 'since_id'),
   queried('/api/v1/events?worker=tor01&worker=tor02', 'worker'),
-  queried('/api/v1/events/stream?limit=1', 'limit'),
+  { ...queried('/api/v1/events/stream?limit=1', 'limit'), code: 'unknown_field' },
   queried('/api/v1/events/stream?type=nope', 'type'),
   refused('GET', '/api/v1/events?worker=tor99', 404, 'worker_not_found'),
   refused('GET', '/api/v1/events/stream?worker=toString', 404, 'worker_not_found'),
@@ -242,11 +259,11 @@ const CASES: readonly Case[] = [
   order('/api/v1/tor/workers/1/newnym', { wait_ms: -1 }, 400, 'invalid_input', 'wait_ms'),
   order('/api/v1/tor/workers/1/newnym', { wait_ms: 60_001 }, 400, 'invalid_input', 'wait_ms'),
   order('/api/v1/tor/workers/1/newnym', { wait_ms: '5s' }, 400, 'invalid_input', 'wait_ms'),
-  order('/api/v1/tor/workers/1/newnym', { wait: 1 }, 400, 'invalid_input', 'wait'),
+  order('/api/v1/tor/workers/1/newnym', { wait: 1 }, 400, 'unknown_field', 'wait'),
   order('/api/v1/tor/workers/1/newnym', [], 400, 'invalid_input', ''),
   order('/api/v1/tor/workers/1/newnym?wait_ms=x', {}, 400, 'invalid_input', 'wait_ms'),
   order('/api/v1/tor/workers/1/newnym?wait_ms=1', { wait_ms: 1 }, 400, 'invalid_input', 'wait_ms'),
-  order('/api/v1/tor/workers/1/newnym?nope=1', {}, 400, 'invalid_input', 'nope'),
+  order('/api/v1/tor/workers/1/newnym?nope=1', {}, 400, 'unknown_field', 'nope'),
   order('/api/v1/tor/workers/9/newnym', {}, 404, 'worker_not_found'),
   refused('GET', '/api/v1/tor/workers/1/newnym', 405, 'method_not_allowed'),
   refused('GET', '/api/v1/sessions/nobody', 404, 'session_not_found'),
@@ -291,6 +308,8 @@ it('gives bad input its problem, and nobody hears of it', async (context) => {
       assert.equal(problem.status, status)
       assert.equal(problem.request_id, response.headers['x-request-id'])
       if (paths) assert.deepEqual(problem.errors.map(({ path }: { path: string }) => path).sort(), paths)
+      const codes = new Set((problem.errors ?? []).map((fault: { code: string }) => fault.code))
+      if (codes.size > 0) assert.equal(code, codes.size === 1 ? [...codes][0] : 'invalid_input')
       assert.deepEqual(test.backend.calls, [])
       assert.equal(response.headers.allow !== undefined, status === 405)
     })

@@ -1,6 +1,7 @@
+import type { z } from 'zod'
 import { CbtorError } from '../domain/errors.ts'
 import { problemCore } from '../domain/problem-body.ts'
-import type { ProblemCode } from '../domain/problems.ts'
+import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import { printable } from '../lib/printable.ts'
 import { toAttemptBodies } from './schemas/fetch-answer.ts'
 import type { ProblemBody } from './schemas/problem.ts'
@@ -10,52 +11,85 @@ export interface InputFault {
   /** `timeout_ms`, `headers/x-a`; empty for the request as a whole. */
   readonly path: string
   readonly message: string
+  /** `invalid_input` when left out. */
+  readonly code?: ProblemCode
 }
 
 /** More are not told: the first ones show what kind of thing was expected. */
 const MAX_FAULTS = 32
 const MAX_DETAIL = 600
 
-/** A request that can be read but not be meant: all its faults at once. */
+/** A request that can be read but not be meant: all its faults at once. Its code is theirs, if they have one in common. */
 export class InputError extends CbtorError {
-  readonly faults: readonly InputFault[]
+  readonly faults: readonly Required<InputFault>[]
 
   constructor(faults: readonly InputFault[]) {
-    const shown = faults
-      .slice(0, MAX_FAULTS)
-      .map(({ path, message }) => ({ path: printable(path), message: printable(message, MAX_DETAIL) }))
+    const shown = faults.slice(0, MAX_FAULTS).map(({ path, message, code = 'invalid_input' }) => ({
+      ...{ path: printable(path), message: printable(message, MAX_DETAIL), code },
+    }))
     const [first = { path: '', message: 'is not valid' }, ...others] = shown
     const more = others.length === 0 ? '' : ` (and ${others.length} more, see errors)`
-    super('invalid_input', `Cannot take the request: ${first.path || 'its body'} ${first.message}${more}`)
+    const [code = 'invalid_input', ...otherCodes] = new Set(faults.map((fault) => fault.code ?? 'invalid_input'))
+    super(
+      otherCodes.length === 0 ? code : 'invalid_input',
+      `Cannot take the request: ${first.path || 'its body'} ${first.message}${more}`,
+    )
     this.faults = shown
   }
 }
 
-/** One fault of the validator: JSON Schema's words, as Fastify asks for them. */
-interface ValidationFault {
-  readonly keyword: string
-  readonly instancePath: string
-  readonly message?: string | undefined
-  readonly params: Readonly<Record<string, unknown>>
+/** What the validator finds, with `input`, which it leaves out unless it is asked for it. */
+type Issue = z.core.$ZodIssue
+
+/** Fields that mean the same in every request, and what their faults are. A fault that is none of these says so in its params. */
+const CODE_OF_FIELD: Readonly<Record<string, ProblemCode>> = {
+  headers: 'header_invalid',
+  timeout_ms: 'timeout_range',
+  sticky_key: 'session_invalid',
+  distinct_from: 'session_invalid',
+  country: 'country_invalid',
+  exclude_countries: 'country_invalid',
 }
 
-export function inputErrorOf(validation: readonly ValidationFault[]): InputError {
-  const faults = validation.flatMap(({ keyword, instancePath, message = '', params }) => {
-    const path = instancePath.slice(1)
-    const unknown = keyword === 'unrecognized_keys' && Array.isArray(params.keys) ? params.keys : undefined
-    return unknown ? unknown.map((key) => ({ path: String(key), message })) : [{ path, message }]
+export function inputErrorOf(issues: readonly Issue[]): InputError {
+  const faults = issues.flatMap((issue) => {
+    const { path, message } = issue
+    if (issue.code !== 'unrecognized_keys') return { path: path.join('/'), message, code: codeOf(issue) }
+    return issue.keys.map((key) => ({ path: [...path, key].join('/'), message, code: 'unknown_field' as const }))
   })
   // One sentence says all of what is right, so a field that fails two of its rules is told once.
   const once = new Map(faults.map((fault) => [`${fault.path}\n${fault.message}`, fault]))
   return new InputError([...once.values()])
 }
 
+function codeOf(issue: Issue): ProblemCode {
+  if (issue.code === 'custom' && isProblemCode(issue.params?.problem)) return issue.params.problem
+  // The outermost one: what is inside of `headers` is named by the caller.
+  const field = issue.path.map(String).find((name) => name === 'url' || Object.hasOwn(CODE_OF_FIELD, name))
+  if (field === undefined) return 'invalid_input'
+  return CODE_OF_FIELD[field] ?? codeOfUrl(issue)
+}
+
+function codeOfUrl({ code, input }: Issue): ProblemCode {
+  switch (code) {
+    case 'invalid_type':
+      return input === undefined ? 'url_required' : 'url_type'
+    case 'too_small':
+      return 'url_required'
+    case 'too_big':
+      return 'url_too_long'
+    default:
+      return 'url_invalid'
+  }
+}
+
+function isProblemCode(value: unknown): value is ProblemCode {
+  return typeof value === 'string' && Object.hasOwn(PROBLEMS, value)
+}
+
 /** Fastify's own errors in our words, by their code; those of what it sends files with have only a name. */
 const OF_FASTIFY: Readonly<Record<string, readonly [ProblemCode, string]>> = {
-  FST_ERR_CTP_INVALID_JSON_BODY: [
-    'invalid_json',
-    'Cannot read the request body: it is not valid JSON, or an object in it has a key __proto__ or constructor',
-  ],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'Cannot read the request body: it is not valid JSON'],
   FST_ERR_CTP_BODY_TOO_LARGE: ['payload_too_large', 'Cannot read the request body: it is larger than 1 MiB'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'unsupported_media_type',

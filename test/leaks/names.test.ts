@@ -82,7 +82,7 @@ describe('names', { timeout: 300_000 }, () => {
       ['http://onion/ip', 'target_forbidden'],
       ['http://onion./ip', 'target_forbidden'],
       [`http://${label}.onion%00.cbtor.test/ip`, 'host_invalid'],
-      [`http://www.cbtor.test@${label}.onion./ip`, 'url_invalid'],
+      [`http://www.cbtor.test@${label}.onion./ip`, 'url_userinfo'],
       ['http://x.exit/ip', 'host_invalid'],
       ['http://www.cbtor.test.0123456789abcdef0123456789abcdef01234567.exit/ip', 'host_invalid'],
     ]

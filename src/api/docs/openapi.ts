@@ -31,6 +31,7 @@ const OF_EVERY_ROUTE = ['http_invalid', 'host_not_allowed', 'origin_not_allowed'
 const OF_ROUTES_WITH_BODY = [
   'invalid_json',
   'invalid_input',
+  'unknown_field',
   'request_timeout',
   'payload_too_large',
   'unsupported_media_type',

@@ -32,7 +32,7 @@ describe('the routes about sessions', () => {
     assert.equal((await test.app.inject({ url: '/api/v1/sessions/theirs' })).statusCode, 404)
     assert.equal((await test.app.inject({ url: '/api/v1/sessions/theirs?owner=other' })).json().owner, 'other')
     const unknown = await test.app.inject({ url: '/api/v1/sessions/theirs?own=other' })
-    assert.deepEqual([unknown.statusCode, unknown.json().code], [400, 'invalid_input'])
+    assert.deepEqual([unknown.statusCode, unknown.json().code], [400, 'unknown_field'])
   })
 
   it('find every key that a request may have', async () => {

@@ -113,7 +113,8 @@ export const fetchBody = fields
 
 /** Faults of fields together. Runs also when single fields are faulty, so that all faults are told at once. */
 function addContradictions(body: FetchBody, context: z.RefinementCtx): void {
-  const fault = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message })
+  const params = { problem: 'invalid_input' } // each of the fields is well by itself
+  const fault = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message, params })
   if (body.sticky_key !== undefined && body.mode !== undefined && body.mode !== 'sticky') {
     fault('mode', 'must be sticky, or be left out, when there is a sticky_key: only sticky keeps its worker')
   }

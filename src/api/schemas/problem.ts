@@ -19,9 +19,11 @@ export const problemBody = z
     attempts: z.array(attemptBody).optional().describe('Each try on a worker, in order.'),
     redirects: z.array(redirectBody).optional().describe('Each redirect that was followed, in order.'),
     errors: z
-      .array(z.object({ path: z.string(), message: z.string() }))
+      .array(z.object({ path: z.string(), message: z.string(), code: z.string() }))
       .optional()
-      .describe('All faults of the request at once, each with the field and what would be right.'),
+      .describe(
+        'All faults of the request at once, each with the field, what would be right, and a code. `code` above is theirs if they have it in common, else `invalid_input`.',
+      ),
   })
   .meta({ id: 'Problem' })
 

@@ -19,7 +19,10 @@ const METHODS = 'CONNECT, GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 /** RFC 9209 section 2.3, where one of its words says what ours says; else what the fault of the problem comes to. */
 const PROXY_ERRORS: Partial<Readonly<Record<ProblemCode, string>>> = {
   http_invalid: 'http_request_error',
+  url_too_long: 'http_request_error',
   url_invalid: 'http_request_error',
+  url_control_character: 'http_request_error',
+  url_userinfo: 'http_request_error',
   host_invalid: 'http_request_error',
   port_invalid: 'http_request_error',
   onion_address_invalid: 'http_request_error',
