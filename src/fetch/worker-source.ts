@@ -2,12 +2,15 @@ import type { Socket } from 'node:net'
 import type { Selection } from '../domain/exchange.ts'
 import type { Identity } from '../domain/identity.ts'
 import type { ProblemCode } from '../domain/problems.ts'
-import type { Exit, Route, Target, WorkerName } from '../domain/worker.ts'
+import type { Exit, PathRelay, Route, Target, WorkerName } from '../domain/worker.ts'
 
 /** What a fetch needs of the pool. */
 export interface WorkerSource {
-  /** A hold on a worker that is not in `tried`. Throws a CbtorError, such as `no_worker`, when there is none to have. */
-  acquire(selection: Selection, tried: ReadonlySet<string>): Lease
+  /**
+   * A hold on a worker that is not in `tried`, nor `busy` with the target. Throws a CbtorError, such as `no_worker`, when there
+   * is none to have; when one is only busy, `target_busy`.
+   */
+  acquire(selection: Selection, tried: ReadonlySet<string>, busy?: Pick<ReadonlySet<string>, 'has'>): Lease
   /** As `Lease.forget`, without a lease. */
   forget?(workerId: string, identity: Identity): void
 }
@@ -54,4 +57,6 @@ export interface WorkerStream {
   readonly isUnconfirmed?: true
   /** The exit of the stream's circuit; undefined when there is none or Tor does not tell within `waitMs`. Never rejects. */
   exit(waitMs: number): Promise<Exit | undefined>
+  /** The relays of its circuit, guard first; undefined as above. Left out where nobody can tell. Never rejects. */
+  path?(waitMs: number): Promise<readonly PathRelay[] | undefined>
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { choose, takesTraffic } from './choose.ts'
 import { shareOfTurns } from './slow-start.ts'
-import { FULL, whyNone, whyNot } from './why-none.ts'
+import { BUSY, FULL, whyNone, whyNot } from './why-none.ts'
 
 export interface PoolOptions {
   readonly clock: Clock
@@ -18,6 +18,8 @@ export interface PoolOptions {
   readonly retryAfterMs?: number
   /** How many leases one worker has at most at a time. */
   readonly maxLeases?: number
+  /** Told when a worker may take a request that it could not take before, and when it is lost. It must not throw. */
+  onRoom?(worker: WorkerName): void
 }
 
 /** A member as it is at one moment. */
@@ -58,7 +60,10 @@ type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & {
   backSince: number | undefined
 }
 
-const NONE_TRIED: ReadonlySet<string> = new Set()
+/** Ids of workers. */
+type Ids = Pick<ReadonlySet<string>, 'has'>
+
+const NONE: ReadonlySet<string> = new Set()
 /** Tor serves more, but not well: the number of the design's facts A.3. */
 const MAX_LEASES = 64
 /** A lease is given back every moment: unlike a dead worker, a busy one is worth another look soon. */
@@ -77,6 +82,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
   /** By mode, the number of the worker it chose last: each takes its own turns. */
   readonly #last = new Map<Mode, number>()
   readonly #listeners = new Set<(event: PoolEvent) => void>()
+  readonly #onRoom: (worker: WorkerName) => void
   #mode: Mode
 
   /** Every member begins in `starting`. Throws a RangeError when two share an id or a number. */
@@ -86,6 +92,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
     this.#retryAfterMs = options.retryAfterMs ?? 5_000
     this.#maxLeases = options.maxLeases ?? MAX_LEASES
     this.#mode = options.mode ?? 'round_robin'
+    this.#onRoom = (worker) => options.onRoom?.(worker)
     this.#seats = [...members]
       .sort((a, b) => a.name.n - b.name.n)
       .map((member) => ({
@@ -131,20 +138,21 @@ export class Pool<W extends { readonly name: WorkerName }> {
   /**
    * Grants a lease on a worker that is enabled, healthy or suspect, not in `tried` and not at its limit. Throws
    * `no_worker` with the reason and, when one may be back without the operator, `retryAfterMs`; `overloaded` when those
-   * that are back are at their limits. For a selection that names its worker: `worker_not_found` when there is none,
-   * `conflict` when the operator drained or stopped it, else as above.
+   * that are back are at their limits; `target_busy` when one of them is not, but `busy` with the request's target. For a
+   * selection that names its worker: `worker_not_found` when there is none, `conflict` when the operator drained or stopped
+   * it, else as above.
    */
-  acquire(selection: Selection, tried: ReadonlySet<string> = NONE_TRIED): Lease<W> {
+  acquire(selection: Selection, tried: ReadonlySet<string> = NONE, busy: Ids = NONE): Lease<W> {
     const { workerId, key, mode = this.#mode } = selection
-    if (workerId !== undefined) return this.#grant(this.#pinned(workerId, tried))
+    if (workerId !== undefined) return this.#grant(this.#pinned(workerId, tried, busy))
 
-    const open = this.#seats.filter((seat) => this.#whyNot(seat, tried) === undefined)
+    const open = this.#seats.filter((seat) => this.#whyNot(seat, tried, busy) === undefined)
     const candidates = open.map((seat) => ({ ...seat, share: this.#shareOf(seat), seat }))
     const turn = { key, after: this.#last.get(mode) ?? 0, random: this.#random }
     const chosen = choose(candidates, mode, turn)?.seat
     if (chosen === undefined) {
-      const members = this.#seats.map((seat) => ({ ...seat, isFull: this.#isFull(seat) }))
-      throw this.#noWorker(`Cannot choose a worker: ${whyNone(members, tried)}`, this.#seats, tried)
+      const members = this.#seats.map((seat) => this.#member(seat, busy))
+      throw this.#noWorker(`Cannot choose a worker: ${whyNone(members, tried)}`, this.#seats, tried, busy)
     }
     this.#last.set(mode, chosen.name.n)
     return this.#grant(chosen)
@@ -165,6 +173,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
       seat.isDoubted = false
     }
     this.#tell({ type: 'health-changed', worker: seat.name.id, from, to: health })
+    this.#onRoom(seat.name)
   }
 
   /**
@@ -181,7 +190,9 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const seat = this.#seat(id)
     const from = seat.desired
     seat.desired = desired
-    if (from !== desired) this.#tell({ type: 'desired-changed', worker: seat.name.id, from, to: desired })
+    if (from === desired) return
+    this.#tell({ type: 'desired-changed', worker: seat.name.id, from, to: desired })
+    this.#onRoom(seat.name)
   }
 
   /**
@@ -230,17 +241,21 @@ export class Pool<W extends { readonly name: WorkerName }> {
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
   }
 
-  #pinned(ref: string, tried: ReadonlySet<string>): Seat<W> {
+  #pinned(ref: string, tried: ReadonlySet<string>, busy: Ids): Seat<W> {
     const seat = this.#seat(ref)
-    const why = this.#whyNot(seat, tried)
+    const why = this.#whyNot(seat, tried, busy)
     if (why === undefined) return seat
     const message = `Cannot use worker "${seat.name.id}": it is ${why}`
     if (seat.desired !== 'enabled') throw new CbtorError('conflict', message)
-    throw this.#noWorker(message, [seat], tried)
+    throw this.#noWorker(message, [seat], tried, busy)
   }
 
-  #whyNot(seat: Seat<W>, tried: ReadonlySet<string>): string | undefined {
-    return whyNot({ ...seat, isFull: this.#isFull(seat) }, tried)
+  #whyNot(seat: Seat<W>, tried: ReadonlySet<string>, busy: Ids): string | undefined {
+    return whyNot(this.#member(seat, busy), tried)
+  }
+
+  #member(seat: Seat<W>, busy: Ids) {
+    return { ...seat, isFull: this.#isFull(seat), isBusy: busy.has(seat.name.id) }
   }
 
   #isFull({ leases, standing }: Seat<W>): boolean {
@@ -256,12 +271,14 @@ export class Pool<W extends { readonly name: WorkerName }> {
     seat.lastUsedAt = this.#clock.now()
     let isHeld = true
     let isStanding = false
+    const freed = () => this.#onRoom(seat.name)
     return {
       member: seat.member,
       stands() {
         if (!isHeld || isStanding) return
         isStanding = true
         seat.standing += 1
+        freed()
       },
       [Symbol.dispose]() {
         if (!isHeld) return
@@ -269,13 +286,15 @@ export class Pool<W extends { readonly name: WorkerName }> {
         seat.leases -= 1
         if (isStanding) seat.standing -= 1
         if (seat.leases === 0) for (const resolve of seat.idle) resolve()
+        freed()
       },
     }
   }
 
-  #noWorker(message: string, seats: readonly Seat<W>[], tried: ReadonlySet<string>): CbtorError {
-    if (seats.some((seat) => this.#whyNot(seat, tried) === FULL))
-      return new CbtorError('overloaded', message, { retryAfterMs: BUSY_RETRY_AFTER_MS })
+  #noWorker(message: string, seats: readonly Seat<W>[], tried: ReadonlySet<string>, busy: Ids): CbtorError {
+    const reasons = seats.map((seat) => this.#whyNot(seat, tried, busy))
+    if (reasons.includes(BUSY)) return new CbtorError('target_busy', message)
+    if (reasons.includes(FULL)) return new CbtorError('overloaded', message, { retryAfterMs: BUSY_RETRY_AFTER_MS })
     // Waiting helps when healing may bring a worker back, not when only the operator can.
     const mayReturn = seats.some(({ desired }) => desired === 'enabled')
     return new CbtorError('no_worker', message, mayReturn ? { retryAfterMs: this.#retryAfterMs } : {})

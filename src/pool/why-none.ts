@@ -7,10 +7,15 @@ interface Member {
   readonly health: HealthState
   /** Whether it has as many leases as it may. */
   readonly isFull: boolean
+  /** Whether it has as much to do with the request's target as it may. */
+  readonly isBusy?: boolean
 }
 
 /** Of a member that could take the request if it had less to do. */
 export const FULL = 'at the limit'
+
+/** Of a member that could take the request if it had less to do with its target. */
+export const BUSY = 'as busy with the target as politeness allows'
 
 /** Why no member can take a request, in words that end a sentence: "all 4 are dead", "of 4 workers 3 are dead, 1 is drained". */
 export function whyNone(members: readonly Member[], tried: ReadonlySet<string>): string {
@@ -28,9 +33,13 @@ export function whyNone(members: readonly Member[], tried: ReadonlySet<string>):
 }
 
 /** Why this member cannot take a request; undefined when it can. What the operator wished is named before what is observed. */
-export function whyNot({ name, desired, health, isFull }: Member, tried: ReadonlySet<string>): string | undefined {
+export function whyNot(
+  { name, desired, health, isFull, isBusy }: Member,
+  tried: ReadonlySet<string>,
+): string | undefined {
   if (desired !== 'enabled') return desired
   if (!takesTraffic(health)) return health === 'recovery' ? 'in recovery' : health
   if (tried.has(name.id)) return 'tried already'
+  if (isBusy) return BUSY
   return isFull ? FULL : undefined
 }
