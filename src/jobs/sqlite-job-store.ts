@@ -1,0 +1,380 @@
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
+import type {
+  JobFetch,
+  JobFetchView,
+  JobState,
+  JobTally,
+  KeptProblem,
+  Page,
+  Phase,
+  WebhookDelivery,
+} from '../domain/job.ts'
+import { openDatabase } from '../store/open-database.ts'
+import { COLUMNS_OF_RESULTS, fetchOf, jobOf, type Row } from './job-rows.ts'
+import type { DueFetch, FetchEnding, IdempotencyRecord, JobStore, StoredJob } from './job-store.ts'
+import { answerText, noTally, parseRequest, ROW_BYTES, requestText } from './kept.ts'
+
+const SCHEMA = {
+  version: 1,
+  // What is removed is gone from the file, too, and the file becomes smaller.
+  before: 'pragma auto_vacuum = incremental; pragma secure_delete = on;',
+  tables: `
+    create table if not exists jobs (
+      position integer primary key autoincrement, id text not null unique, owner text not null, name text, state text not null,
+      created_at integer not null, ended_at integer, deadline_at integer not null, fetches integer not null,
+      retry text not null, webhook text, delivery text not null
+    ) strict;
+    create index if not exists jobs_by_owner on jobs (owner, position);
+    create index if not exists jobs_by_state on jobs (state);
+    create table if not exists fetches (
+      job text not null, n integer not null, url text not null, method text not null, encoding text not null,
+      state text not null, phase text, tries integer not null default 0, in_descriptor integer not null default 0,
+      in_circuit integer not null default 0, in_http integer not null default 0, next_at integer, ended_at integer,
+      problem text, body_bytes integer not null default 0, has_body integer not null default 0,
+      bytes integer not null, primary key (job, n)
+    ) strict, without rowid;
+    create index if not exists fetches_due on fetches (job, next_at, n) where state = 'waiting';
+    create index if not exists fetches_running on fetches (job) where state = 'running';
+    create index if not exists fetches_with_body on fetches (ended_at) where has_body = 1;
+    create table if not exists requests (job text not null, n integer not null, request text not null, primary key (job, n)) strict;
+    create table if not exists answers (job text not null, n integer not null, head text not null, body blob, primary key (job, n)) strict;
+    create table if not exists ordered (
+      owner text not null, key text not null, digest text not null, job text not null, at integer not null, primary key (owner, key)
+    ) strict, without rowid;
+  `,
+}
+
+/** Bodies that are removed in one go. */
+const DROPPED_AT_ONCE = 64
+
+type Value = string | number | bigint | null | Uint8Array
+
+/** Jobs in a SQLite file of their own, which only its owner can read: what is to be sent, and what came back, is in it. */
+export class SqliteJobStore implements JobStore {
+  readonly #db: DatabaseSync
+  #bytes: number
+
+  /** `path`: a file, made if missing, or `:memory:`. Throws an `Error` that names the file when it cannot be used. */
+  constructor(path: string) {
+    this.#db = openDatabase(path, SCHEMA)
+    const rows = this.#get(
+      'select (select count(*) from jobs) + (select count(*) from fetches) as rows, (select total(bytes) from fetches) as bytes',
+    )
+    this.#bytes = Number(rows?.rows) * ROW_BYTES + Number(rows?.bytes)
+  }
+
+  add(
+    job: StoredJob,
+    fetches: readonly JobFetch[],
+    idempotency?: { readonly key: string; readonly digest: string },
+  ): void {
+    let bytes = ROW_BYTES
+    this.#transaction(() => {
+      this.#run(
+        'insert into jobs (id, owner, name, state, created_at, ended_at, deadline_at, fetches, retry, webhook, delivery) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        ...[job.id, job.owner, job.name ?? null, job.state, job.createdAt, job.endedAt ?? null, job.deadlineAt],
+        ...[job.fetches, JSON.stringify(job.retry), job.webhook ? JSON.stringify(job.webhook) : null],
+        JSON.stringify(job.delivery),
+      )
+      const fetch = this.#db.prepare(
+        "insert into fetches (job, n, url, method, encoding, state, next_at, bytes) values (?, ?, ?, ?, ?, 'waiting', ?, ?)",
+      )
+      const request = this.#db.prepare('insert into requests (job, n, request) values (?, ?, ?)')
+      for (const [n, { request: wanted, responseEncoding }] of fetches.entries()) {
+        const text = requestText(wanted)
+        fetch.run(job.id, n, wanted.url, wanted.method, responseEncoding, job.createdAt, text.length)
+        request.run(job.id, n, text)
+        bytes += ROW_BYTES + text.length
+      }
+      if (idempotency === undefined) return
+      const { key, digest } = idempotency
+      this.#run(
+        'insert or replace into ordered (owner, key, digest, job, at) values (?, ?, ?, ?, ?)',
+        ...[job.owner, key, digest, job.id, job.createdAt],
+      )
+    })
+    this.#bytes += bytes
+  }
+
+  job(id: string): StoredJob | undefined {
+    const row = this.#get('select * from jobs where id = ?', id)
+    return row && jobOf(row)
+  }
+
+  list({ owner, before, limit }: { owner?: string; before?: number; limit: number }): Page<StoredJob> {
+    const rows = this.#all(
+      'select * from jobs where (?1 is null or owner = ?1) and position < ?2 order by position desc limit ?3',
+      ...[owner ?? null, before ?? Number.MAX_SAFE_INTEGER, limit + 1],
+    )
+    const shown = rows.slice(0, limit)
+    return { items: shown.map(jobOf), next: rows.length > limit ? Number(shown.at(-1)?.position) : undefined }
+  }
+
+  running(): readonly StoredJob[] {
+    return this.#all("select * from jobs where state = 'running' order by position").map(jobOf)
+  }
+
+  withPendingWebhook(): readonly string[] {
+    const rows = this.#all("select id from jobs where delivery ->> 'state' = 'pending' order by position")
+    return rows.map(({ id }) => String(id))
+  }
+
+  owners(): readonly string[] {
+    return this.#all('select distinct owner from jobs order by owner').map(({ owner }) => String(owner))
+  }
+
+  runningCount(owner?: string): number {
+    return this.#count(
+      "select count(*) as n from jobs where state = 'running' and (?1 is null or owner = ?1)",
+      owner ?? null,
+    )
+  }
+
+  countByState(): Record<JobState, number> {
+    const counts = { running: 0, done: 0, cancelled: 0 }
+    for (const { state, n } of this.#all('select state, count(*) as n from jobs group by state'))
+      counts[state as JobState] = Number(n)
+    return counts
+  }
+
+  remove(id: string): void {
+    const freed = this.#get('select total(bytes) as bytes, count(*) as n from fetches where job = ?', id)
+    let jobs = 0
+    this.#transaction(() => {
+      for (const table of ['fetches', 'requests', 'answers']) this.#run(`delete from ${table} where job = ?`, id)
+      jobs = Number(this.#db.prepare('delete from jobs where id = ?').run(id).changes)
+    })
+    this.#bytes -= Number(freed?.bytes) + (Number(freed?.n) + jobs) * ROW_BYTES
+    this.#shrink()
+  }
+
+  endJob(id: string, state: Exclude<JobState, 'running'>, at: number): void {
+    this.#run('update jobs set state = ?, ended_at = ? where id = ?', state, at, id)
+  }
+
+  setDelivery(id: string, delivery: WebhookDelivery): void {
+    this.#run('update jobs set delivery = ? where id = ?', JSON.stringify(delivery), id)
+  }
+
+  tally(id: string): JobTally {
+    const tally = noTally()
+    const rows = this.#all(
+      'select state, phase, count(*) as n, min(next_at) as next_at from fetches where job = ? group by state, phase',
+      id,
+    )
+    for (const { state, phase, n, next_at: nextAt } of rows) {
+      if (state === 'waiting' || state === 'running') tally[state][(phase ?? 'first') as Phase | 'first'] = Number(n)
+      else tally[state as 'done' | 'failed' | 'cancelled'] += Number(n)
+      if (state === 'waiting') tally.nextAt = Math.min(tally.nextAt ?? Number.POSITIVE_INFINITY, Number(nextAt))
+    }
+    return tally
+  }
+
+  due(id: string, now: number): DueFetch | undefined {
+    const row = this.#get(
+      "select n, in_descriptor, in_circuit, in_http from fetches where job = ? and state = 'waiting' and next_at <= ? order by next_at, n limit 1",
+      ...[id, now],
+    )
+    if (row === undefined) return undefined
+    const wanted = this.#get('select request from requests where job = ? and n = ?', id, Number(row.n))
+    return {
+      n: Number(row.n),
+      request: parseRequest(String(wanted?.request)),
+      failures: { descriptor: Number(row.in_descriptor), circuit: Number(row.in_circuit), http: Number(row.in_http) },
+    }
+  }
+
+  begin(id: string, n: number, { isDurable = false }: { readonly isDurable?: boolean } = {}): void {
+    if (isDurable) this.#db.exec('pragma synchronous = full')
+    try {
+      this.#run("update fetches set state = 'running', next_at = null where job = ? and n = ?", id, n)
+    } finally {
+      if (isDurable) this.#db.exec('pragma synchronous = normal')
+    }
+  }
+
+  putOff(id: string, n: number, nextAt: number, failedIn?: Parameters<JobStore['putOff']>[3]): void {
+    const where = "job = ? and n = ? and state = 'running'"
+    if (failedIn === undefined) {
+      this.#run(`update fetches set state = 'waiting', next_at = ? where ${where}`, nextAt, id, n)
+      return
+    }
+    const { phase, problem } = failedIn
+    this.#run(
+      `update fetches set state = 'waiting', next_at = ?, phase = ?, tries = tries + 1, in_${phase} = in_${phase} + 1,
+        problem = coalesce(?, problem) where ${where}`,
+      ...[nextAt, phase, problem ? JSON.stringify(problem) : null, id, n],
+    )
+  }
+
+  end(id: string, n: number, at: number, ending: FetchEnding): void {
+    const row = this.#get(
+      "select bytes from fetches where job = ? and n = ? and state in ('waiting', 'running')",
+      id,
+      n,
+    )
+    if (row === undefined) return
+    const isDone = ending.state === 'done'
+    const head = isDone ? answerText(ending.answer) : undefined
+    const body = isDone ? ending.answer.body : new Uint8Array()
+    const problem = isDone ? null : JSON.stringify(ending.problem)
+    const bytes = (head?.length ?? 0) + body.length + (problem?.length ?? 0)
+    this.#transaction(() => {
+      this.#run(
+        `update fetches set state = ?, tries = tries + 1, next_at = null, ended_at = ?, problem = ?, body_bytes = ?, has_body = ?,
+          bytes = ? where job = ? and n = ?`,
+        ...[ending.state, at, problem, body.length, Number(body.length > 0), bytes, id, n],
+      )
+      this.#run('delete from requests where job = ? and n = ?', id, n)
+      if (head !== undefined)
+        this.#run('insert into answers (job, n, head, body) values (?, ?, ?, ?)', id, n, head, body)
+    })
+    this.#bytes += bytes - Number(row.bytes)
+  }
+
+  cancelRest(id: string, at: number): void {
+    this.#endAll(id, "state in ('waiting', 'running')", "state = 'cancelled'", at)
+  }
+
+  failWaiting(id: string, at: number, problem: KeptProblem): void {
+    this.#endAll(
+      id,
+      "state = 'waiting'",
+      "state = 'failed', problem = coalesce(problem, ?3)",
+      at,
+      JSON.stringify(problem),
+    )
+  }
+
+  interrupted(): { id: string; n: number; method: string }[] {
+    const rows = this.#all("select job, n, method from fetches where state = 'running' order by job, n")
+    return rows.map(({ job, n, method }) => ({ id: String(job), n: Number(n), method: String(method) }))
+  }
+
+  results(
+    id: string,
+    { from, limit, maxBodyBytes }: { from: number; limit: number; maxBodyBytes: number },
+  ): Page<JobFetchView> {
+    const rows = this.#all(
+      `select ${COLUMNS_OF_RESULTS}, case when length(body) <= ?4 then body end as shown_body from fetches
+        left join answers using (job, n) where job = ?1 and n >= ?2 order by n limit ?3`,
+      ...[id, from, limit + 1, maxBodyBytes],
+    )
+    return { items: rows.slice(0, limit).map(fetchOf), next: rows.length > limit ? from + limit : undefined }
+  }
+
+  result(id: string, n: number): JobFetchView | undefined {
+    const row = this.#get(
+      `select ${COLUMNS_OF_RESULTS}, body as shown_body from fetches left join answers using (job, n) where job = ? and n = ?`,
+      ...[id, n],
+    )
+    return row && fetchOf(row)
+  }
+
+  bytes(): number {
+    return this.#bytes
+  }
+
+  largestOwner(): string | undefined {
+    const row = this.#get(
+      `select owner, total(bytes) + count(*) * ${ROW_BYTES} as size from jobs left join fetches on fetches.job = jobs.id
+        group by owner order by size desc limit 1`,
+    )
+    return row && String(row.owner)
+  }
+
+  dropOldestBodies(owner: string): number {
+    let freed = 0
+    this.#transaction(() => {
+      const rows = this.#all(
+        `select job, n, body_bytes from fetches where has_body = 1 and (select owner from jobs where id = job) = ?
+          order by ended_at limit ${DROPPED_AT_ONCE}`,
+        owner,
+      )
+      for (const { job, n, body_bytes: bytes } of rows) {
+        this.#run('update answers set body = null where job = ? and n = ?', String(job), Number(n))
+        this.#run(
+          'update fetches set has_body = 0, bytes = bytes - body_bytes where job = ? and n = ?',
+          ...[String(job), Number(n)],
+        )
+        freed += Number(bytes)
+      }
+    })
+    this.#bytes -= freed
+    this.#shrink()
+    return freed
+  }
+
+  removeOldestEnded(owner: string): boolean {
+    const row = this.#get(
+      "select id from jobs where owner = ? and state <> 'running' order by ended_at, position limit 1",
+      owner,
+    )
+    if (row) this.remove(String(row.id))
+    return row !== undefined
+  }
+
+  removeEndedBefore(at: number, orderedBefore: number): void {
+    for (const { id } of this.#all('select id from jobs where ended_at < ?', at)) this.remove(String(id))
+    this.#run('delete from ordered where at < ?', orderedBefore)
+  }
+
+  ordered(owner: string, key: string): IdempotencyRecord | undefined {
+    const row = this.#get('select digest, job, at from ordered where owner = ? and key = ?', owner, key)
+    return row && { digest: String(row.digest), jobId: String(row.job), at: Number(row.at) }
+  }
+
+  orderedCount(owner: string): number {
+    return this.#count('select count(*) as n from ordered where owner = ?', owner)
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#db.isOpen) this.#db.close()
+  }
+
+  /** `change`: with `?3` for the problem, if there is one. */
+  #endAll(id: string, which: string, change: string, at: number, ...problem: readonly string[]): void {
+    let freed = 0
+    this.#transaction(() => {
+      freed = Number(this.#get(`select total(bytes) as bytes from fetches where job = ? and ${which}`, id)?.bytes)
+      this.#run(`delete from requests where job = ?1 and n in (select n from fetches where job = ?1 and ${which})`, id)
+      this.#run(
+        `update fetches set ${change}, next_at = null, ended_at = ?2, bytes = 0 where job = ?1 and ${which}`,
+        ...[id, at, ...problem],
+      )
+    })
+    this.#bytes -= freed
+  }
+
+  #transaction(work: () => void): void {
+    this.#db.exec('begin immediate')
+    try {
+      work()
+      this.#db.exec('commit')
+    } catch (error) {
+      this.#db.exec('rollback')
+      throw error
+    }
+  }
+
+  /** Gives back what was freed, to the file system. */
+  #shrink(): void {
+    this.#db.exec('pragma incremental_vacuum')
+  }
+
+  #run(sql: string, ...values: readonly Value[]): void {
+    this.#db.prepare(sql).run(...values)
+  }
+
+  #get(sql: string, ...values: readonly Value[]): Row | undefined {
+    return this.#db.prepare(sql).get(...values)
+  }
+
+  #all(sql: string, ...values: readonly Value[]): readonly Record<string, SQLOutputValue>[] {
+    return this.#db.prepare(sql).all(...values)
+  }
+
+  #count(sql: string, ...values: readonly Value[]): number {
+    return Number(this.#get(sql, ...values)?.n)
+  }
+}
