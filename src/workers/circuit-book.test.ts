@@ -154,4 +154,83 @@ describe('CircuitBook', () => {
       }),
     )
   })
+
+  it('knows after a reconnect what it would know if it had never been away, whenever that is', () => {
+    const users = ['u0', 'u1', 'u2']
+    const step = fc.record({
+      circuit: fc.integer({ min: 1, max: 6 }),
+      deed: fc.constantFrom('launch', 'build', 'close', ...users),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.nat(30), fc.nat(10), (steps, subscribedAt, later) => {
+        // Tor as it is, and a control connection that hears nothing until it has subscribed, and then asks for all circuits.
+        const tor = new ModelTor()
+        const book = new CircuitBook()
+        for (const [index, each] of steps.entries()) {
+          const events = tor.does(each.circuit, each.deed)
+          if (index >= subscribedAt) for (const text of events) read(book, text)
+          if (index === subscribedAt + later) for (const circuit of tor.snapshot()) book.adopt(circuit)
+        }
+        // At the latest now.
+        if (steps.length <= subscribedAt + later) for (const circuit of tor.snapshot()) book.adopt(circuit)
+        assert.deepEqual(
+          [book.clean, ...users.map((user) => book.has(user))],
+          [tor.clean, ...users.map((user) => tor.has(user))],
+        )
+      }),
+      { numRuns: 5_000 },
+    )
+  })
 })
+
+/** The circuits of a Tor, and what it says when something becomes of them. */
+class ModelTor {
+  readonly #circuits = new Map<number, { isBuilt: boolean; user: string | undefined }>()
+  #streams = 0
+
+  get clean(): number {
+    return [...this.#circuits.values()].filter(({ isBuilt, user }) => isBuilt && user === undefined).length
+  }
+
+  has(user: string): boolean {
+    return [...this.#circuits.values()].some((circuit) => circuit.isBuilt && circuit.user === user)
+  }
+
+  /** `deed`: what becomes of the circuit, or the user whose stream is put on it; nothing when that cannot be. */
+  does(id: number, deed: string): readonly string[] {
+    const circuit = this.#circuits.get(id)
+    switch (deed) {
+      case 'launch':
+        if (circuit !== undefined) return []
+        this.#circuits.set(id, { isBuilt: false, user: undefined })
+        return [`CIRC ${id} LAUNCHED <general>`]
+      case 'build':
+        if (circuit === undefined || circuit.isBuilt) return []
+        circuit.isBuilt = true
+        return [`CIRC ${id} BUILT <path> <general>`]
+      case 'close':
+        return this.#circuits.delete(id) ? [`CIRC ${id} CLOSED <path> <general> REASON=FINISHED`] : []
+      default: {
+        if (!circuit?.isBuilt || (circuit.user ?? deed) !== deed) return []
+        circuit.user = deed
+        const stream = this.#streams++
+        return ['NEW 0', `SENTCONNECT ${id}`, `SUCCEEDED ${id}`].map(
+          (status) => `STREAM ${stream} ${status} a.test:80 SOCKS_USERNAME="${deed}" PURPOSE=USER`,
+        )
+      }
+    }
+  }
+
+  /** `GETINFO circuit-status`. */
+  snapshot() {
+    return [...this.#circuits].map(([id, { isBuilt, user }]) => {
+      const whose = user === undefined ? '' : ` SOCKS_USERNAME="${user}" SOCKS_PASSWORD="p"`
+      const text = isBuilt ? `CIRC ${id} BUILT ${PATH}` : `CIRC ${id} LAUNCHED`
+      const event = parseEvent([
+        { code: 650, text: `${text} BUILD_FLAGS=NEED_CAPACITY PURPOSE=GENERAL${whose}`, data: undefined },
+      ])
+      assert.ok(event.type === 'CIRC')
+      return event
+    })
+  }
+}

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'
+import { TorControl } from '../../src/tor/control/client.ts'
 import { type DriverEvent, NOTHING_KNOWN } from '../../src/workers/driver.ts'
 import type { ControlEndpoint } from '../../src/workers/external/control-endpoint.ts'
 import type { Endpoint } from '../../src/workers/external/endpoint.ts'
@@ -86,6 +88,40 @@ describe('the external driver with a control port', { timeout: 90_000 }, () => {
     assert.equal((await afterwards.exit(5_000))?.fingerprint, exit.fingerprint, 'the identity has kept its circuit')
     afterwards.socket.destroy()
     assert.deepEqual(events, [])
+  })
+
+  it('knows within a second of having its control port back what Tor itself says of its circuits', async (t) => {
+    await using parts = await overTcp()
+    const { tor, driver, controlForward } = parts
+    await driver.start(never)
+    const target = targetOf(network.urls.www)
+    const connectAs = (names: string[]) =>
+      Promise.all(names.map((name) => driver.connect(target, identity(name), never)))
+    const before = await connectAs(['a', 'b', 'c'])
+    await controlForward.cut()
+    await eventually(async () => driver.observe().problem !== undefined)
+    // What becomes of Tor meanwhile nobody tells.
+    before[0]?.socket.destroy()
+    const meanwhile = await connectAs(['d', 'e'])
+    await controlForward.mend()
+    await eventually(async () => driver.observe().problem === undefined)
+    const backAt = performance.now()
+
+    await using control = await TorControl.open(tor.directory.controlSocket, tor.credentials, {}, never)
+    const told = async () => {
+      const circuits = await control.circuits(never)
+      return circuits.map(({ id, socksUsername }) => `${id} ${socksUsername !== undefined}`).sort()
+    }
+    const known = async () => {
+      const { circuits = [] } = await driver.inspect(never)
+      return circuits.map(({ id, isTaken }) => `${id} ${isTaken}`).sort()
+    }
+    // The two are not asked at one moment, and Tor builds circuits all the time.
+    await eventually(async () => isDeepStrictEqual(await told(), await known()))
+    const ms = Math.round(performance.now() - backAt)
+    t.diagnostic(`figure: after the loss of a control port its circuits are known ${ms} ms after it is back`)
+    assert.ok(ms < 1_000, `${ms} ms`)
+    for (const { socket } of [...before, ...meanwhile]) socket.destroy()
   })
 
   it('is lost when Tor goes while the control port is lost', async () => {
