@@ -3,8 +3,11 @@ import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backend } from './api/backend.ts'
 import { createApiServer } from './api/server.ts'
+import { adminKeyFile, createAdminKey } from './auth/admin-key.ts'
+import { KeyRing } from './auth/key-ring.ts'
 import type { ServiceConfig } from './config/read-config.ts'
 import { Identities } from './domain/identity.ts'
+import { RequestLog } from './events/request-log.ts'
 import { Fetcher } from './fetch/fetcher.ts'
 import { createTargetPolicy } from './fetch/target-policy.ts'
 import type { MonitorEvent } from './health/monitored.ts'
@@ -16,6 +19,7 @@ import { createLogger, type Logger } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
 import { Pool } from './pool/pool.ts'
 import { createBackend, receivesTraffic } from './service-backend.ts'
+import { openListenerTls } from './service-certificate.ts'
 import { ServiceEvents } from './service-events.ts'
 import { leaseOf } from './service-lease.ts'
 import { checkEndpointsOf, circuitSupplyOf, governorPolicyOf, healthPolicyOf } from './service-policy.ts'
@@ -45,6 +49,8 @@ export interface Service extends AsyncDisposable {
   /** Where programs that speak to proxies find it: `http://127.0.0.1:8118`, `socks5h://127.0.0.1:1080`; undefined where it is off. */
   readonly proxy: { readonly http: string | undefined; readonly socks: string | undefined }
   readonly backend: Backend
+  /** The key that may everything, if it was made at this start: shown once, and to the operator alone. */
+  readonly adminKey: string | undefined
   /** Process ids of the local workers that run, by worker id. */
   pids(): Readonly<Record<string, number>>
   /** Resolves once every worker that the operator wants has become healthy. Rejects with the signal's reason. */
@@ -60,7 +66,7 @@ export async function createService(
   await using parts = new AsyncDisposableStack()
   const clock = overrides.clock ?? systemClock
   const random = overrides.random ?? systemRandom
-  const logger = overrides.logger ?? createLogger(config.log)
+  const logger = overrides.logger ?? createLogger(config.log, process.stderr, config.log_format)
 
   await prepareState(config.state)
   const store = parts.use(overrides.store ?? new SqliteStore(join(config.state, 'cbtor.db')))
@@ -76,6 +82,10 @@ export async function createService(
         pool.entries().map((entry) => ({ ...entry, worker: entry.name.id, receivesTraffic: receivesTraffic(entry) })),
     }),
   )
+
+  const keys = parts.use(new KeyRing({ store, clock, random, keep: (write) => told.keep(write) }))
+  const asksForKeys = config.auth === 'on' || config.proxy.auth === 'on'
+  const adminKey = asksForKeys && keys.isEmpty ? createAdminKey(keys, adminKeyFile(config.state)) : undefined
 
   const hasBoxes = config.workers.some(({ kind }) => kind === 'openwrt') && overrides.createDriver === undefined
   const tunnels = hasBoxes ? parts.use(await openTunnels(config, { clock, logger }, signal)) : undefined
@@ -123,8 +133,11 @@ export async function createService(
   // Fetching, for callers and for checks
   const fetching = {
     ...{ clock, identities },
-    extraCa: config.tls.ca_file === undefined ? [] : [readFileSync(config.tls.ca_file, 'utf8')],
-    policy: createTargetPolicy({ allow: config.targets.allow }),
+    extraCa: config.targets.ca_file === undefined ? [] : [readFileSync(config.targets.ca_file, 'utf8')],
+    policy: createTargetPolicy({
+      allowReserved: config.targets.allow_reserved,
+      allowPorts: config.targets.allow_ports,
+    }),
   }
   const checks: WorkerChecks = parts.use(
     new WorkerChecks({
@@ -138,6 +151,8 @@ export async function createService(
   const fetcher = parts.use(
     new Fetcher({
       ...fetching,
+      // The checks are ours and go where they are configured to, whatever callers may reach.
+      policy: fetching.policy.narrowedBy(config.targets),
       random,
       source: {
         acquire: (selection, tried) => leaseOf(pool.acquire(selection, tried)),
@@ -147,8 +162,12 @@ export async function createService(
     }),
   )
   const { metrics } = told
+  const requests = new RequestLog({ clock, random, logger, targets: config.log_targets })
   // A port that is taken shows before anything is started.
-  const proxy = parts.use(await openProxyPorts(config.proxy, { fetcher, pool, metrics, clock, random, logger }))
+  const tls = parts.use(await openListenerTls(config, { problems: told.problems, clock, logger }))
+  const proxy = parts.use(
+    await openProxyPorts(config.proxy, { fetcher, pool, metrics, requests, clock, random, logger }, tls),
+  )
 
   /** What the watch over a worker has found out decides who gets the next request, and what becomes of those under way. */
   function steer(id: string, event: MonitorEvent): void {
@@ -183,7 +202,7 @@ export async function createService(
   const onionChecks = checks.checkOnions(healthyWorkers, life.signal)
 
   const version = VERSION
-  const backend = createBackend({ version, clock, store, pool, fetcher, checks, told, life: life.signal })
+  const backend = createBackend({ version, clock, store, pool, fetcher, checks, told, requests, life: life.signal })
   const { warm_up_interval: warmEveryMs, rotation_interval: rotateEveryMs } = config.health
   const upkeep = [
     onionChecks,
@@ -198,7 +217,14 @@ export async function createService(
   })
   for (const worker of units) worker.start()
   const server = parts.use(
-    await createApiServer({ backend, logger, clock, random, giveUp: () => fetcher[Symbol.dispose]() }),
+    await createApiServer({
+      ...{ backend, keys, logger, clock, random },
+      auth: config.auth,
+      allowedHosts: config.hosts,
+      mayBeExposed: config.auth === 'on' && config.tls !== undefined,
+      tls: tls.of(config.listen),
+      giveUp: () => fetcher[Symbol.dispose](),
+    }),
   )
   const { url } = await server.listen(config.listen)
   told.events.record({ type: 'service_started', version })
@@ -206,7 +232,7 @@ export async function createService(
 
   const owned = parts.move()
   return {
-    url,
+    ...{ url, adminKey },
     proxy: { http: proxy.http, socks: proxy.socks },
     backend,
     pids: () =>

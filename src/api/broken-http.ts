@@ -14,7 +14,8 @@ const CODE_OF: Readonly<Record<string, readonly [ProblemCode, string]>> = {
 
 /** Answers what is no request at all, below the level of routes, and closes the connection. */
 export function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket, random: Random): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  const hasNoWords = error.code === 'ECONNRESET' || /^ERR_(?:SSL|TLS)_/.test(error.code ?? '') // or no handshake
+  if (hasNoWords || !socket.writable) {
     socket.destroy(error)
     return
   }

@@ -1,33 +1,61 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import { CbtorError } from '../domain/errors.ts'
 import { printable } from '../lib/printable.ts'
+
+/** Where a connection has arrived: an address of this machine. */
+export type ArrivedAt = Pick<Socket, 'localAddress' | 'localPort'>
+
+/** Clients leave out the port where it is the one that the scheme stands for, as do those whose proxy has it. */
+const DEFAULT_PORTS = [80, 443]
 
 /** The values of Host that the service answers for: a page whose name is rebound to our address sends another. */
 export class AllowedHosts {
   readonly #hosts: Set<string>
 
-  /** `hosts`: `name` or `name:port` as clients send it. */
+  /** `hosts`: `name:port`, or `name` for that name without a port, with a default one, or with the one that is listened on. */
   constructor(hosts: readonly string[] = []) {
     this.#hosts = new Set(hosts.map((host) => host.toLowerCase()))
   }
 
   /** Adds the names of this machine's loopback, and the address that is listened on as it stands in a URL, with its port. */
   addLoopback(port: number, bound: string): void {
+    const named = [...this.#hosts].filter((host) => !/:\d+$/.test(host))
+    for (const name of named) for (const at of [port, ...DEFAULT_PORTS]) this.#hosts.add(`${name}:${at}`)
     const { hostname } = new URL(`http://${bound}`) // browsers write addresses in their shortest form
-    for (const name of ['localhost', '127.0.0.1', '[::1]', bound.toLowerCase(), hostname]) {
-      this.#hosts.add(`${name}:${port}`)
-      if (port === 80) this.#hosts.add(name) // clients leave out the default port
-    }
+    for (const name of ['localhost', '127.0.0.1', '[::1]', bound.toLowerCase(), hostname]) this.#add(name, port)
   }
 
-  has(host: string): boolean {
-    return this.#hosts.has(host.toLowerCase())
+  /** Whoever may open a unix socket of ours is no web page, and has no address to write: `localhost` is what programs say. */
+  addUnixSocket(): void {
+    this.#hosts.add('localhost')
   }
+
+  /**
+   * Also one that says no more than the address at which its connection has arrived: no name was looked up for it. Of whoever
+   * listens on all addresses that is the only way to know them.
+   */
+  has(host: string, at: ArrivedAt = {}): boolean {
+    const lower = host.toLowerCase()
+    return this.#hosts.has(lower) || isAddress(lower, at)
+  }
+
+  #add(name: string, port: number): void {
+    this.#hosts.add(`${name}:${port}`)
+    if (DEFAULT_PORTS.includes(port)) this.#hosts.add(name)
+  }
+}
+
+function isAddress(host: string, { localAddress, localPort = 0 }: ArrivedAt): boolean {
+  if (localAddress === undefined) return false
+  const address = localAddress.replace(/^::ffff:(?=\d+\.)/, '')
+  const shown = address.includes(':') ? `[${address}]` : address
+  return host === `${shown}:${localPort}` || (DEFAULT_PORTS.includes(localPort) && host === shown)
 }
 
 const MAX_HEADERS = 64
 /** Those that decide what becomes of a request. Others are joined by Node, or refused by its parser. */
-const AT_MOST_ONCE = ['host', 'origin', 'content-type']
+const AT_MOST_ONCE = ['host', 'origin', 'sec-fetch-site', 'content-type', 'authorization']
 
 /**
  * Refuses a request that could be read in two ways: of a repeated header Node shows the first value only, where another
@@ -43,7 +71,7 @@ export function checkHeaders(rawHeaders: readonly string[]): void {
   }
   const repeated = AT_MOST_ONCE.find((name) => names.indexOf(name) !== names.lastIndexOf(name))
   if (repeated !== undefined) {
-    throw new CbtorError('http_invalid', `Cannot read the request: it has more than one header "${repeated}"`)
+    throw new CbtorError('duplicate_header', `Cannot read the request: it has more than one header "${repeated}"`)
   }
 }
 
@@ -54,15 +82,22 @@ export function checkExpectation({ expect }: IncomingHttpHeaders): void {
 }
 
 /**
- * Protects a service on loopback from web pages in the user's browser. Host must be one of ours (DNS rebinding), and
- * Origin, which browsers send with each POST and each cross-origin request, must be the very same host.
+ * Protects the service from web pages in the user's browser. Host must be one of ours (DNS rebinding); Origin, which browsers send
+ * with each POST and each cross-origin request, must be the very same host; and Sec-Fetch-Site, which they send with every request
+ * and no page can change, must not say that another site's page asks. No exception is made for links: a GET may fetch.
  */
-export function checkCaller(headers: IncomingHttpHeaders, hosts: AllowedHosts): void {
-  const { host = '', origin } = headers
-  if (!hosts.has(host)) {
+export function checkCaller(headers: IncomingHttpHeaders, hosts: AllowedHosts, at?: ArrivedAt): void {
+  const { host = '', origin, 'sec-fetch-site': site } = headers
+  if (!hosts.has(host, at)) {
     throw new CbtorError(
       'host_not_allowed',
-      `Cannot answer: the Host header "${printable(host)}" is not of this service`,
+      `Cannot answer: the Host header "${printable(host)}" is not of this service; names that it has go into "hosts" of its configuration`,
+    )
+  }
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') {
+    throw new CbtorError(
+      'origin_not_allowed',
+      `Cannot answer: a page of another site asks (Sec-Fetch-Site "${printable(String(site))}")`,
     )
   }
   if (origin === undefined) return

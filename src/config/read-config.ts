@@ -3,6 +3,8 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
+import { showListenAddress } from '../listen/address.ts'
+import { exposureFaults } from './exposure.ts'
 import { type ConfigDocument, configSchema } from './schema.ts'
 
 export interface ServiceConfig extends Omit<ConfigDocument, 'state' | 'proxy'> {
@@ -56,6 +58,7 @@ export function parseConfig(document: unknown, env: Environment, faults: string[
   if (config !== undefined) {
     faults.push(...duplicates(config.workers.map((worker) => worker.id)))
     faults.push(...sharedAddresses(config))
+    faults.push(...exposureFaults(config))
   }
   if (config === undefined || faults.length > 0) throw new ConfigError(faults)
   const proxy = { ...config.proxy, auth: config.proxy.auth ?? config.auth }
@@ -102,8 +105,8 @@ function sharedAddresses({ listen, proxy }: ConfigDocument): string[] {
   const taken = new Map<string, string>()
   const addresses = { listen, 'proxy.http': proxy.http, 'proxy.socks': proxy.socks, 'proxy.both': proxy.both }
   return Object.entries(addresses).flatMap(([name, at]) => {
-    if (at === undefined || at === 'off' || at.port === 0) return []
-    const address = `${at.host.toLowerCase().replace(/^localhost$/, '127.0.0.1')} port ${at.port}`
+    if (at === undefined || at === 'off' || ('port' in at && at.port === 0)) return []
+    const address = showListenAddress(at)
     const other = taken.get(address)
     taken.set(address, other ?? name)
     const hint = name === 'proxy.both' ? '; it is one port for HTTP and SOCKS5, so leave the other two out' : ''

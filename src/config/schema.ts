@@ -1,8 +1,11 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { MODES } from '../domain/exchange.ts'
-import { isLoopbackAddress } from '../lib/loopback.ts'
+import { LOG_TARGETS } from '../events/request-log.ts'
+import { LOG_FORMATS } from '../lib/log.ts'
+import { ADDRESS_FORMS, parseListenAddress } from '../listen/address.ts'
 import { parseDuration } from './duration.ts'
+import { targetsSchema } from './targets.ts'
 
 /** A duration with its unit outside (`10s`), milliseconds inside. */
 const NO_DURATION = 'expected a duration with its unit, such as 250ms, 10s or 15m'
@@ -16,26 +19,39 @@ const duration = z
   })
   .describe('duration')
 
-const NO_ADDRESS = 'expected HOST:PORT, such as 127.0.0.1:32211'
-/** Written `host:port`, `[v6]:port` or a port alone. */
-const listen = z.string(NO_ADDRESS).transform((text, context) => {
-  const [, v6, name, digits] = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? []
-  const port = Number(digits)
-  if (digits !== undefined && port <= 65_535) return { host: v6 ?? name ?? '127.0.0.1', port }
-  context.addIssue({ code: 'custom', message: NO_ADDRESS })
+/** Where the API listens. */
+const listen = z.string(ADDRESS_FORMS).transform((text, context) => {
+  const address = parseListenAddress(text)
+  if (typeof address === 'object') return address
+  context.addIssue({ code: 'custom', message: address })
   return z.NEVER
 })
 
 /** A port of the proxy: where it listens, or not at all. */
-const proxyPort = z.union([z.literal('off'), listen], 'expected HOST:PORT, such as 127.0.0.1:8118, or off')
+const proxyPort = z.string(`${ADDRESS_FORMS}, or off`).transform((text, context) => {
+  if (text === 'off') return 'off' as const
+  const address = parseListenAddress(text)
+  if (typeof address === 'object') return address
+  context.addIssue({ code: 'custom', message: `${address}, or off` })
+  return z.NEVER
+})
 
-const onOrOff = z.enum(['on', 'off'])
+const path = z.string().startsWith('/', 'expected an absolute path')
+
+/** A name or an address, as clients write it, with or without a port. */
+const hostName = z
+  .string()
+  .toLowerCase()
+  .regex(
+    /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::\d{1,5})?$/,
+    'expected a host name, such as cbtor.lan or cbtor.lan:443',
+  )
+
+const onOrOff = z.enum(['on', 'off'], 'expected on or off')
 
 const MIN_IDLE_MS = 1_000
 /** Timers go no further than 24 days. */
 const MAX_IDLE_MS = 7 * 24 * 60 * 60 * 1_000
-
-const network = z.string().refine(isNetwork, 'expected an address or a network, such as 203.0.113.0/24')
 
 const webUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' })
 
@@ -105,6 +121,15 @@ export const configSchema = z.strictObject({
   listen: listen.prefault('127.0.0.1:32211'),
   /** Whether the API asks for a key. */
   auth: onOrOff.default('on'),
+  /** What protects the ports that others can reach: our own certificate, or something in front of us. */
+  tls: z
+    .union(
+      [z.literal('offloaded'), z.strictObject({ cert_file: path, key_file: path })],
+      'expected cert_file and key_file with absolute paths, or offloaded',
+    )
+    .optional(),
+  /** The names by which clients may call the API, besides loopback and the address that it listens on. */
+  hosts: z.array(hostName).max(100).default([]),
   /** The ports for programs that speak to proxies. What is not on loopback takes a password. */
   proxy: z
     .strictObject({
@@ -124,15 +149,6 @@ export const configSchema = z.strictObject({
         .prefault('5m'),
     })
     .prefault({})
-    .superRefine((proxy, context) => {
-      if (proxy.password_file !== undefined) return
-      for (const name of ['http', 'socks', 'both'] as const) {
-        const at = proxy[name]
-        if (at === undefined || at === 'off' || isLoopback(at.host)) continue
-        const why = 'without a password_file it would be a proxy for everybody: expected an address of loopback'
-        context.addIssue({ code: 'custom', path: [name], message: why })
-      }
-    })
     .transform(({ http, socks, both: written, ...rest }) => {
       const both = written === 'off' ? undefined : written
       const unlessBoth = (port: number) => (both ? ('off' as const) : { host: '127.0.0.1', port })
@@ -141,6 +157,10 @@ export const configSchema = z.strictObject({
   /** Where the store and the workers' directories are. */
   state: z.string().min(1).optional(),
   log: z.enum(['error', 'warn', 'info', 'debug', 'silent']).default('info'),
+  /** `auto`: text for people where standard error is a terminal, else JSON lines. */
+  log_format: z.enum(LOG_FORMATS).default('auto'),
+  /** Whether lines about requests, which are of level `debug`, have a hash of the host with a key that is of the day. */
+  log_targets: z.enum(LOG_TARGETS).default('off'),
   /** The balancing mode of a new installation; one that was set by the API wins. */
   mode: z.enum(MODES).default('round_robin'),
   workers: z
@@ -184,18 +204,7 @@ export const configSchema = z.strictObject({
       helper: z.string().startsWith('/', 'expected an absolute path').optional(),
     })
     .prefault({}),
-  targets: z
-    .strictObject({
-      /** Networks that may be fetched although they are reserved. */
-      allow: z.array(network).default([]),
-    })
-    .prefault({}),
-  tls: z
-    .strictObject({
-      /** Certificate authorities to trust besides the system's, a PEM file. */
-      ca_file: z.string().min(1).optional(),
-    })
-    .prefault({}),
+  targets: targetsSchema.prefault({}),
   health: z
     .strictObject({
       check_interval: duration.prefault('10s'),
@@ -220,20 +229,3 @@ export const configSchema = z.strictObject({
 })
 
 export type ConfigDocument = z.output<typeof configSchema>
-
-function isLoopback(host: string): boolean {
-  return isLoopbackAddress(host) || host.toLowerCase() === 'localhost'
-}
-
-function isNetwork(text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/')
-  const family = isIP(address)
-  if (family === 0 || rest.length > 0) return false
-  if (prefix === undefined) return true
-  try {
-    new BlockList().addSubnet(address, /^\d+$/.test(prefix) ? Number(prefix) : -1, family === 4 ? 'ipv4' : 'ipv6')
-    return true
-  } catch {
-    return false
-  }
-}

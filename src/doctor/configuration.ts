@@ -32,9 +32,9 @@ function showWorkers(workers: readonly WorkerConfig[]): string {
   return `without a fault; ${[...shown, ...(workers.length > 8 ? [`${workers.length - 8} more`] : [])].join(', ')}`
 }
 
-function caFaults({ tls: { ca_file: path } }: ServiceConfig): readonly Finding[] {
+function caFaults({ targets: { ca_file: path } }: ServiceConfig): readonly Finding[] {
   if (path === undefined) return []
-  const name = `${NAME}: tls.ca_file`
+  const name = `${NAME}: targets.ca_file`
   try {
     if (readFileSync(path, 'utf8').includes('-----BEGIN CERTIFICATE-----')) return []
     return [wrong(name, `${path} holds no certificate`, 'Give a file of PEM certificates')]

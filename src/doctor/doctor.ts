@@ -1,10 +1,15 @@
+import { readFileSync } from 'node:fs'
 import type { ApiClient } from '../api/client.ts'
+import { proxyAuth } from '../config/exposure.ts'
 import { ConfigError, type ServiceConfig } from '../config/read-config.ts'
 import type { EgressState } from '../egress/probe.ts'
 import type { Clock } from '../lib/clock.ts'
+import { showListenAddress, staysOnMachine } from '../listen/address.ts'
+import { firstCertificate } from '../listen/certificate.ts'
 import type { Tunnels } from '../tunnel/tunnels.ts'
-import { showAddress } from './addresses.ts'
+import { reachableAt } from './addresses.ts'
 import { checkBoxFiles, checkTunnels, findBoxes } from './boxes.ts'
+import { checkCertificate } from './certificate.ts'
 import { checkSystemClock } from './clock.ts'
 import { checkConfiguration, configurationFaults } from './configuration.ts'
 import { judgeEgress } from './egress.ts'
@@ -30,7 +35,8 @@ export interface DoctorParts {
   lookAtState(directory: string): Promise<StateSeen>
   /** The process that listens on a port of this machine. */
   processAt(port: number): Promise<ServiceProcess | undefined>
-  createApi(url: string): Pick<ApiClient, 'status' | 'health' | 'worker'>
+  /** `certificate`: the only one to take, in PEM, whatever names it has. */
+  createApi(url: string, certificate?: string): Pick<ApiClient, 'status' | 'health' | 'worker'>
   /** Of this process. */
   cgroup(): Promise<string>
   probeEgress(): Promise<EgressState>
@@ -57,7 +63,7 @@ export async function examine(patient: Patient, parts: DoctorParts, signal: Abor
   }
   if (config.workers.some(({ kind }) => kind === 'local'))
     found.push(await checkTorProgram(config.tor.command, parts.run, signal))
-  found.push(...checkConfiguration(config))
+  found.push(...checkConfiguration(config), ...(await checkCertificate(config, clock.now())))
 
   const { boxes, faults } = findBoxes(config.state)
   found.push(...faults, ...checkBoxFiles(boxes, config))
@@ -65,12 +71,13 @@ export async function examine(patient: Patient, parts: DoctorParts, signal: Abor
   found.push(checkNames({ listens: ports, boxes }))
 
   const url = patient.api ?? urlOf(config)
-  const service = url === undefined ? undefined : await parts.processAt(Number(new URL(url).port))
+  const port = url === undefined ? 0 : Number(new URL(url).port)
+  const service = port === 0 ? undefined : await parts.processAt(port)
   found.push(...judgeState(await parts.lookAtState(config.state), service?.uid ?? parts.uid))
   if (url === undefined) {
     found.push(unchecked('service', 'the configuration lets it take any free port', 'Say where it listens: --api'))
   } else {
-    const answers = await checkService(parts.createApi(url), url, signal)
+    const answers = await checkService(parts.createApi(url, certificateOf(config)), url, signal)
     found.push(...answers, ...ownListeners(service, ports, parts.uid))
     if (answers[0]?.verdict === 'ok') found.push(...(await checkProxyPorts(config, clock, signal)))
   }
@@ -94,34 +101,50 @@ function ownListeners(
   return [unchecked(name, `the service's process is not found: ${why}`, 'Run this while it is up, as the same user')]
 }
 
-/** All that the configuration has the service listen on. */
-function configuredPorts(config: ServiceConfig): readonly ConfiguredPort[] {
-  const asksPassword = config.proxy.password_file !== undefined
-  return [
-    { field: 'listen', ...config.listen, asksPassword: false },
-    ...proxyPorts(config).map((port) => ({ ...port, asksPassword })),
-  ]
+/** The only certificate that the service's own API may show: the first of its file. A fault in it is told elsewhere. */
+function certificateOf({ tls }: ServiceConfig): string | undefined {
+  try {
+    return typeof tls === 'object' ? firstCertificate(readFileSync(tls.cert_file, 'utf8')) : undefined
+  } catch {
+    return undefined
+  }
 }
 
-function proxyPorts({ proxy }: ServiceConfig): readonly ProxyPort[] {
+/** All that the configuration has the service listen on that others may come to reach: unix sockets are not. */
+function configuredPorts(config: ServiceConfig): readonly ConfiguredPort[] {
+  const { listen, auth } = config
+  const tls = config.tls === undefined ? 'none' : config.tls === 'offloaded' ? 'offloaded' : 'own'
+  const all = [
+    { field: 'listen', address: listen, asksKey: auth === 'on' },
+    ...proxyPorts(config).map(({ field, address }) => ({ field, address, asksKey: proxyAuth(config) === 'on' })),
+  ]
+  return all.flatMap(({ field, address, asksKey }) =>
+    'path' in address ? [] : [{ field, ...address, asksKey, tls } as const],
+  )
+}
+
+function proxyPorts({ proxy, tls }: ServiceConfig): readonly ProxyPort[] {
   return (['http', 'socks', 'both'] as const).flatMap((name) => {
-    const at = proxy[name]
-    if (at === undefined || at === 'off') return []
-    return [{ field: `proxy.${name}`, speaks: name === 'http' ? ('http' as const) : ('socks' as const), ...at }]
+    const address = proxy[name]
+    if (address === undefined || address === 'off') return []
+    const isSecured = typeof tls === 'object' && !staysOnMachine(address)
+    return [{ field: `proxy.${name}`, speaks: name === 'http' ? 'http' : 'socks', address, isSecured } as const]
   })
 }
 
 async function checkProxyPorts(config: ServiceConfig, clock: Clock, signal: AbortSignal): Promise<readonly Finding[]> {
-  const requiresPassword = config.proxy.password_file !== undefined
+  const requiresPassword = proxyAuth(config) === 'on'
   // Which port the service has taken for 0 only it knows.
-  const known = proxyPorts(config).filter(({ port }) => port !== 0)
+  const known = proxyPorts(config).filter(({ address }) => 'path' in address || address.port !== 0)
   return await Promise.all(known.map((port) => checkProxyPort(port, { requiresPassword, clock }, signal)))
 }
 
 /** Undefined when only the service knows its port. */
-function urlOf({ listen }: ServiceConfig): string | undefined {
-  const host = listen.host === 'localhost' ? '127.0.0.1' : listen.host
-  return listen.port === 0 ? undefined : `http://${showAddress({ host, port: listen.port })}`
+function urlOf({ listen, tls }: ServiceConfig): string | undefined {
+  const isSecured = typeof tls === 'object' && !staysOnMachine(listen)
+  if ('port' in listen && listen.port === 0) return undefined
+  const at = showListenAddress(reachableAt(listen))
+  return 'path' in listen ? at : `${isSecured ? 'https' : 'http'}://${at}`
 }
 
 /** Whether nothing is wrong; warnings and what could not be checked do not count. */

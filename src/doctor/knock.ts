@@ -1,6 +1,7 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { onAbort } from '../lib/abort.ts'
-import { isLoopbackAddress } from '../lib/loopback.ts'
+import type { ListenAddress } from '../listen/address.ts'
 
 /** Enough to tell an answer by. */
 const ENOUGH_BYTES = 256
@@ -10,12 +11,12 @@ const ENOUGH_BYTES = 256
  * hangs up. Rejects when nobody listens, and with the signal's reason.
  */
 export async function knock(
-  { host, port }: { readonly host: string; readonly port: number },
-  greeting: string,
+  address: ListenAddress,
+  { greeting, isSecured = false }: { readonly greeting: string; readonly isSecured?: boolean },
   signal: AbortSignal,
 ): Promise<string> {
   signal.throwIfAborted()
-  const socket = connect({ host: isLoopbackAddress(host) ? host : host.includes(':') ? '::1' : '127.0.0.1', port })
+  const socket = isSecured ? connectSecured(address) : open(address)
   const answered = Promise.withResolvers<string>()
   let answer = ''
   using _ = onAbort(signal, answered.reject)
@@ -32,4 +33,13 @@ export async function knock(
   } finally {
     socket.destroy()
   }
+}
+
+function open(address: ListenAddress): Socket {
+  return 'path' in address ? connect({ path: address.path }) : connect({ host: address.host, port: address.port })
+}
+
+/** Whose certificate it is does not matter here: nothing that is said is secret, and nothing that is answered is believed. */
+function connectSecured(address: ListenAddress): Socket {
+  return connectTls({ socket: open(address), rejectUnauthorized: false })
 }

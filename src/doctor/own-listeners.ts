@@ -2,14 +2,16 @@ import { isLoopback, showAddress } from './addresses.ts'
 import { type Finding, ok, warning, worst, wrong } from './finding.ts'
 import type { OpenSocket } from './sockets.ts'
 
-/** A port that the configuration has the service open. `host` may be a name. */
+/** A port that the configuration has the service open. */
 export interface ConfiguredPort {
   /** `listen`, `proxy.http`: the field. */
   readonly field: string
   readonly host: string
   readonly port: number
-  /** Whether whoever reaches it has to say a password. */
-  readonly asksPassword: boolean
+  /** Whether whoever reaches it has to show a key. */
+  readonly asksKey: boolean
+  /** Whether it speaks TLS by itself, or something in front of it does, or nobody, where others can reach it. */
+  readonly tls: 'own' | 'offloaded' | 'none'
 }
 
 /** What the service's process waits on, against what the configuration has it open. */
@@ -32,20 +34,30 @@ export function judgeOwnListeners(
         ),
       )
     else if (isLoopback(socket.host)) shown.push(`${showAddress(socket)} (${field.field})`)
-    else if (field.asksPassword)
+    else if (!field.asksKey)
+      found.push(
+        wrong(
+          name,
+          `${field.field} is at ${address}, where others can reach it, and asks for no key`,
+          `Let ${field.field} listen on 127.0.0.1, or set auth: on`,
+        ),
+      )
+    else if (field.tls === 'own')
+      shown.push(`${showAddress(socket)} (${field.field}; others reach it, by TLS and a key)`)
+    else if (field.tls === 'offloaded')
       found.push(
         warning(
           name,
-          `${field.field} is at ${address}, where others can reach it: they need a password, which crosses the network in the clear`,
-          'Let it listen on 127.0.0.1, and others come by SSH or a VPN',
+          `${field.field} is at ${address}, where others can reach it in the clear, although something else is to do TLS for it`,
+          'Let the firewall let in nobody but what does TLS, or let both be on one machine: 127.0.0.1 or unix:/PATH',
         ),
       )
     else
       found.push(
         wrong(
           name,
-          `${field.field} is at ${address}, where others can reach it, and asks for no password`,
-          `Let ${field.field} listen on 127.0.0.1`,
+          `${field.field} is at ${address}, where others can reach it, and keys cross the network in the clear`,
+          'Set tls, with cert_file and key_file: docs/exposing.md',
         ),
       )
   }

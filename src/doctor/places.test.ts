@@ -91,10 +91,12 @@ nonsense`
 
 describe('listeners of the service', () => {
   const configured = [
-    { field: 'listen', host: '127.0.0.1', port: 32211, asksPassword: false },
-    { field: 'proxy.http', host: '0.0.0.0', port: 8118, asksPassword: true },
-    { field: 'proxy.socks', host: '0.0.0.0', port: 1080, asksPassword: false },
-  ]
+    { field: 'listen', host: '127.0.0.1', port: 32211, asksKey: false, tls: 'none' },
+    { field: 'proxy.http', host: '0.0.0.0', port: 8118, asksKey: true, tls: 'own' },
+    { field: 'proxy.socks', host: '0.0.0.0', port: 1080, asksKey: false, tls: 'own' },
+    { field: 'proxy.both', host: '0.0.0.0', port: 1081, asksKey: true, tls: 'offloaded' },
+    { field: 'proxy.both', host: '0.0.0.0', port: 1082, asksKey: true, tls: 'none' },
+  ] as const
   const judge = (host: string, port: number, protocol: OpenSocket['protocol'] = 'tcp') =>
     judgeOwnListeners('listeners', [{ protocol, host, port, inode: 1 }], configured)
 
@@ -105,13 +107,22 @@ describe('listeners of the service', () => {
     assert.deepEqual(show(judge('0.0.0.0', 5353, 'udp')), ['wrong listeners'])
   })
 
-  it('that others can reach have to ask for a password', () => {
-    assert.deepEqual(show(judge('0.0.0.0', 8118)), ['warning listeners'])
-    assert.match(judge('0.0.0.0', 1080)[0]?.text ?? '', /asks for no password/)
+  it('that others can reach have to ask for a key, and not in the clear', () => {
+    assert.deepEqual(show(judge('0.0.0.0', 8118)), ['ok listeners'])
+    const cases = [
+      [1080, 'wrong', /asks for no key/],
+      [1081, 'warning', /in the clear, although something else is to do TLS/],
+      [1082, 'wrong', /keys cross the network in the clear/],
+    ] as const
+    for (const [port, verdict, text] of cases) {
+      const [finding] = judge('0.0.0.0', port)
+      assert.equal(finding?.verdict, verdict)
+      assert.match(finding.text, text)
+    }
   })
 
   it('may be on a name or on any free port', () => {
-    const anywhere = [{ field: 'listen', host: 'localhost', port: 0, asksPassword: false }]
+    const anywhere = [{ field: 'listen', host: 'localhost', port: 0, asksKey: false, tls: 'none' }] as const
     const socket = { protocol: 'tcp', host: '127.0.0.1', port: 40_000, inode: 1 } as const
     assert.deepEqual(show(judgeOwnListeners('listeners', [socket], anywhere)), ['ok listeners'])
     assert.deepEqual(show(judgeOwnListeners('listeners', [], anywhere)), ['ok listeners'])
@@ -144,8 +155,8 @@ describe('a configuration', () => {
     writeFileSync(password, 'secret', { mode: 0o644 })
     const external = { kind: 'external', id: 'theirs', socks: '127.0.0.1:9050', control: '127.0.0.1:9051' }
     for (const [document, text] of [
-      [{ tls: { ca_file: '/nowhere.pem' } }, /no such file/],
-      [{ tls: { ca_file: password } }, /holds no certificate/],
+      [{ targets: { ca_file: '/nowhere.pem' } }, /no such file/],
+      [{ targets: { ca_file: password } }, /holds no certificate/],
       [
         { tor: { torrc: ['SafeLogging 0', 'SocksPort 9050'] }, workers: [{ kind: 'local', id: 'a' }] },
         /names targets in the log/,

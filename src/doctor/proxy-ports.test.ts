@@ -6,8 +6,12 @@ import { systemClock } from '../lib/clock.ts'
 import { checkProxyPort, judgeProxyPort, type ProxyPort } from './proxy-ports.ts'
 
 const never = new AbortController().signal
-const http: ProxyPort = { field: 'proxy.http', speaks: 'http', host: '127.0.0.1', port: 8118 }
-const socks: ProxyPort = { field: 'proxy.socks', speaks: 'socks', host: '127.0.0.1', port: 1080 }
+const http: ProxyPort = {
+  ...{ field: 'proxy.http', speaks: 'http', isSecured: false },
+  address: { host: '127.0.0.1', port: 8118 },
+}
+const socks: ProxyPort = { ...http, field: 'proxy.socks', speaks: 'socks', address: { host: '127.0.0.1', port: 1080 } }
+const exposed = { host: '0.0.0.0', port: 1080 }
 
 describe('a proxy port', { timeout: 10_000 }, () => {
   it('answers, and asks for a password where one is set', () => {
@@ -22,8 +26,8 @@ describe('a proxy port', { timeout: 10_000 }, () => {
       [socks, '\x05\xff', true, 'ok'],
       [socks, '\x05\x00', true, 'wrong'],
       [socks, 'HT', false, 'wrong'],
-      [{ ...socks, host: '0.0.0.0' }, '\x05\xff', true, 'ok'],
-      [{ ...socks, host: '0.0.0.0' }, '\x05\x00', false, 'wrong'],
+      [{ ...socks, address: exposed }, '\x05\xff', true, 'ok'],
+      [{ ...socks, address: exposed }, '\x05\x00', false, 'wrong'],
     ]
     for (const [port, answer, requiresPassword, verdict] of cases)
       assert.equal(judgeProxyPort(port, answer, requiresPassword).verdict, verdict, JSON.stringify([port, answer]))
@@ -39,7 +43,7 @@ describe('a proxy port', { timeout: 10_000 }, () => {
           client.end(answer, 'latin1')
         })
       })
-      const port = { ...(answer.startsWith('H') ? http : socks), host: '0.0.0.0', port: server.port }
+      const port = { ...(answer.startsWith('H') ? http : socks), address: { host: '0.0.0.0', port: server.port } }
       const { verdict } = await checkProxyPort(port, { requiresPassword: true, clock: systemClock }, never)
       assert.equal(verdict, answer === '' ? 'wrong' : 'ok')
       assert.equal(
@@ -54,7 +58,7 @@ describe('a proxy port', { timeout: 10_000 }, () => {
       await server[Symbol.asyncDispose]()
       return server
     })
-    const found = await checkProxyPort({ ...http, port }, { requiresPassword: false, clock: systemClock }, never)
+    const found = await checkProxyPort({ ...http, address: { host: '127.0.0.1', port } }, { requiresPassword: false, clock: systemClock }, never)
     assert.equal(found.verdict, 'wrong')
     assert.match(found.text, /does not answer: connect ECONNREFUSED/)
   })

@@ -18,6 +18,7 @@ export const SERVICE_PROBLEMS = [
   'store_unwritable',
   'clock_skew',
   'tor_version',
+  'certificate',
 ] as const
 export type ServiceProblemCode = (typeof SERVICE_PROBLEMS)[number]
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { systemRandom } from '../lib/random.ts'
+import { showListenAddress } from '../listen/address.ts'
 import { untilAborted } from './fake-backend.ts'
 import { ProxyListener } from './listener.ts'
 import { Client, startPort, turn } from './test-lab.ts'
@@ -87,10 +88,8 @@ describe('ProxyListener', { timeout: 20_000 }, () => {
         { code: 'invalid_input', message: /loopback/ },
         host,
       )
-    assert.equal((await listener.listen('socks', { host: 'localhost', port: 0 })).host, '127.0.0.1')
     backend.password = 'pw'
-    assert.equal((await listener.listen('socks', { host: '0.0.0.0', port: 0 })).host, '0.0.0.0')
-    await assert.rejects(listener.listen('socks', { host: 'proxy.example', port: 0 }), { code: 'invalid_input' })
+    assert.match(showListenAddress(await listener.listen('socks', { host: '0.0.0.0', port: 0 })), /^0\.0\.0\.0:\d+$/)
   })
 
   it('says so when the port is taken', async () => {

@@ -1,6 +1,10 @@
-import { type AddressInfo, createServer, isIP, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { CbtorError } from '../domain/errors.ts'
-import { isLoopbackAddress } from '../lib/loopback.ts'
+import { type ListenAddress, showListenAddress, staysOnMachine } from '../listen/address.ts'
+import { bind } from '../listen/bind.ts'
+import { type ServerTls, TLS_HANDSHAKE_MS } from '../listen/tls.ts'
+import { cutOff } from './cut-off.ts'
 import { HttpPort } from './http/http-port.ts'
 import type { Port, PortLimits, PortOptions, Served } from './port.ts'
 import { SocksPort } from './socks/socks-port.ts'
@@ -18,13 +22,6 @@ export interface ProxyListenerOptions extends Omit<PortOptions, 'limits'> {
   readonly drainMs?: number
 }
 
-export interface ListenAddress {
-  /** An IP address or `localhost`. */
-  readonly host: string
-  /** 0 takes a free one. */
-  readonly port: number
-}
-
 const DEFAULT_LIMITS: PortLimits = { ...DEFAULT_TUNNEL_LIMITS, handshakeMs: 10_000, openMs: 150_000 }
 
 /** The proxy ports that listen. Disposing it closes all of them. */
@@ -35,6 +32,8 @@ export class ProxyListener implements AsyncDisposable {
   readonly #servers: Server[] = []
   readonly #any: Port
   readonly #clients = new Map<Socket, Served | undefined>()
+  /** Connections below TLS, also those that have not shaken hands yet. */
+  readonly #raw = new Set<Socket>()
   /** Told when a client has gone. */
   #onGone = () => {}
   #isClosing = false
@@ -53,26 +52,38 @@ export class ProxyListener implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the address that is listened on. Rejects with `invalid_input` when it cannot be had, or when it is not one of
-   * loopback and no password is asked for: that would be a proxy for everybody.
+   * Resolves with the address that is listened on. `tls`: what clients speak with us in; plain when left out. Rejects with
+   * `invalid_input` when the address cannot be had, or when others can reach it and no password is asked for: that would be a proxy
+   * for everybody.
    */
-  async listen(protocol: ProxyProtocol, { host, port }: ListenAddress): Promise<ListenAddress> {
-    const address = host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
-    if (!this.#options.backend.requiresPassword && !isLoopbackAddress(address)) {
-      const reason = 'without a password a proxy answers on loopback only (127.0.0.1, ::1 or localhost)'
-      throw new CbtorError('invalid_input', `Cannot listen on "${host}": ${reason}`)
+  async listen(protocol: ProxyProtocol, address: ListenAddress, tls?: ServerTls): Promise<ListenAddress> {
+    if (!this.#options.backend.requiresPassword && !staysOnMachine(address)) {
+      const reason = 'without a password a proxy answers on loopback or a unix socket only'
+      throw new CbtorError('invalid_input', `Cannot listen on ${showListenAddress(address)}: ${reason}`)
     }
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#serve(protocol, client))
+    const server = this.#createServer(tls, (client) => this.#serve(protocol, client))
     server.maxConnections = this.#options.maxConnections ?? 8_192
-    await listening(server, { host: address, port })
+    const bound = await bind(server, address)
     this.#servers.push(server)
     const { logger } = this.#options
     server.on('error', (error: NodeJS.ErrnoException) =>
       logger.warn({ port: protocol, error: error.code }, 'proxy port failed'),
     )
     server.on('drop', () => logger.debug({ port: protocol }, 'proxy client turned away: too many connections'))
-    const bound = server.address() as AddressInfo
-    return { host: bound.address, port: bound.port }
+    return bound
+  }
+
+  #createServer(tls: ServerTls | undefined, serve: (client: Socket) => void): Server {
+    const options = { allowHalfOpen: true, noDelay: true }
+    if (tls === undefined) return createServer(options, serve)
+    const server = createTlsServer({ ...options, ...tls.context, handshakeTimeout: TLS_HANDSHAKE_MS }, serve)
+    tls.onChange((context) => server.setSecureContext(context))
+    server.on('connection', (raw: Socket) => {
+      this.#raw.add(raw)
+      raw.once('close', () => this.#raw.delete(raw))
+    })
+    server.on('tlsClientError', (_error, client) => client.destroy())
+    return server
   }
 
   #serve(protocol: ProxyProtocol, client: Socket): void {
@@ -102,20 +113,9 @@ export class ProxyListener implements AsyncDisposable {
     const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)))
     for (const served of this.#clients.values()) served?.drain()
     using _cut = clock.timer(drainMs, () => {
-      for (const client of this.#clients.keys()) client.resetAndDestroy()
+      for (const client of this.#clients.keys()) cutOff(client)
+      for (const raw of this.#raw) cutOff(raw)
     })
     await Promise.all([gone.promise, ...closed])
   }
-}
-
-function listening(server: Server, { host, port }: ListenAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const reason = cause.code ?? cause.message
-      reject(new CbtorError('invalid_input', `Cannot listen on ${host} port ${port}: ${reason}`, { cause }))
-    })
-    // Only an address: a name would be looked up.
-    if (isIP(host) === 0) server.emit('error', new Error('it is not an IP address'))
-    else server.listen({ host, port }, resolve)
-  })
 }

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { FakeClock } from '../lib/fake-clock.ts'
 import type { LogFields, Logger } from '../lib/log.ts'
 import { systemRandom } from '../lib/random.ts'
+import type { TcpAddress } from '../listen/address.ts'
 import { FakeBackend } from './fake-backend.ts'
 import { ProxyListener, type ProxyListenerOptions, type ProxyProtocol } from './listener.ts'
 
@@ -12,7 +13,7 @@ export async function startPort(protocol: ProxyProtocol, options: Partial<ProxyL
   const clock = new FakeClock()
   const logger = new MemoryLogger()
   const listener = new ProxyListener({ backend, clock, logger, random: systemRandom, ...options })
-  const { port } = await listener.listen(protocol, { host: '127.0.0.1', port: 0 })
+  const { port } = (await listener.listen(protocol, { host: '127.0.0.1', port: 0 })) as TcpAddress
   const clients: Client[] = []
   return {
     backend,

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
+import { IdleWatch } from '../lib/idle-watch.ts'
 import type { TunnelOutcome } from './backend.ts'
+import { cutOff } from './cut-off.ts'
 import { beginsTls } from './early-data.ts'
 import { endGently } from './end-gently.ts'
-import { IdleWatch } from './idle-watch.ts'
 
 export interface TunnelLimits {
   /** How long nothing may flow in either direction. */
@@ -56,7 +57,7 @@ export function splice(
     upstream.off('end', onUpstreamEnd).off('close', onUpstreamClose)
     upstream.destroy()
     if (outcome === 'ok') endGently(client, clock, limits.idleMs)
-    else if (outcome === 'connection_lost') client.resetAndDestroy()
+    else if (outcome === 'connection_lost') cutOff(client)
     else client.destroy()
     resolve(outcome)
   }

@@ -152,7 +152,7 @@ describe('cbtor testnet up and cbtor up', { timeout: 180_000 }, () => {
         { kind: 'local', id: 'second', torrc: ['MaxCircuitDirtiness 300'] },
       ],
       tor: { command: network.client_command, torrc: network.client_torrc },
-      tls: { ca_file: network.ca_file },
+      targets: { ca_file: network.ca_file },
       checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
     }
     await using service = startCli(['up', '--config', 'STATE/cbtor.yaml', '--state', 'STATE'], {

@@ -111,7 +111,7 @@ export class Load implements AsyncDisposable {
     try {
       // New identities: an idle connection would show nothing of the way.
       const answer = await this.#api.fetch({ url, isolation: 'request' })
-      const { worker, route, attempts } = answer
+      const { worker, route, attempts } = answer.receipt
       this.#keep(at, { worker, route, attempts: attempts.length, failure: undefined })
     } catch (error) {
       const problem = error instanceof ApiProblem ? error.problem : undefined

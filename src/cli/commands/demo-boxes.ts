@@ -23,6 +23,7 @@ export async function startDemoBoxes(flags: DemoFlags, parts: DemoParts): Promis
   if (whyNot !== undefined) throw new Error(`Cannot show boxes: ${whyNot}`)
   if (flags.state !== undefined) await refuseState(resolve(flags.state), parts)
   const { listen } = parseConfig({ listen: flags.listen }, env)
+  if ('path' in listen) throw new Error('Cannot show boxes: expected --listen HOST:PORT of loopback, not a unix socket')
   const argv = (address: string) => [
     ...['demo', '--openwrt', '--in-host', '--listen', address],
     ...(flags.state === undefined ? [] : ['--state', flags.state]),
@@ -58,7 +59,7 @@ export async function demoBoxes(flags: DemoFlags, parts: DemoParts): Promise<voi
     workers: boxes.map(({ n }) => ({ kind: 'openwrt', id: idOf(n) })),
   })
   await using service = await startService(config, parts)
-  host.open(config.listen.host, config.listen.port)
+  if ('port' in config.listen) host.open(config.listen.host, config.listen.port)
   progress.show(0.9, 'boxes: checking themselves')
   await checkThemselves(boxes)
   progress.end()

@@ -3,7 +3,7 @@ import { readBoxes } from '../../boxes/box-file.ts'
 import { readConfig, type ServiceConfig } from '../../config/read-config.ts'
 import { egressRules, type LockSubject } from '../../egress/rules.ts'
 import { waysOut } from '../../egress/ways.ts'
-import { isLoopbackAddress } from '../../lib/loopback.ts'
+import { staysOnMachine } from '../../listen/address.ts'
 import type { CliParts } from '../parts.ts'
 import { configFlags, type StateFlags } from '../state-directory.ts'
 
@@ -25,12 +25,6 @@ export function writeEgressRules(flags: RulesFlags, { env, out, err }: CliParts)
   for (const conflict of conflicts) err.write(`note: ${conflict}\n`)
 }
 
-/** The API answers on loopback alone; ports of the proxy may answer everybody who has the password. */
-function hasRemoteClients({ proxy }: ServiceConfig): boolean {
-  return [proxy.http, proxy.socks, proxy.both].some((at) => typeof at === 'object' && !isLoopback(at.host))
-}
-
-/** A name is taken for another machine's, unless it says that it is not. */
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || isLoopbackAddress(host)
+function hasRemoteClients({ listen, proxy }: ServiceConfig): boolean {
+  return [listen, proxy.http, proxy.socks, proxy.both].some((at) => typeof at === 'object' && !staysOnMachine(at))
 }

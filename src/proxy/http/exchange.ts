@@ -4,9 +4,10 @@ import { pipeline } from 'node:stream/promises'
 import { CbtorError } from '../../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../../domain/problems.ts'
 import { onAbort } from '../../lib/abort.ts'
+import { IdleWatch } from '../../lib/idle-watch.ts'
 import { printable } from '../../lib/printable.ts'
 import type { ForwardAnswer, ForwardRequest, ProxyBackend } from '../backend.ts'
-import { IdleWatch } from '../idle-watch.ts'
+import { cutOff } from '../cut-off.ts'
 import type { PortOptions } from '../port.ts'
 import { problemOf } from '../problem-of.ts'
 import type { ClientConnection } from './client-connection.ts'
@@ -35,7 +36,10 @@ export async function serveExchange(options: PortOptions, exchange: Exchange): P
   const { request, response, connection, stop } = exchange
   const { socket } = request
   const startedAt = clock.monotonic()
-  const log = { worker: '', status: 0 }
+  const writtenBefore = socket.bytesWritten
+  let status = 0
+  let answer: ForwardAnswer | undefined
+  let outcome: 'ok' | ProblemCode = 'ok'
   let body: Readable | undefined
   using _gone = onAbort(connection.signal, (reason) => stop.abort(reason))
   using _idle = new IdleWatch(
@@ -49,22 +53,22 @@ export async function serveExchange(options: PortOptions, exchange: Exchange): P
     const checked = check(backend, request)
     if (request.httpVersionMinor === 1 && request.headers.expect !== undefined) response.writeContinue()
     body = bodyOf(request)
-    const answer = await backend.forward({ ...checked, body }, stop.signal)
-    log.worker = answer.worker
-    log.status = answer.status
+    answer = await backend.forward({ ...checked, body }, stop.signal)
+    status = answer.status
     await deliver(answer, exchange)
   } catch (error) {
     const problem = problemOf(stop.signal.aborted ? stop.signal.reason : error, options, 'http')
-    log.status = PROBLEMS[problem.code].status
+    outcome = problem.code
+    status = PROBLEMS[outcome].status
     refuse(options, exchange, problem)
     body?.destroy() // what is still to come of it nobody takes; many clients read no answer before they have sent all
   }
   await closed(response)
-  if (log.worker !== '') await received(request, stop.signal)
-  logger.debug(
-    { port: 'http', method: request.method, ...log, ms: Math.round(clock.monotonic() - startedAt) },
-    'request forwarded',
-  )
+  const bytes = socket.bytesWritten - writtenBefore
+  answer?.ended({ outcome, received: bytes })
+  if (answer !== undefined) await received(request, stop.signal)
+  const ms = Math.round(clock.monotonic() - startedAt)
+  logger.debug({ port: 'http', method: request.method, status, bytes, ms }, 'request answered')
 }
 
 /** What the request asks for. Throws what is wrong with it: first the credentials, so that strangers learn nothing else. */
@@ -115,10 +119,10 @@ async function deliver(answer: ForwardAnswer, { request, response, connection, s
   try {
     writeHead(answer, response, connection)
     // Cut off in a way that nobody takes for the end, before the pipeline closes the connection politely.
-    const cutOff = () => {
-      if (!body.readableEnded) request.socket.resetAndDestroy()
+    const onBroken = () => {
+      if (!body.readableEnded) cutOff(request.socket)
     }
-    body.once('error', cutOff).once('close', cutOff)
+    body.once('error', onBroken).once('close', onBroken)
     await pipeline(body, response, { signal: stop.signal })
   } catch (cause) {
     body.on('error', () => {}).destroy()
@@ -152,7 +156,7 @@ function badResponse(reason: string, cause?: unknown): CbtorError {
 function refuse({ random }: PortOptions, { request, response, connection }: Exchange, problem: CbtorError): void {
   if (request.socket.destroyed) return
   if (response.headersSent) {
-    request.socket.resetAndDestroy()
+    cutOff(request.socket)
     return
   }
   const { status, reason, headers, body } = problemAnswer(problem, random)

@@ -1,4 +1,4 @@
-import type { Clock } from '../lib/clock.ts'
+import type { Clock } from './clock.ts'
 
 /** How often it looks within one limit. Looking is cheaper than a timer that every chunk of data sets anew. */
 const LOOKS = 8

@@ -1,0 +1,49 @@
+import { type ListenAddress, showListenAddress, staysOnMachine } from '../listen/address.ts'
+import type { ConfigDocument } from './schema.ts'
+
+export type ExposureDocument = Pick<ConfigDocument, 'listen' | 'auth' | 'tls' | 'hosts'> & {
+  readonly proxy: Pick<ConfigDocument['proxy'], 'http' | 'socks' | 'both' | 'auth'>
+}
+
+const ON_THIS_MACHINE = 'an address of this machine alone (127.0.0.1, [::1] or unix:/PATH)'
+
+/** Whether clients of the proxy have to give a key. */
+export function proxyAuth({ auth, proxy }: Pick<ExposureDocument, 'auth' | 'proxy'>): 'on' | 'off' {
+  return proxy.auth ?? auth
+}
+
+/** Everything that would be open to others in a way that nobody can want, each with what would be right. */
+export function exposureFaults(config: ExposureDocument): readonly string[] {
+  const { listen, auth, proxy } = config
+  const ports = (['http', 'socks', 'both'] as const).flatMap((name) => {
+    const at = proxy[name]
+    return at === undefined || at === 'off' ? [] : [{ field: `proxy.${name}`, at }]
+  })
+  return [
+    ...faultsOf('listen', listen, 'auth', auth, config),
+    ...ports.flatMap(({ field, at }) =>
+      faultsOf(field, at, proxy.auth === undefined ? 'auth' : 'proxy.auth', proxyAuth(config), config),
+    ),
+  ]
+}
+
+function faultsOf(
+  field: string,
+  at: ListenAddress,
+  authField: string,
+  auth: 'on' | 'off',
+  { tls }: ExposureDocument,
+): readonly string[] {
+  if (staysOnMachine(at)) return []
+  const shown = showListenAddress(at)
+  const faults: string[] = []
+  if (auth === 'off')
+    faults.push(
+      `${field}: others can reach ${shown}, and would need no key: expected ${authField}: on, or ${ON_THIS_MACHINE}`,
+    )
+  if (tls === undefined)
+    faults.push(
+      `${field}: others can reach ${shown}, and keys would cross the network in the clear: expected tls with cert_file and key_file, tls: offloaded where something in front does TLS, or ${ON_THIS_MACHINE}`,
+    )
+  return faults
+}
