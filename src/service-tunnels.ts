@@ -12,7 +12,12 @@ import type { Tunnels } from './tunnel/tunnels.ts'
  * ends with us. Rejects with what is wrong and what would be right.
  */
 export async function openTunnels(
-  { state, tunnels, log, log_format: logFormat }: Pick<ServiceConfig, 'state' | 'tunnels' | 'log' | 'log_format'>,
+  {
+    state,
+    tunnels,
+    log,
+    log_format: logFormat = 'auto',
+  }: Pick<ServiceConfig, 'state' | 'tunnels' | 'log'> & Partial<Pick<ServiceConfig, 'log_format'>>,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   signal: AbortSignal,
 ): Promise<Tunnels & AsyncDisposable> {
