@@ -12,16 +12,21 @@ import { faultFields } from '../lib/fault-fields.ts'
 import type { Logger } from '../lib/log.ts'
 import { printable } from '../lib/printable.ts'
 import type { Random } from '../lib/random.ts'
+import { type ServerTls, TLS_HANDSHAKE_MS } from '../listen/tls.ts'
+import { AccessCheck, accessOf } from './access.ts'
+import { callerOf, demandScope, refuseKeyInQuery } from './authenticate.ts'
 import type { Backend } from './backend.ts'
 import { answerBrokenHttp, refuseTunnel } from './broken-http.ts'
 import { type AllowedHosts, checkCaller, checkExpectation, checkHeaders, checkMediaType } from './caller-rules.ts'
 import { docsRoutes } from './docs/routes.ts'
+import type { Keys } from './keys.ts'
 import { InputError, inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
 import { RouteTable } from './route-table.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { eventRoutes } from './routes/events.ts'
 import { fetchRoutes } from './routes/fetch.ts'
 import { healthRoutes } from './routes/health.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { modeRoutes } from './routes/mode.ts'
 import { newCircuitsRoutes } from './routes/new-circuits.ts'
@@ -30,6 +35,7 @@ import { rootRoutes } from './routes/root.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { torRoutes } from './routes/tor.ts'
 import { workerRoutes } from './routes/workers.ts'
+import { refuseSlowClients } from './slow-clients.ts'
 
 export type ApiApp = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
 
@@ -37,6 +43,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks. */
     caller: Caller
+    /** Calls its argument once the caller's key is revoked or expires; undefined where nobody is asked for a key. */
+    onKeyGone: ((listener: () => void) => Disposable) | undefined
     /** The worker that delivered, for the log. */
     workerId: string | undefined
   }
@@ -44,15 +52,26 @@ declare module 'fastify' {
 
 export interface ApiAppOptions {
   readonly backend: Backend
+  readonly keys: Keys
+  /** Whether requests must come with one. */
+  readonly auth: 'on' | 'off'
   readonly logger: Logger
   readonly clock: Clock
   readonly random: Random
   readonly allowedHosts: AllowedHosts
+  /** What clients speak with us in; plain when left out. */
+  readonly tls?: ServerTls | undefined
 }
 
 const MAX_BODY_BYTES = 1024 * 1024
+const HTTP_LIMITS = { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, requireHostHeader: false }
 /** After these, what is a request and what is the rest of the last one cannot be told on the connection. */
-const UNCLEAR: ReadonlySet<ProblemCode> = new Set(['http_invalid', 'request_headers_too_large', 'expectation_failed'])
+const UNCLEAR: ReadonlySet<ProblemCode> = new Set([
+  'http_invalid',
+  'duplicate_header',
+  'request_headers_too_large',
+  'expectation_failed',
+])
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -64,11 +83,12 @@ const SECURITY_HEADERS = {
 
 /** The REST API without its socket: rules that hold for every request, then the routes. */
 export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
-  const { backend, logger, clock, random, allowedHosts } = options
+  const { backend, keys, auth, logger, clock, random, allowedHosts, tls } = options
   const app: ApiApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     // Node's own limits leave a slow client 60 s for its headers and look for it every 30 s.
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
+    http: HTTP_LIMITS,
+    ...secured(tls),
     requestTimeout: 30_000,
     keepAliveTimeout: 5_000,
     return503OnClosing: false, // we answer with a problem instead
@@ -94,11 +114,17 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   app.setSerializerCompiler(serializerCompiler)
   app.decorateRequest('workerId', undefined)
   app.decorateRequest('caller')
+  app.decorateRequest('onKeyGone', undefined)
   acceptOnlyJson(app)
 
+  refuseSlowClients(app, clock)
   const routes = new RouteTable()
   let isClosing = false
-  app.addHook('onRoute', ({ url, method }) => routes.add(url, method))
+  const access = new AccessCheck()
+  app.addHook('onRoute', ({ url, method }) => {
+    access.admit(method, url)
+    routes.add(url, method)
+  })
   app.addHook('preClose', async () => {
     isClosing = true
   })
@@ -106,9 +132,10 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   app.addHook('onRequest', async (request, reply) => {
     prepare(request, reply)
     checkSender(request)
-    request.caller = ANYBODY
+    if (auth === 'on') refuseKeyInQuery(request.url)
     if (isClosing) throw new CbtorError('shutting_down', 'Cannot take the request: the service is shutting down')
     if (request.is404) refuseUnknown(request, reply)
+    admit(request)
     checkMediaType(request.headers)
   })
   app.addHook('onSend', async (_request, reply) => {
@@ -130,7 +157,9 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   eventRoutes(app, backend, clock)
   metricsRoutes(app, backend)
   problemRoutes(app)
+  keyRoutes(app, keys, clock)
   await app.ready()
+  access.finish()
   return app
 
   function prepare(request: FastifyRequest, reply: FastifyReply): void {
@@ -152,14 +181,28 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
 
   function checkSender({ raw, headers }: FastifyRequest): void {
     checkHeaders(raw.rawHeaders ?? []) // `inject` makes requests without them
-    checkCaller(headers, allowedHosts)
+    checkCaller(headers, allowedHosts, raw.socket)
     checkExpectation(headers)
   }
 
+  /** Sees who asks, and whether they may. */
+  function admit(request: FastifyRequest): void {
+    const { url = '' } = request.routeOptions
+    const needed = accessOf(request.method, url)
+    if (needed === undefined) throw new Error(`Cannot tell who may use ${request.method} ${url}`)
+    request.caller = ANYBODY
+    if (auth === 'off' || needed === 'public') return
+    const caller = callerOf(request.headers, keys)
+    request.caller = caller
+    request.onKeyGone = (listener) => keys.onGone(caller.id, listener)
+    demandScope(caller, needed)
+  }
+
   function refuseUnknown(request: FastifyRequest, reply: FastifyReply): never {
-    const methods = routes.methodsOf(request.url.split('?', 1)[0] ?? '')
+    const [path = ''] = request.url.split('?', 1)
+    const methods = routes.methodsOf(path)
     if (methods.length === 0 || methods.includes(request.method)) {
-      throw new CbtorError('not_found', `Cannot find the resource: nothing is at "${printable(request.url)}"`)
+      throw new CbtorError('not_found', `Cannot find the resource: nothing is at "${printable(path)}"`)
     }
     reply.header('allow', methods.join(', '))
     throw new CbtorError(
@@ -171,6 +214,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = problemOf(error) ?? unexpected(error, request, reply)
     if (problem.retryAfterMs !== undefined) reply.header('retry-after', retryAfterSeconds(problem.retryAfterMs))
+    if (PROBLEMS[problem.code].status === 401) reply.header('www-authenticate', 'Bearer realm="cbtor"')
     if (UNCLEAR.has(problem.code)) reply.header('connection', 'close')
     reply
       .code(PROBLEMS[problem.code].status)
@@ -190,6 +234,11 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   }
 }
 
+/** Fastify's options for TLS, kept from its types: the server is one of https then, which is one of http in all that we use. */
+function secured(tls: ServerTls | undefined): object {
+  return tls === undefined ? {} : { https: { ...HTTP_LIMITS, ...tls.context, handshakeTimeout: TLS_HANDSHAKE_MS } }
+}
+
 /** No text/plain, no charset but UTF-8, no bytes replaced in silence. An empty body counts as none. */
 function acceptOnlyJson(app: ApiApp): void {
   app.removeAllContentTypeParsers()
@@ -199,7 +248,7 @@ function acceptOnlyJson(app: ApiApp): void {
     if (!isUtf8(bytes))
       return done(new CbtorError('invalid_json', 'Cannot read the request body: it is not valid UTF-8'))
     const text = bytes.toString()
-    parseJson(request, text, (error, value) => done(error && (isJson(text) ? poisoned() : error), value))
+    return parseJson(request, text, (error, value) => done(error && (isJson(text) ? poisoned() : error), value))
   })
 }
 

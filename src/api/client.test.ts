@@ -7,11 +7,19 @@ import { silentLogger } from '../lib/log.ts'
 import { systemRandom } from '../lib/random.ts'
 import { type ApiClient, ApiProblem, ApiUnreachable, createApiClient } from './client.ts'
 import { FakeBackend } from './fake-backend.ts'
+import { FakeKeys } from './fake-keys.ts'
 import { createApiServer } from './server.ts'
 
 async function startClient() {
   const backend = new FakeBackend()
-  const server = await createApiServer({ backend, logger: silentLogger, clock: systemClock, random: systemRandom })
+  const server = await createApiServer({
+    backend,
+    keys: new FakeKeys(),
+    auth: 'off',
+    logger: silentLogger,
+    clock: systemClock,
+    random: systemRandom,
+  })
   const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
   return { backend, server, client: createApiClient({ baseUrl: url }), [Symbol.asyncDispose]: () => server.close() }
 }

@@ -35,11 +35,13 @@ describe('createApiServer()', { timeout: 20_000 }, () => {
     await using running = await startServer()
     await using second = await createApiServer({
       backend: running.backend,
+      keys: running.keys,
+      auth: 'off',
       logger: running.logger,
       clock: running.clock,
       random: systemRandom,
     })
-    await assert.rejects(second.listen({ host: 'localhost', port: running.port }), { message: /EADDRINUSE/ })
+    await assert.rejects(second.listen({ host: '127.0.0.1', port: running.port }), { message: /EADDRINUSE/ })
   })
 
   it('answers for its own loopback names with its port only', async () => {
@@ -155,7 +157,7 @@ describe('GET /api/v1/events/stream', { timeout: 20_000 }, () => {
     const socket = await running.dial()
     socket.write(get(running.port, '/api/v1/events/stream'))
     await read(socket, 'id: 0\n\n')
-    assert.equal(running.clock.pending, 1)
+    assert.ok(running.clock.pending > 0)
     socket.destroy()
     await running.logger.next()
     await running.clock.advance(0)

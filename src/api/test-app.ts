@@ -4,6 +4,7 @@ import { seededRandom } from '../lib/random.ts'
 import { type ApiApp, createApiApp } from './app.ts'
 import { AllowedHosts } from './caller-rules.ts'
 import { FakeBackend } from './fake-backend.ts'
+import { FakeKeys } from './fake-keys.ts'
 
 interface LogLine {
   readonly level: string
@@ -42,16 +43,18 @@ export class MemoryLogger implements Logger {
 export interface TestApp extends AsyncDisposable {
   readonly app: ApiApp
   readonly backend: FakeBackend
+  readonly keys: FakeKeys
   readonly clock: FakeClock
   readonly logger: MemoryLogger
 }
 
 /** The API with a fake backend and without a socket, for `app.inject()`, whose Host is `localhost:80`. */
-export async function createTestApp(): Promise<TestApp> {
+export async function createTestApp({ auth = 'off' }: { readonly auth?: 'on' | 'off' } = {}): Promise<TestApp> {
   const backend = new FakeBackend()
+  const keys = new FakeKeys()
   const clock = new FakeClock()
   const logger = new MemoryLogger()
   const allowedHosts = new AllowedHosts(['localhost:80'])
-  const app = await createApiApp({ backend, logger, clock, random: seededRandom(1), allowedHosts })
-  return { app, backend, clock, logger, [Symbol.asyncDispose]: () => app.close() }
+  const app = await createApiApp({ backend, keys, auth, logger, clock, random: seededRandom(1), allowedHosts })
+  return { app, backend, keys, clock, logger, [Symbol.asyncDispose]: () => app.close() }
 }

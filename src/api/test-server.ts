@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { FakeClock } from '../lib/fake-clock.ts'
 import { systemRandom } from '../lib/random.ts'
+import type { TcpAddress } from '../listen/address.ts'
 import { FakeBackend } from './fake-backend.ts'
+import { FakeKeys } from './fake-keys.ts'
 import { type ApiServerOptions, createApiServer } from './server.ts'
 import { MemoryLogger } from './test-app.ts'
 
@@ -10,13 +12,16 @@ import { MemoryLogger } from './test-app.ts'
 export async function startServer(options: Partial<ApiServerOptions> & { readonly host?: string } = {}) {
   const { host = '127.0.0.1', ...more } = options
   const backend = new FakeBackend()
+  const keys = new FakeKeys()
   const clock = new FakeClock()
   const logger = new MemoryLogger()
-  const server = await createApiServer({ backend, logger, clock, random: systemRandom, ...more })
-  const { port, url } = await server.listen({ host, port: 0 })
+  const server = await createApiServer({ backend, keys, auth: 'off', logger, clock, random: systemRandom, ...more })
+  const { address, url } = await server.listen({ host, port: 0 })
+  const { port } = address as TcpAddress
   const sockets: Socket[] = []
   return {
     backend,
+    keys,
     clock,
     logger,
     server,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { isoTime, parseIsoTime, parseUtcTime } from './iso-time.ts'
+import { isoTime, parseInstant, parseIsoTime, parseUtcTime } from './iso-time.ts'
 
 it('writes an instant as UTC in ISO 8601', () => {
   assert.equal(isoTime(0), '1970-01-01T00:00:00.000Z')
@@ -17,4 +17,10 @@ it('reads an instant in UTC that does not say so', () => {
 it('reads what it wrote, and nothing else', () => {
   assert.equal(parseIsoTime(isoTime(1_769_860_800_042)), 1_769_860_800_042)
   for (const text of ['', '2026-01-31', 'yesterday']) assert.throws(() => parseIsoTime(text), RangeError)
+})
+
+it('reads an instant, however exact it is', () => {
+  for (const text of ['2023-11-14T22:13:20Z', '2023-11-14T22:13:20.000Z', '2023-11-14T23:13:20+01:00'])
+    assert.equal(parseInstant(text), 1_700_000_000_000, text)
+  for (const text of ['', 'tomorrow', '2023-13-14T00:00:00Z']) assert.throws(() => parseInstant(text), RangeError)
 })

@@ -10,6 +10,13 @@ export function parseUtcTime(text: string): number | undefined {
   return Number.isNaN(epochMs) ? undefined : epochMs
 }
 
+/** An instant in ISO 8601, in milliseconds since the epoch. Throws a RangeError for what is none. */
+export function parseInstant(text: string): number {
+  const epochMs = Date.parse(text)
+  if (Number.isNaN(epochMs)) throw new RangeError(`Cannot read an instant: ${text}`)
+  return epochMs
+}
+
 /** What `isoTime` wrote, in milliseconds since the epoch. Throws a RangeError for anything else. */
 export function parseIsoTime(text: string): number {
   const epochMs = Date.parse(text)

@@ -93,12 +93,32 @@ it('/openapi.json', async (context) => {
     },
   )
 
+  await context.test('says which routes take a key, and with which scope, so that its pages can send one', () => {
+    const [[scheme, described] = [], ...others] = Object.entries(document.components.securitySchemes ?? {})
+    assert.deepEqual([scheme, others], ['key', []])
+    assert.deepEqual(
+      { ...(described as object), description: '' },
+      {
+        ...{ type: 'http', scheme: 'bearer', bearerFormat: 'cbt_ID_SECRET', description: '' },
+      },
+    )
+    const scopes = new Map(operations.map(([name, { security }]) => [name, security]))
+    assert.deepEqual(scopes.get('GET /healthz'), [])
+    assert.deepEqual(scopes.get('POST /api/v1/fetch'), [{ key: ['fetch'] }])
+    assert.deepEqual(scopes.get('GET /api/v1/tor/workers/{n}'), [{ key: ['workers:read'] }])
+    const keyless = operations.filter(([, { security }]) => security?.length === 0).map(([name]) => name)
+    assert.deepEqual(keyless.sort(), ['GET /healthz', 'GET /problems/{code}'])
+    for (const [name, { security, responses }] of operations)
+      assert.equal('401' in responses, security?.length === 1, name)
+  })
+
   await context.test('says where a body may be left out', () => {
     const required = operations.flatMap(([name, { requestBody }]) =>
       requestBody ? [[name, requestBody.required]] : [],
     )
     assert.deepEqual(Object.fromEntries(required), {
       'POST /api/v1/fetch': true,
+      'POST /api/v1/keys': true,
       'POST /api/v1/mode': true,
       'POST /api/v1/workers/drain': true,
       'POST /api/v1/workers/enable': true,

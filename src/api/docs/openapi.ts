@@ -1,18 +1,21 @@
 import { CbtorError } from '../../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../../domain/problems.ts'
+import { type Access, accessOf } from '../access.ts'
 import { problemBody } from '../problems.ts'
 import { NOTES, type RouteNotes } from './documented.ts'
 
 /** As much of an OpenAPI 3.1 document as is touched here. */
 export interface OpenApiDocument {
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, unknown> }
+  components: { schemas: Record<string, unknown>; securitySchemes?: Record<string, unknown> }
 }
 
 interface Operation {
   [NOTES]?: RouteNotes
   requestBody?: { required?: boolean; content: Record<string, MediaType> }
   responses: Record<string, Response>
+  description?: string
+  security?: Record<string, string[]>[]
 }
 
 interface Response {
@@ -27,7 +30,15 @@ interface MediaType {
   examples?: Record<string, { summary?: string; value: unknown }>
 }
 
-const OF_EVERY_ROUTE = ['http_invalid', 'host_not_allowed', 'origin_not_allowed', 'shutting_down', 'internal'] as const
+const OF_EVERY_ROUTE = [
+  'http_invalid',
+  'duplicate_header',
+  'host_not_allowed',
+  'origin_not_allowed',
+  'shutting_down',
+  'internal',
+] as const
+const OF_ROUTES_WITH_KEY = ['auth_required', 'auth_invalid', 'auth_in_query_refused', 'scope_missing'] as const
 const OF_ROUTES_WITH_BODY = [
   'invalid_json',
   'invalid_input',
@@ -39,16 +50,29 @@ const OF_ROUTES_WITH_BODY = [
 
 /** Turns each route's notes into examples and error answers, and drops the components that nothing refers to. */
 export function finishDocument(document: OpenApiDocument): OpenApiDocument {
-  for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path))) {
-    const notes = operation[NOTES]
-    if (notes !== undefined) describeOperation(operation, notes)
-    delete operation[NOTES]
+  for (const [path, operations] of Object.entries(document.paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      const notes = operation[NOTES]
+      const access = accessOf(method.toUpperCase(), path.replaceAll(/\{(\w+)\}/g, ':$1'))
+      describeAccess(operation, access)
+      if (notes !== undefined) describeOperation(operation, notes, access)
+      delete operation[NOTES]
+    }
   }
   dropUnusedSchemas(document)
   return document
 }
 
-function describeOperation(operation: Operation, notes: RouteNotes): void {
+/** The name of the security scheme in the document. */
+export const KEY_SCHEME = 'key'
+
+function describeAccess(operation: Operation, access: Access | undefined): void {
+  const needsKey = access !== undefined && access !== 'public'
+  operation.security = needsKey ? [{ [KEY_SCHEME]: [access] }] : []
+  if (needsKey) operation.description = `${operation.description ?? ''}\n\nTakes a key with the scope \`${access}\`.`
+}
+
+function describeOperation(operation: Operation, notes: RouteNotes, access: Access | undefined): void {
   const request = operation.requestBody?.content['application/json']
   if (operation.requestBody && isNullable(request?.schema)) operation.requestBody.required = false
   if (request) {
@@ -61,7 +85,8 @@ function describeOperation(operation: Operation, notes: RouteNotes): void {
   }
   describeAnswer(operation.responses['200'], notes)
   describeAnswer(operation.responses['202'], notes.accepted)
-  const codes = [...OF_EVERY_ROUTE, ...(request ? OF_ROUTES_WITH_BODY : []), ...notes.problems]
+  const ofKeys = access === 'public' ? [] : OF_ROUTES_WITH_KEY
+  const codes = [...OF_EVERY_ROUTE, ...ofKeys, ...(request ? OF_ROUTES_WITH_BODY : []), ...notes.problems]
   Object.assign(operation.responses, problemResponses(codes))
 }
 

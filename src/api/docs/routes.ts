@@ -5,7 +5,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { ApiApp } from '../app.ts'
 import '../schemas/problem.ts'
-import { finishDocument, type OpenApiDocument } from './openapi.ts'
+import { finishDocument, KEY_SCHEME, type OpenApiDocument } from './openapi.ts'
 
 /**
  * Both pages are served by us alone and may load nothing from elsewhere: a reader of the documents must not show up in a
@@ -62,12 +62,23 @@ export async function docsRoutes(app: ApiApp): Promise<void> {
           'Anonymous web fetching through a load-balanced pool of Tor workers that heals itself. Errors are `application/problem+json` (RFC 9457) with a stable `code`, whose fault it is, and whether a retry makes sense.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      security: [],
+      components: {
+        securitySchemes: {
+          [KEY_SCHEME]: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'cbt_ID_SECRET',
+            description:
+              'A key of this service, from `admin.key` in its state directory, or made by `POST /api/v1/keys`. Not asked for where the configuration says `auth: off`.',
+          },
+        },
+      },
       servers: [{ url: '/', description: 'This service.' }],
       tags: [
         { name: 'Core', description: 'Fetching, and the pool.' },
         { name: 'Workers', description: 'Single workers and their Tor.' },
         { name: 'Sessions', description: 'Sticky keys that are in use.' },
+        { name: 'Keys', description: 'Who may use the service, and for what.' },
         { name: 'Operation', description: 'What happens in the service, for people and monitoring.' },
       ],
     },
