@@ -59,6 +59,12 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
       (await client.events({ type: ['session_rotated', 'mode_changed'], worker: 1, limit: 5 })).events.length,
       1,
     )
+    const made = await client.createKey({ name: 'a crawler', scopes: ['fetch'] })
+    assert.deepEqual(
+      (await client.keys()).keys.map(({ id }) => id),
+      [made.id],
+    )
+    assert.equal((await client.revokeKey(made.id)).name, 'a crawler')
     assert.equal(await client.metrics(), 'cbtor_requests_total 1\n')
     assert.deepEqual(backend.calls, [
       'fetch',
@@ -74,6 +80,21 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
       'rotateSession a/b',
       'endSession a/b',
     ])
+  })
+
+  it('shows the key that it was given, with every request and no other way', async () => {
+    const seen: unknown[] = []
+    const fetch = async (url: string, { headers }: { headers: Record<string, string> }) => {
+      seen.push([url.includes('cbt_'), headers.authorization])
+      return { ok: true, status: 200, body: null, json: async () => ({}), text: async () => '' }
+    }
+    const baseUrl = 'http://127.0.0.1:1'
+    const client = createApiClient({ baseUrl, fetch, key: 'cbt_a_b' })
+    await client.health()
+    await client.fetch({ url: 'http://example.com/' })
+    await createApiClient({ baseUrl, fetch }).health()
+    const shown = [false, 'Bearer cbt_a_b']
+    assert.deepEqual(seen, [shown, shown, [false, undefined]])
   })
 
   it('watches events as they happen, says what is lost, and ends with the service', async () => {

@@ -7,6 +7,7 @@ import type { EventBody, EventsBody, EventsLostBody } from './schemas/event.ts'
 import type { FetchAnswerBody } from './schemas/fetch-answer.ts'
 import type { fetchBody } from './schemas/fetch-request.ts'
 import type { InspectedWorkerBody } from './schemas/inspected-worker.ts'
+import type { CreatedKeyBody, KeyBody, KeysBody, newKeyBody } from './schemas/key.ts'
 import type { NewCircuitsBody, NewCircuitsPendingBody } from './schemas/new-circuits.ts'
 import type { HealthBody, ModeAnswerBody, StatusBody } from './schemas/pool.ts'
 import type { ProblemBody } from './schemas/problem.ts'
@@ -75,6 +76,10 @@ export interface ApiClient {
   events(query?: EventsQuery & { readonly limit?: number }, signal?: AbortSignal): Promise<EventsBody>
   /** Events as they happen, until the service closes the stream. Go on with the last event's id as `since_id`. */
   watchEvents(query?: EventsQuery, signal?: AbortSignal): AsyncGenerator<StreamedEvent, void>
+  keys(signal?: AbortSignal): Promise<KeysBody>
+  /** With the key itself, which nobody can tell a second time. */
+  createKey(order: z.input<typeof newKeyBody>, signal?: AbortSignal): Promise<CreatedKeyBody>
+  revokeKey(id: string, signal?: AbortSignal): Promise<KeyBody>
   /** In Prometheus' text format. */
   metrics(signal?: AbortSignal): Promise<string>
 }
@@ -94,24 +99,39 @@ export interface HttpAnswer {
 }
 
 export interface ApiClientOptions {
-  /** Where the service listens: `http://127.0.0.1:32211`. */
+  /** Where the service listens: `http://127.0.0.1:32211`, `unix:/run/cbtor.sock`. */
   readonly baseUrl: string
+  /** The only certificate that the service may show, in PEM, whatever names it has; those of known authorities when left out. */
+  readonly certificate?: string | undefined
+  /** What every request shows; none where the service asks for none. */
+  readonly key?: string | undefined
   readonly fetch?: HttpFetch
 }
 
+const UNIX = /^unix:(\/.+)$/
+
 export function createApiClient(options: ApiClientOptions): ApiClient {
-  const { baseUrl, fetch = patientFetch() } = options
+  const { baseUrl, key, fetch = patientFetch(options) } = options
 
   /** Resolves once the headers of an answer that is no problem are there. */
   async function send(method: Method, path: string, signal?: AbortSignal, body?: object): Promise<HttpAnswer> {
     const request = {
       method,
-      headers: { accept: '*/*', ...(body && { 'content-type': 'application/json' }) },
+      headers: {
+        accept: '*/*',
+        ...(key && { authorization: `Bearer ${key}` }),
+        ...(body && { 'content-type': 'application/json' }),
+      },
       ...(body && { body: JSON.stringify(body) }),
       ...(signal && { signal }),
     }
     const called = `${method} ${path.split('?', 1)[0]}`
-    const answer = await told(fetch(`${baseUrl}${path}`, request), called, 'the service cannot be reached', signal)
+    const answer = await told(
+      fetch(`${baseUrl.replace(UNIX, 'http://localhost')}${path}`, request),
+      called,
+      'the service cannot be reached',
+      signal,
+    )
     if (answer.ok) return answer
     const problem = await told(answer.json(), called, BROKEN_OFF, signal)
     if (isProblem(problem)) throw new ApiProblem(problem)
@@ -176,6 +196,9 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     endSession: (key, signal) => call('DELETE', sessionPath(key), signal),
     events: (query = {}, signal) => call('GET', `/api/v1/events${queryOf(query)}`, signal),
     watchEvents,
+    keys: (signal) => call('GET', '/api/v1/keys', signal),
+    createKey: (order, signal) => call('POST', '/api/v1/keys', signal, order),
+    revokeKey: (id, signal) => call('DELETE', `/api/v1/keys/${encodeURIComponent(id)}`, signal),
     metrics: async (signal) => {
       const answer = await send('GET', '/metrics', signal)
       return await told(answer.text(), 'GET /metrics', BROKEN_OFF, signal)
@@ -198,7 +221,10 @@ function isProblem(answer: unknown): answer is ProblemBody {
 }
 
 /** The platform's fetch gives up after 300 s without headers, which a fetch through Tor may take; ours has its own limit. */
-function patientFetch(): HttpFetch {
-  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
+function patientFetch({ baseUrl, certificate }: ApiClientOptions): HttpFetch {
+  const pinned = certificate && { ca: certificate, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
+  const [, socketPath] = UNIX.exec(baseUrl) ?? []
+  const connect = { ...pinned, ...(socketPath && { socketPath }) }
+  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect })
   return (url, init) => undiciFetch(url, { ...init, dispatcher })
 }

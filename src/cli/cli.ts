@@ -1,16 +1,19 @@
 import { Command, CommanderError } from 'commander'
+import { ApiProblem } from '../api/client.ts'
 import { ConfigError } from '../config/read-config.ts'
 import { SshError } from '../ssh/errors.ts'
 import { ChildFailed } from './child-failed.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { drillCommand } from './commands/drill.ts'
+import { keysCommand } from './commands/keys.ts'
 import { testnetCommand } from './commands/testnet.ts'
 import { tunnelCommand } from './commands/tunnel.ts'
 import { upCommand } from './commands/up.ts'
 import { warmupCommand } from './commands/warmup.ts'
 import { workerCommand } from './commands/worker.ts'
 import type { CliParts, DemoParts } from './parts.ts'
+import { WHERE_KEYS_ARE } from './service-client.ts'
 
 /** Exit codes, as documented in the help. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
@@ -27,6 +30,7 @@ export async function runCli(argv: readonly string[], parts: DemoParts): Promise
     doctorCommand(parts),
     testnetCommand(parts),
     warmupCommand(parts),
+    keysCommand(parts),
     workerCommand(parts),
     tunnelCommand(parts),
   ]) {
@@ -41,7 +45,7 @@ export async function runCli(argv: readonly string[], parts: DemoParts): Promise
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     if (error instanceof ChildFailed) return error.exitCode
     if (parts.signal.aborted) return EXIT.interrupted
-    parts.err.write(`cbtor: ${error instanceof Error ? error.message : error}\n`)
+    parts.err.write(`cbtor: ${error instanceof Error ? error.message : error}${hint(error)}\n`)
     return isUsage(error) ? EXIT.usage : EXIT.failed
   }
 }
@@ -52,6 +56,10 @@ function endWithThrow(command: Command, parts: CliParts): void {
     .exitOverride()
     .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
   for (const each of command.commands) endWithThrow(each, parts)
+}
+
+function hint(error: unknown): string {
+  return error instanceof ApiProblem && error.problem.status === 401 ? `. ${WHERE_KEYS_ARE}` : ''
 }
 
 /** Whether another command line or configuration would be right, whatever the state of things. */

@@ -2,6 +2,7 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createApiClient } from '../api/client.ts'
+import { adminKeyFile, readAdminKey } from '../auth/admin-key.ts'
 import { parseConfig, type ServiceConfig } from '../config/read-config.ts'
 import { deadline } from '../lib/abort.ts'
 import { type DemoPages, takeSamples } from './demo-samples.ts'
@@ -79,10 +80,16 @@ export async function startService(config: ServiceConfig, parts: CliParts): Prom
 export async function showSamples(
   network: RunningTestNetwork,
   { url }: RunningService,
+  state: string,
   { out, signal }: CliParts,
 ): Promise<void> {
-  const rows = await takeSamples(createApiClient({ baseUrl: url }), pagesOf(network), signal)
+  const rows = await takeSamples(createApiClient({ baseUrl: url, key: stageKey(state) }), pagesOf(network), signal)
   out.write(`${formatTable(['what', 'worker', 'route', 'exit', 'status', 'time'], rows)}\n\n`)
+}
+
+/** The key that may everything. It is in the state directory, also of a demo that was there before. */
+export function stageKey(state: string): string | undefined {
+  return readAdminKey(adminKeyFile(state))
 }
 
 /** Describes the demo to programs, until disposed. `more`: fields besides the common ones. */
@@ -96,6 +103,7 @@ export function writeDescriptor(
   const pages = pagesOf(network)
   const description = {
     api: service.url,
+    key_file: adminKeyFile(state),
     http_proxy: service.proxy.http ?? null,
     socks_proxy: service.proxy.socks ?? null,
     check_url: pages.check,
@@ -114,27 +122,33 @@ export function writeDescriptor(
 export function invitation(
   network: RunningTestNetwork,
   { url, proxy }: RunningService,
+  state: string,
   descriptor: string,
   more: readonly string[],
 ): string {
   const pages = pagesOf(network)
+  const keyFile = adminKeyFile(state)
   const post = (path: string, body: object) =>
-    `  curl -s ${url}${path} -H 'content-type: application/json' -d '${JSON.stringify(body)}'`
+    `  curl -s ${url}${path} -H "authorization: Bearer $KEY" -H 'content-type: application/json' -d '${JSON.stringify(body)}'`
   return [
     `API        ${url}`,
     `Documents  ${url}/docs`,
     ...(proxy.http ? [`HTTP proxy ${proxy.http}`] : []),
     ...(proxy.socks ? [`SOCKS5     ${proxy.socks}`] : []),
     `Described  ${descriptor}`,
+    `Key        ${keyFile}`,
     '',
     'Try:',
+    `  KEY=$(cat ${keyFile})`,
     post('/api/v1/fetch', { url: pages.check }),
     post('/api/v1/fetch', { url: pages.onion }),
     post('/api/v1/fetch', { url: pages.httpsCheck, sticky_key: 'my-session-123' }),
     post('/api/v1/workers/drain', { worker: 'tor01' }),
-    `  curl -s ${url}/api/v1/health`,
-    ...(proxy.http ? [`  curl -s -x ${proxy.http} --proxy-user key-my-session:x ${pages.check}`] : []),
-    ...(proxy.socks ? [`  curl -s -x ${proxy.socks} --cacert ${network.caFile} ${pages.httpsCheck}`] : []),
+    `  curl -s ${url}/api/v1/health -H "authorization: Bearer $KEY"`,
+    ...(proxy.http ? [`  curl -s -x ${proxy.http} --proxy-user key-my-session:$KEY ${pages.check}`] : []),
+    ...(proxy.socks
+      ? [`  curl -s -x ${proxy.socks} --proxy-user x:$KEY --cacert ${network.caFile} ${pages.httpsCheck}`]
+      : []),
     ...more,
     '',
   ].join('\n')

@@ -5,6 +5,8 @@ import type { Clock } from '../lib/clock.ts'
 export interface RunningService extends AsyncDisposable {
   /** Of the API, without a slash at its end: `http://127.0.0.1:32211`. */
   readonly url: string
+  /** The key that may everything, if it was made at this start. */
+  readonly adminKey: string | undefined
   /** Where programs that speak to proxies find it, as they write it; undefined where it is off. */
   readonly proxy: { readonly http: string | undefined; readonly socks: string | undefined }
   /** Process ids of the local workers that run, by worker id. */

@@ -12,7 +12,7 @@ export interface StateFlags {
 export function withState(command: Command, config = 'YAML file, for its field "state"'): Command {
   return command
     .option('-c, --config <file>', config)
-    .option('--state <directory>', 'the directory that has the box files in "boxes"')
+    .option('--state <directory>', 'the state directory of the service')
 }
 
 /** What `readConfig` takes of them. */

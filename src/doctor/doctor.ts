@@ -102,7 +102,7 @@ function ownListeners(
 }
 
 /** The only certificate that the service's own API may show: the first of its file. A fault in it is told elsewhere. */
-function certificateOf({ tls }: ServiceConfig): string | undefined {
+export function certificateOf({ tls }: ServiceConfig): string | undefined {
   try {
     return typeof tls === 'object' ? firstCertificate(readFileSync(tls.cert_file, 'utf8')) : undefined
   } catch {
@@ -140,7 +140,7 @@ async function checkProxyPorts(config: ServiceConfig, clock: Clock, signal: Abor
 }
 
 /** Undefined when only the service knows its port. */
-function urlOf({ listen, tls }: ServiceConfig): string | undefined {
+export function urlOf({ listen, tls }: ServiceConfig): string | undefined {
   const isSecured = typeof tls === 'object' && !staysOnMachine(listen)
   if ('port' in listen && listen.port === 0) return undefined
   const at = showListenAddress(reachableAt(listen))

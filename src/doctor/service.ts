@@ -1,4 +1,4 @@
-import { type ApiClient, ApiUnreachable } from '../api/client.ts'
+import { type ApiClient, ApiProblem, ApiUnreachable } from '../api/client.ts'
 import type { HealthBody } from '../api/schemas/pool.ts'
 import { judgeClockSkew } from './clock.ts'
 import { type Finding, messageOf, ok, unchecked, warning, wrong } from './finding.ts'
@@ -30,6 +30,11 @@ export async function checkService(
           'Start it: cbtor up. If it listens elsewhere, say where by --config or --api',
         ),
       ]
+    if (error instanceof ApiProblem && error.problem.status === 401) {
+      const mend =
+        'Run this as the user of the service, give its state directory by --state or --config, or a key by CBTOR_KEY'
+      return [unchecked('service', `it answers at ${url}, but: ${error.message}`, mend)]
+    }
     return [unchecked('service', messageOf(error))]
   }
 }

@@ -22,6 +22,7 @@ export interface StateSeen {
 /** Whoever reads one of these can pose as us, or knows what identities come from. */
 const SECRETS = [
   /^cbtor\.db(?:-\w+)?$/,
+  /^admin\.key$/,
   /^ssh\/(?!.*\.pub$)/,
   /^boxes\/[^/]+\.json$/,
   /^workers\/[^/]+\/cookie$/,

@@ -8,7 +8,15 @@ import { ChildFailed } from '../child-failed.ts'
 import { tellEvents } from '../demo-events.ts'
 import { checkThemselves, idOf, installBoxes, refuseState } from '../demo-install.ts'
 import { drawBoxes } from '../demo-picture.ts'
-import { type DemoFlags, invitation, showSamples, stageConfig, startService, writeDescriptor } from '../demo-stage.ts'
+import {
+  type DemoFlags,
+  invitation,
+  showSamples,
+  stageConfig,
+  stageKey,
+  startService,
+  writeDescriptor,
+} from '../demo-stage.ts'
 import type { CliParts, DemoParts, RunningBox, RunningBoxNetwork } from '../parts.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { untilAborted } from '../until-aborted.ts'
@@ -66,16 +74,16 @@ export async function demoBoxes(flags: DemoFlags, parts: DemoParts): Promise<voi
   const seconds = ((clock.monotonic() - startedAt) / 1_000).toFixed(1)
   out.write(`\nA private Tor network and ${boxes.length} boxes are up after ${seconds} s. Fetching through them:\n\n`)
 
-  await showSamples(network, service, parts)
-  const api = createApiClient({ baseUrl: service.url })
+  await showSamples(network, service, state, parts)
+  const api = createApiClient({ baseUrl: service.url, key: stageKey(state) })
   out.write(`${await drawBoxes(api, boxes, signal)}\n\n`)
   const described = boxes.map((box) => describe(box, host.pid, rack, parts.env))
   using descriptor = writeDescriptor(network, service, state, { boxes: described })
   const into = described[0]?.shell
   out.write(
-    invitation(network, service, descriptor.path, [
-      `  curl -s ${service.url}/api/v1/tor/workers/1`,
-      `  curl -s -X POST ${service.url}/api/v1/tor/workers/1/reboot`,
+    invitation(network, service, state, descriptor.path, [
+      `  curl -s ${service.url}/api/v1/tor/workers/1 -H "authorization: Bearer $KEY"`,
+      `  curl -s -X POST ${service.url}/api/v1/tor/workers/1/reboot -H "authorization: Bearer $KEY"`,
       `  npm run -s cbtor -- tunnel status --state ${state}`,
       ...(into ? ['', 'Into the first box, for example to break it:', `  ${into.join(' ')}`] : []),
     ]),

@@ -62,9 +62,9 @@ async function demo(flags: DemoFlags, parts: CliParts): Promise<void> {
     `\nA private Tor network and ${WORKERS.length} workers are up after ${seconds} s. Fetching through them:\n\n`,
   )
 
-  await showSamples(network, service, parts)
+  await showSamples(network, service, state, parts)
   using descriptor = writeDescriptor(network, service, state, { pids: service.pids() })
-  out.write(invitation(network, service, descriptor.path, []))
+  out.write(invitation(network, service, state, descriptor.path, []))
   if (flags.once) return
   out.write('\nCtrl-C ends it and cleans up.\n')
   await untilAborted(signal)

@@ -9,6 +9,7 @@ import { cgroupOf, processAt } from '../../doctor/service-process.ts'
 import { probeEgress } from '../../egress/probe.ts'
 import { tunnelsAtHand } from '../../tunnel/at-hand.ts'
 import type { CliParts } from '../parts.ts'
+import { keyAtHand } from '../service-client.ts'
 import { configFlags, type StateFlags, withState } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
 import { CGROUP, type RulesFlags, writeEgressRules } from './doctor-egress.ts'
@@ -61,7 +62,7 @@ async function runDoctor(flags: DoctorFlags, parts: CliParts): Promise<void> {
       processAt,
       cgroup: cgroupOf,
       probeEgress: () => probeEgress({ clock }),
-      createApi: (baseUrl) => createApiClient({ baseUrl }),
+      createApi: (baseUrl, certificate) => createApiClient({ baseUrl, certificate, key: keyAtHand(flags, parts) }),
       tunnels: (state, until) => tunnelsAtHand({ state, clock }, until),
     },
     signal,

@@ -43,7 +43,7 @@ async function runDrill(flags: DrillFlags, parts: CliParts): Promise<void> {
   const kinds = faultKinds(service, network)
   const results = await drill(
     {
-      api: createApiClient({ baseUrl: service.url }),
+      api: createApiClient({ baseUrl: service.url, key: service.adminKey }),
       clock,
       url: `${network.urls.www}/ip`,
       perSecond: flags.rate,

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { adminKeyFile } from '../../auth/admin-key.ts'
 import { readConfig } from '../../config/read-config.ts'
 import type { CliParts } from '../parts.ts'
 import { untilAborted } from '../until-aborted.ts'
@@ -19,6 +20,10 @@ export function upCommand(parts: CliParts): Command {
       const { http, socks } = service.proxy
       const proxies = [http, socks].filter((url) => url !== undefined)
       if (proxies.length > 0) parts.err.write(`cbtor: the proxy answers at ${proxies.join(' and ')}\n`)
+      if (service.adminKey !== undefined) {
+        const file = adminKeyFile(config.state)
+        parts.err.write(`cbtor: the admin key, shown this once and kept in ${file}: ${service.adminKey}\n`)
+      }
       await untilAborted(parts.signal)
       parts.err.write('cbtor: stopping; once more to stop at once\n')
     })

@@ -1,19 +1,18 @@
 import { Command } from 'commander'
-import { ApiProblem, createApiClient } from '../../api/client.ts'
+import { type ApiClient, ApiProblem } from '../../api/client.ts'
 import type { CliParts } from '../parts.ts'
+import { type ServiceFlags, serviceClient, withService } from '../service-client.ts'
 import { formatTable } from '../table.ts'
 
 /** As the original's `tor-warmup.sh`: one fetch through each worker, so that the first caller finds circuits that are built. */
 export function warmupCommand(parts: CliParts): Command {
-  return new Command('warmup')
+  return withService(new Command('warmup'))
     .description('fetch a check endpoint through every worker of a running service, so that circuits are built')
-    .option('--api <url>', 'where the service listens', 'http://127.0.0.1:32211')
     .addHelpText('after', '\nExample, for cron:\n  */10 * * * * cbtor warmup >/dev/null')
-    .action((flags: { readonly api: string }) => warmUp(flags.api, parts))
+    .action((flags: ServiceFlags) => warmUp(serviceClient(flags, parts), parts))
 }
 
-async function warmUp(baseUrl: string, { out, signal }: CliParts): Promise<void> {
-  const api = createApiClient({ baseUrl })
+async function warmUp(api: ApiClient, { out, signal }: CliParts): Promise<void> {
   const [{ endpoints }, { workers }] = await Promise.all([api.endpoints(signal), api.workers(signal)])
   const endpoint = endpoints.find(({ kind }) => kind === 'clearnet') ?? endpoints[0]
   if (endpoint === undefined) throw new Error('Cannot warm up: the service has no check endpoint')
@@ -22,8 +21,8 @@ async function warmUp(baseUrl: string, { out, signal }: CliParts): Promise<void>
       .filter(({ receives_traffic }) => receives_traffic)
       .map(async ({ id }) => {
         try {
-          const { timing } = await api.fetch({ url: endpoint.url, worker: id, isolation: 'request' }, signal)
-          return { ok: true, cells: [id, 'warm', `${Math.round(timing.total_ms)} ms`] }
+          const { receipt } = await api.fetch({ url: endpoint.url, worker: id, isolation: 'request' }, signal)
+          return { ok: true, cells: [id, 'warm', `${Math.round(receipt.timing.total_ms)} ms`] }
         } catch (error) {
           if (!(error instanceof ApiProblem)) throw error
           return { ok: false, cells: [id, error.problem.code, error.problem.detail] }

@@ -1,0 +1,177 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
+import type { KeyBody } from '../../api/schemas/key.ts'
+import { adminKeyFile, resetAdminKey } from '../../auth/admin-key.ts'
+import { KeyRing } from '../../auth/key-ring.ts'
+import { parseDuration } from '../../config/duration.ts'
+import { SCOPES, type Scope } from '../../domain/caller.ts'
+import { isoTime } from '../../lib/iso-time.ts'
+import { systemRandom } from '../../lib/random.ts'
+import { SqliteStore } from '../../store/sqlite-store.ts'
+import type { CliParts } from '../parts.ts'
+import { type ServiceFlags, serviceClient, withService } from '../service-client.ts'
+import { type StateFlags, stateOf, withState } from '../state-directory.ts'
+import { formatTable } from '../table.ts'
+
+interface CreateFlags extends ServiceFlags {
+  readonly scope: readonly Scope[]
+  readonly expires?: number
+  readonly rate?: number
+  readonly burst?: number
+  readonly concurrent?: number
+  readonly bytesPerDay?: number
+  readonly allow?: readonly string[]
+  readonly deny?: readonly string[]
+  readonly json?: true
+}
+
+type ListFlags = ServiceFlags & { readonly json?: true }
+
+export function keysCommand(parts: CliParts): Command {
+  return new Command('keys')
+    .description('the keys of a running service: who may use it, and for what')
+    .addCommand(createCommand(parts))
+    .addCommand(listCommand(parts))
+    .addCommand(revokeCommand(parts))
+    .addCommand(resetAdminCommand(parts))
+    .addHelpText(
+      'after',
+      '\nA key is for the API, as "Authorization: Bearer KEY", and the password of the proxy ports.',
+    )
+}
+
+function createCommand(parts: CliParts): Command {
+  return withService(new Command('create'))
+    .description('make a key and print it, this once')
+    .argument('<name>', 'for people: what it is used for')
+    .requiredOption('--scope <scopes...>', `what it may be used for: ${SCOPES.join(', ')}`, toScopes)
+    .option('--expires <duration>', 'how long it lasts, such as 12h or 30d (default: for ever)', toDuration)
+    .option('--rate <requests>', 'requests per second in the long run', toNumber)
+    .option('--burst <requests>', 'requests at once', toNumber)
+    .option('--concurrent <requests>', 'requests and opening tunnels at the same time', toNumber)
+    .option('--bytes-per-day <bytes>', 'bytes to and from targets', toNumber)
+    .option('--allow <rules...>', 'nothing but these targets: networks, hosts with all names below them, :PORT')
+    .option('--deny <rules...>', 'not these targets, whatever allows them')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      '\nThe key alone goes to standard output, what is said of it to standard error.\n' +
+        '\nExamples:\n  cbtor keys create crawler --scope fetch proxy\n' +
+        '  cbtor keys create guest --scope proxy --expires 12h --rate 2 --allow example.com :443',
+    )
+    .action((name: string, flags: CreateFlags) => create(name, flags, parts))
+}
+
+async function create(name: string, flags: CreateFlags, parts: CliParts): Promise<void> {
+  const { out, err, clock, signal } = parts
+  const { scope: scopes, expires, rate, burst, concurrent, bytesPerDay, allow, deny } = flags
+  const limits = {
+    ...(rate !== undefined && { rate }),
+    ...(burst !== undefined && { burst }),
+    ...(concurrent !== undefined && { concurrent }),
+    ...(bytesPerDay !== undefined && { bytes_per_day: bytesPerDay }),
+  }
+  const made = await serviceClient(flags, parts).createKey(
+    {
+      ...{ name, limits, scopes: [...scopes] },
+      targets: { ...(allow && { allow: [...allow] }), ...(deny && { deny: [...deny] }) },
+      ...(expires !== undefined && { expires_at: isoTime(clock.now() + expires) }),
+    },
+    signal,
+  )
+  if (flags.json) {
+    out.write(`${JSON.stringify(made, null, 2)}\n`)
+    return
+  }
+  const until = made.expires_at === null ? '' : `, until ${made.expires_at}`
+  err.write(`The key ${made.id} (${made.name}) is for ${made.scopes.join(', ')}${until}. It is shown this once:\n`)
+  out.write(`${made.key}\n`)
+}
+
+function listCommand(parts: CliParts): Command {
+  return withService(new Command('list'))
+    .description('show the keys, without their secrets')
+    .option('--json', 'as JSON')
+    .action(async (flags: ListFlags) => {
+      const answer = await serviceClient(flags, parts).keys(parts.signal)
+      const shown = flags.json ? JSON.stringify(answer, null, 2) : table(answer.keys, parts.clock.now())
+      parts.out.write(`${shown}\n`)
+    })
+}
+
+function table(keys: readonly KeyBody[], now: number): string {
+  const hour = (at: string | null, otherwise: string) =>
+    at === null ? otherwise : `${at.slice(0, 13).replace('T', ' ')}h`
+  const rows = keys.map((key) => [
+    key.id,
+    key.name,
+    key.scopes.join(' '),
+    hour(key.created_at, ''),
+    key.expires_at !== null && key.expires_at <= isoTime(now) ? 'expired' : hour(key.expires_at, 'never'),
+    hour(key.last_used_at, 'never'),
+    limitsOf(key),
+  ])
+  return formatTable(['id', 'name', 'scopes', 'made', 'expires', 'last used', 'limits'], rows)
+}
+
+function limitsOf({ limits, targets }: KeyBody): string {
+  const { rate, burst, concurrent, bytes_per_day: bytes } = limits
+  return [
+    ...(rate === null ? [] : [`${rate}/s`]),
+    ...(burst === null ? [] : [`burst ${burst}`]),
+    ...(concurrent === null ? [] : [`${concurrent} at a time`]),
+    ...(bytes === null ? [] : [`${bytes} bytes a day`]),
+    ...(targets.allow.length === 0 ? [] : [`only ${targets.allow.join(' ')}`]),
+    ...(targets.deny.length === 0 ? [] : [`not ${targets.deny.join(' ')}`]),
+  ].join(', ')
+}
+
+function revokeCommand(parts: CliParts): Command {
+  return withService(new Command('revoke'))
+    .description('end a key at once, with everything that goes on in its name')
+    .argument('<id>', 'its id, which is the key between its first and second "_"')
+    .option('--json', 'as JSON')
+    .action(async (id: string, flags: ListFlags) => {
+      const revoked = await serviceClient(flags, parts).revokeKey(id, parts.signal)
+      parts.out.write(flags.json ? `${JSON.stringify(revoked, null, 2)}\n` : `${id} (${revoked.name}) is revoked.\n`)
+    })
+}
+
+/** For somebody who has the state directory and no key: the store is locked by a service that runs. */
+function resetAdminCommand(parts: CliParts): Command {
+  return withState(new Command('reset-admin'))
+    .description('make another admin key, and revoke the one that was there; of a service that is stopped')
+    .addHelpText('after', '\nFor when admin.key in the state directory is lost, or somebody else has seen it.')
+    .action((flags: StateFlags) => {
+      const state = stateOf(flags, parts)
+      const database = join(state, 'cbtor.db')
+      if (!existsSync(database))
+        throw new Error(`Cannot reset the admin key: no service has run in ${state}; its first start makes the key`)
+      using store = new SqliteStore(database)
+      using ring = new KeyRing({ store, clock: parts.clock, random: systemRandom })
+      const file = adminKeyFile(state)
+      const text = resetAdminKey(ring, file)
+      parts.err.write(`The admin key is another one from now on. It is kept in ${file}:\n`)
+      parts.out.write(`${text}\n`)
+    })
+}
+
+function toScopes(text: string, before: readonly Scope[] | undefined): readonly Scope[] {
+  const named = text.split(',')
+  const unknown = named.find((each) => !SCOPES.some((scope) => scope === each))
+  if (unknown !== undefined) throw new InvalidArgumentError(`Expected some of ${SCOPES.join(', ')}.`)
+  return [...new Set([...(before ?? []), ...(named as Scope[])])]
+}
+
+function toDuration(text: string): number {
+  const ms = parseDuration(text)
+  if (ms !== undefined && ms > 0) return ms
+  throw new InvalidArgumentError('Expected a duration with its unit, such as 12h or 30d.')
+}
+
+function toNumber(text: string): number {
+  const number = Number(text)
+  if (/^\d+(?:\.\d+)?$/.test(text)) return number
+  throw new InvalidArgumentError('Expected a number.')
+}

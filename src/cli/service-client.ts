@@ -1,0 +1,57 @@
+import type { Command } from 'commander'
+import { type ApiClient, createApiClient } from '../api/client.ts'
+import { adminKeyFile, readAdminKey } from '../auth/admin-key.ts'
+import { readConfig } from '../config/read-config.ts'
+import { certificateOf, urlOf } from '../doctor/doctor.ts'
+import { isLoopbackAddress } from '../lib/loopback.ts'
+import type { CliParts } from './parts.ts'
+import { configFlags, type StateFlags, stateOf, withState } from './state-directory.ts'
+
+export interface ServiceFlags extends StateFlags {
+  readonly api?: string
+}
+
+/** For somebody whose command was refused. */
+export const WHERE_KEYS_ARE =
+  'The key is taken from CBTOR_KEY, else from admin.key in the state directory of the service: see --state and --config'
+
+/** For a command that speaks to a running service. */
+export function withService(command: Command): Command {
+  return withState(command, 'configuration file (YAML) of the service').option(
+    '--api <url>',
+    'where the service listens, if not where the configuration says',
+  )
+}
+
+/** A client of the service that the flags lead to, with the key that is at hand. Throws when it is not said where it listens. */
+export function serviceClient(flags: ServiceFlags, parts: Pick<CliParts, 'env'>): ApiClient {
+  const config = readConfig(configFlags(flags), parts.env)
+  const baseUrl = flags.api ?? urlOf(config)
+  if (baseUrl === undefined) throw new Error('Cannot find the service: it may listen on any port; say where: --api')
+  return createApiClient({ baseUrl, certificate: certificateOf(config), key: keyOf(flags, parts) })
+}
+
+/**
+ * `CBTOR_KEY`, else the admin key, which is for nobody but a service on this machine; undefined when there is none, as where
+ * none is asked for. Throws when it may not be read.
+ */
+function keyOf(flags: ServiceFlags, { env }: Pick<CliParts, 'env'>): string | undefined {
+  const { CBTOR_KEY: given } = env
+  if (given !== undefined && given !== '') return given
+  return flags.api === undefined || isHere(flags.api) ? readAdminKey(adminKeyFile(stateOf(flags, { env }))) : undefined
+}
+
+/** As `serviceClient` has it, but undefined where it may not be read: the service then says that it is missing. */
+export function keyAtHand(flags: ServiceFlags, parts: Pick<CliParts, 'env'>): string | undefined {
+  try {
+    return keyOf(flags, parts)
+  } catch {
+    return undefined
+  }
+}
+
+function isHere(url: string): boolean {
+  if (url.startsWith('unix:')) return true
+  const { hostname = '' } = URL.parse(url) ?? {}
+  return hostname === 'localhost' || isLoopbackAddress(hostname.replace(/^\[(.*)\]$/, '$1'))
+}
