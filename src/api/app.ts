@@ -35,6 +35,7 @@ import { rootRoutes } from './routes/root.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { torRoutes } from './routes/tor.ts'
 import { workerRoutes } from './routes/workers.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 import { refuseSlowClients } from './slow-clients.ts'
 
 export type ApiApp = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
@@ -72,14 +73,6 @@ const UNCLEAR: ReadonlySet<ProblemCode> = new Set([
   'request_headers_too_large',
   'expectation_failed',
 ])
-const SECURITY_HEADERS = {
-  'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-}
 
 /** The REST API without its socket: rules that hold for every request, then the routes. */
 export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {

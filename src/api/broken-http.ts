@@ -4,6 +4,7 @@ import { CbtorError } from '../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import type { Random } from '../lib/random.ts'
 import { problemBody } from './problems.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 
 /** Of Node's parser and of its timeouts. */
 const CODE_OF: Readonly<Record<string, readonly [ProblemCode, string]>> = {
@@ -42,6 +43,7 @@ function writeProblem(socket: Socket, problem: CbtorError, random: Random, heade
       'Content-Type: application/problem+json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       `X-Request-Id: ${requestId}`,
+      ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
       ...headers,
       'Connection: close',
       '',

@@ -34,7 +34,7 @@ export function refuseSlowClients(app: ApiApp, clock: Clock): void {
 
   function watchAnswer(response: ServerResponse): void {
     const { socket } = response
-    if (socket === null || socket === undefined) return // `inject` makes answers without
+    if (socket === null || socket === undefined || socket.destroyed) return // `inject` makes answers without
     const watch = new PaceWatch(clock, ANSWER_PACE, {
       moved: () => socket.bytesWritten - socket.writableLength,
       isWaiting: () => socket.writableLength > 0,

@@ -19,8 +19,7 @@ const inTheClear = (field: string, at: string) =>
   `${field}: others can reach ${at}, and keys would cross the network in the clear: expected tls with cert_file and key_file, tls: offloaded where something in front does TLS, or ${ON_THIS_MACHINE}`
 const withoutKey = (field: string, at: string, auth: string) =>
   `${field}: others can reach ${at}, and would need no key: expected ${auth}: on, or ${ON_THIS_MACHINE}`
-const NO_NAME =
-  'expected an IP address or localhost, for a name would have to be looked up: such as 127.0.0.1:32211'
+const NO_NAME = 'expected an IP address or localhost, for a name would have to be looked up: such as 127.0.0.1:32211'
 
 /** Each configuration that would be open to others in a way that nobody can want, and all that is said of it. */
 const WRONG: readonly (readonly [document: object, ...faults: string[]])[] = [

@@ -1,5 +1,6 @@
-import { lstat, unlink } from 'node:fs/promises'
+import { lstat, stat, unlink } from 'node:fs/promises'
 import { type AddressInfo, connect, type Server } from 'node:net'
+import { dirname } from 'node:path'
 import { CbtorError } from '../domain/errors.ts'
 import { type ListenAddress, showListenAddress, type UnixAddress } from './address.ts'
 
@@ -8,9 +9,9 @@ const MAX_PATH = 107
 
 /** What an operator makes of an errno. */
 const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'EACCES: this user may not; ports below 1024 take CAP_NET_BIND_SERVICE',
+  EACCES:
+    'EACCES: this user may not; ports below 1024 take CAP_NET_BIND_SERVICE, a socket the right to write its directory',
   EADDRNOTAVAIL: 'EADDRNOTAVAIL: no interface of this machine has the address',
-  ENOENT: 'ENOENT: its directory is not there',
 }
 
 /**
@@ -54,6 +55,9 @@ function listenPrivately(server: Server, { path }: UnixAddress): void {
 /** Removes a socket that nobody listens on. Throws when anything else is there. */
 async function makeWay({ path }: UnixAddress): Promise<void> {
   if (Buffer.byteLength(path) > MAX_PATH) throw new Error(`the path is longer than ${MAX_PATH} bytes`)
+  await stat(dirname(path)).catch(() => {
+    throw new Error('its directory is not there')
+  })
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error

@@ -4,7 +4,7 @@ import { CbtorError } from '../domain/errors.ts'
 import { type ListenAddress, showListenAddress, staysOnMachine } from '../listen/address.ts'
 import { bind } from '../listen/bind.ts'
 import { type ServerTls, TLS_HANDSHAKE_MS } from '../listen/tls.ts'
-import { cutOff } from './cut-off.ts'
+import { cutOff, liesUpon } from './cut-off.ts'
 import { HttpPort } from './http/http-port.ts'
 import type { Port, PortLimits, PortOptions, Served } from './port.ts'
 import { SocksPort } from './socks/socks-port.ts'
@@ -76,11 +76,22 @@ export class ProxyListener implements AsyncDisposable {
   #createServer(tls: ServerTls | undefined, serve: (client: Socket) => void): Server {
     const options = { allowHalfOpen: true, noDelay: true }
     if (tls === undefined) return createServer(options, serve)
-    const server = createTlsServer({ ...options, ...tls.context, handshakeTimeout: TLS_HANDSHAKE_MS }, serve)
+    const server = createTlsServer({ ...options, ...tls.context, handshakeTimeout: TLS_HANDSHAKE_MS })
     tls.onChange((context) => server.setSecureContext(context))
+    const byPeer = new Map<string, Socket>()
     server.on('connection', (raw: Socket) => {
+      const peer = peerOf(raw)
+      byPeer.set(peer, raw)
       this.#raw.add(raw)
-      raw.once('close', () => this.#raw.delete(raw))
+      raw.once('close', () => {
+        this.#raw.delete(raw)
+        if (byPeer.get(peer) === raw) byPeer.delete(peer)
+      })
+    })
+    server.on('secureConnection', (client) => {
+      const raw = byPeer.get(peerOf(client))
+      if (raw !== undefined) liesUpon(client, raw)
+      serve(client)
     })
     server.on('tlsClientError', (_error, client) => client.destroy())
     return server
@@ -118,4 +129,9 @@ export class ProxyListener implements AsyncDisposable {
     })
     await Promise.all([gone.promise, ...closed])
   }
+}
+
+/** No two connections of one port have the same. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
