@@ -22,8 +22,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   testnet: ['tor', 'lib'],
   workers: ['boxes', 'domain', 'ssh', 'tor', 'lib'],
   store: ['domain', 'lib'],
+  jobs: ['domain', 'lib', 'store'],
   api: ['domain', 'lib', 'listen'],
-  config: ['api', 'boxes', 'domain', 'events', 'fetch', 'health', 'lib', 'listen', 'pool', 'proxy', 'store', 'tor', 'workers'],
+  config: ['api', 'boxes', 'domain', 'events', 'fetch', 'health', 'jobs', 'lib', 'listen', 'pool', 'proxy', 'store', 'tor', 'workers'],
   doctor: ['api', 'boxes', 'config', 'egress', 'lib', 'listen', 'ssh', 'tor', 'tunnel', 'workers'],
   egress: ['boxes', 'config', 'lib'],
   cli: ['api', 'auth', 'boxes', 'config', 'doctor', 'domain', 'egress', 'lib', 'listen', 'ssh', 'store', 'tunnel'],
@@ -78,6 +79,7 @@ const MAY_DIAL: Record<string, string> = {
   'src/ssh/dial.ts': "SSH of an operator's box",
   'src/doctor/knock.ts': 'a proxy port of our own, on this machine',
   'src/workers/external/control-endpoint.ts': "the control port of the operator's Tor",
+  'src/jobs/local-post.ts': 'an address that the operator has listed for webhooks, never a name',
   'src/egress/probe.ts': 'addresses of documentation, with empty datagrams, to see that it may not',
 }
 

@@ -75,6 +75,8 @@ export interface JobStore extends Disposable {
   setDelivery(id: string, delivery: WebhookDelivery): void
 
   tally(id: string): JobTally
+  /** When the first of those that wait is due, and whether all of the job's fetches have ended. */
+  outlook(id: string): { readonly nextAt: number | undefined; readonly isOver: boolean }
   /** The first fetch of the job that waits and whose time has come. */
   due(id: string, now: number): DueFetch | undefined
   /** `isDurable`: resolves only once it would survive a power cut, too. */
@@ -105,8 +107,8 @@ export interface JobStore extends Disposable {
 
   /** How much is kept, about: requests that are to be sent, answers, and what each row costs. */
   bytes(): number
-  /** The caller of whom most is kept. */
-  largestOwner(): string | undefined
+  /** The callers, the one of whom most is kept first. */
+  ownersBySize(): readonly string[]
   /** Removes the bodies of the caller's oldest answers, some at a time, and returns how many bytes that was. */
   dropOldestBodies(owner: string): number
   /** Removes the caller's oldest job that has ended; false when there is none. */

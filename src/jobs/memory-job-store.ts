@@ -114,6 +114,10 @@ export class MemoryJobStore implements JobStore {
     return tally
   }
 
+  outlook(id: string): { nextAt: number | undefined; isOver: boolean } {
+    return { nextAt: this.tally(id).nextAt, isOver: this.#fetches(id).every(hasEnded) }
+  }
+
   due(id: string, now: number): DueFetch | undefined {
     const [first] = this.#fetches(id)
       .filter(({ view }) => view.state === 'waiting' && (view.nextAt ?? 0) <= now)
@@ -187,10 +191,10 @@ export class MemoryJobStore implements JobStore {
     return this.#all().reduce((sum, each) => sum + bytesOf(each), 0)
   }
 
-  largestOwner(): string | undefined {
+  ownersBySize(): readonly string[] {
     const byOwner = new Map<string, number>()
     for (const each of this.#all()) byOwner.set(each.job.owner, (byOwner.get(each.job.owner) ?? 0) + bytesOf(each))
-    return [...byOwner].sort(([, a], [, b]) => b - a)[0]?.[0]
+    return [...byOwner].sort(([, a], [, b]) => b - a).map(([owner]) => owner)
   }
 
   dropOldestBodies(owner: string): number {

@@ -170,6 +170,13 @@ export class SqliteJobStore implements JobStore {
     return tally
   }
 
+  outlook(id: string): { nextAt: number | undefined; isOver: boolean } {
+    const first = this.#get("select min(next_at) as at from fetches where job = ? and state = 'waiting'", id)?.at
+    if (typeof first === 'number') return { nextAt: first, isOver: false }
+    const running = this.#get("select 1 from fetches where job = ? and state = 'running' limit 1", id)
+    return { nextAt: undefined, isOver: running === undefined }
+  }
+
   due(id: string, now: number): DueFetch | undefined {
     const row = this.#get(
       "select n, in_descriptor, in_circuit, in_http from fetches where job = ? and state = 'waiting' and next_at <= ? order by next_at, n limit 1",
@@ -275,12 +282,12 @@ export class SqliteJobStore implements JobStore {
     return this.#bytes
   }
 
-  largestOwner(): string | undefined {
-    const row = this.#get(
+  ownersBySize(): readonly string[] {
+    const rows = this.#all(
       `select owner, total(bytes) + count(*) * ${ROW_BYTES} as size from jobs left join fetches on fetches.job = jobs.id
-        group by owner order by size desc limit 1`,
+        group by owner order by size desc`,
     )
-    return row && String(row.owner)
+    return rows.map(({ owner }) => String(owner))
   }
 
   dropOldestBodies(owner: string): number {

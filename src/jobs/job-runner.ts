@@ -1,0 +1,308 @@
+import type { Caller } from '../domain/caller.ts'
+import { CbtorError } from '../domain/errors.ts'
+import type { FetchAnswer, FetchRequest } from '../domain/exchange.ts'
+import { isIdempotent } from '../domain/method.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import { parseRetryAfter } from '../lib/retry-after.ts'
+import type { DueFetch, JobStore, StoredJob } from './job-store.ts'
+import { keptProblem } from './kept.ts'
+import { nextStep, type Outcome } from './next-step.ts'
+
+export interface JobRunnerOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly store: JobStore
+  /** How many fetches go on at the same time: of all jobs, */
+  readonly concurrency: number
+  /** and of one. */
+  readonly concurrencyPerJob: number
+  /** Whom the job's owner stands for; undefined while nobody knows, and then the job rests. */
+  callerOf(owner: string): Caller | undefined
+  /** As a caller's own fetch, so that limits, politeness and target rules hold. */
+  fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer>
+  /** Every fetch of the job has ended. */
+  onEnded(id: string): void
+  /** Something was written down that takes room. */
+  onKept(): void
+  /** A fetch failed in a way it should not. */
+  onBug(error: unknown): void
+}
+
+interface Running {
+  readonly controller: AbortController
+  readonly isIdempotent: boolean
+  readonly over: Promise<void>
+}
+
+/** A job that goes on. */
+interface Active {
+  readonly job: StoredJob
+  readonly running: Map<number, Running>
+  /** When the first of those that wait is due; infinite when none waits. */
+  nextAt: number
+}
+
+/** How long a request that must not be sent twice may go on when the service ends. */
+const GRACE_MS = 5_000
+const MAX_NAP_MS = 3_600_000
+const UNKNOWN_CALLER_MS = 60_000
+
+/** Carries jobs out: each caller gets a turn, then the next one, and so does each job of a caller. */
+export class JobRunner {
+  readonly #options: JobRunnerOptions
+  /** By owner, by id; whose turn it was last is last. */
+  readonly #active = new Map<string, Map<string, Active>>()
+  /** Until when a caller would be refused; '' stands for everybody. */
+  readonly #heldUntil = new Map<string, number>()
+  #runningCount = 0
+  #nap: Disposable | undefined
+  #isStarted = false
+  #isStopping = false
+
+  constructor(options: JobRunnerOptions) {
+    this.#options = options
+  }
+
+  /** Goes on with what the last process left. */
+  start(): void {
+    const { store, clock } = this.#options
+    for (const { id, n, method } of store.interrupted()) {
+      if (isIdempotent(method)) store.putOff(id, n, clock.now())
+      else store.end(id, n, clock.now(), { state: 'failed', problem: keptProblem(interruption()) })
+    }
+    this.#isStarted = true
+    for (const job of store.running()) this.#admit(job)
+    this.#pump()
+  }
+
+  /** A job that was written down. */
+  add(job: StoredJob): void {
+    if (!this.#isStarted) return
+    this.#admit(job)
+    this.#pump()
+  }
+
+  /** Ends its running fetches at once and begins no more. What becomes of it in the store is the caller's to write down. */
+  drop(id: string): void {
+    const entry = this.#find(id)
+    if (entry === undefined) return
+    this.#forget(entry)
+    for (const { controller } of entry.running.values()) controller.abort(droppedError())
+    this.#pump()
+  }
+
+  /** How many fetches run now. */
+  get runningCount(): number {
+    return this.#runningCount
+  }
+
+  /** Begins no more, and ends what runs: at once where it can be done again, a little later where it cannot. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#nap?.[Symbol.dispose]()
+    const running = [...this.#entries()].flatMap((entry) => [...entry.running.values()])
+    const abort = (which: readonly Running[]) => {
+      for (const { controller } of which)
+        controller.abort(new CbtorError('shutting_down', 'Cannot go on with the fetch'))
+    }
+    abort(running.filter((each) => each.isIdempotent))
+    using _ = this.#options.clock.timer(GRACE_MS, () => abort(running))
+    await Promise.all(running.map(({ over }) => over))
+  }
+
+  #admit(job: StoredJob): void {
+    const ofOwner = this.#active.get(job.owner) ?? new Map<string, Active>()
+    this.#active.set(job.owner, ofOwner)
+    const entry: Active = { job, running: new Map(), nextAt: 0 }
+    ofOwner.set(job.id, entry)
+    this.#look(entry)
+  }
+
+  /** Begins what may begin now, and sleeps until something may. */
+  #pump(): void {
+    if (this.#isStopping || !this.#isStarted) return
+    const now = this.#options.clock.now()
+    for (const entry of [...this.#entries()]) if (entry.job.deadlineAt <= now) this.#expire(entry, now)
+    for (let entry = this.#next(now); entry !== undefined; entry = this.#next(now)) this.#begin(entry, now)
+    this.#sleep(now)
+  }
+
+  /** Whose turn it is. */
+  #next(now: number): Active | undefined {
+    const { concurrency } = this.#options
+    if (this.#runningCount >= concurrency || this.#isHeld('', now)) return undefined
+    for (const [owner, jobs] of this.#active) {
+      if (this.#isHeld(owner, now)) continue
+      for (const [id, entry] of jobs) {
+        if (entry.nextAt > now || !this.#hasRoom(entry)) continue
+        jobs.delete(id)
+        jobs.set(id, entry)
+        this.#active.delete(owner)
+        this.#active.set(owner, jobs)
+        return entry
+      }
+    }
+    return undefined
+  }
+
+  #begin(entry: Active, now: number): void {
+    const { store, callerOf } = this.#options
+    const { id, owner } = entry.job
+    const caller = callerOf(owner)
+    if (caller === undefined) {
+      this.#heldUntil.set(owner, now + UNKNOWN_CALLER_MS)
+      return
+    }
+    const due = store.due(id, now)
+    if (due === undefined) {
+      this.#look(entry)
+      return
+    }
+    const mayRepeat = isIdempotent(due.request.method)
+    // Before it may be sent: what is not known to have been begun would be sent again.
+    store.begin(id, due.n, { isDurable: !mayRepeat })
+    this.#look(entry)
+    const controller = new AbortController()
+    this.#runningCount++
+    const over = this.#run(entry, due, { ...due.request, caller }, controller.signal).catch(this.#options.onBug)
+    entry.running.set(due.n, { controller, isIdempotent: mayRepeat, over })
+  }
+
+  async #run(entry: Active, due: DueFetch, request: FetchRequest, signal: AbortSignal): Promise<void> {
+    const { fetch } = this.#options
+    let answer: FetchAnswer | undefined
+    let failure: unknown
+    try {
+      answer = await fetch(request, signal)
+    } catch (error) {
+      failure = error
+    } finally {
+      this.#runningCount--
+      entry.running.delete(due.n)
+    }
+    // One that was dropped has been written down; one that the end of the service cut off goes on at its next start.
+    const isCut = answer === undefined && (signal.aborted || this.#isStopping)
+    if (this.#find(entry.job.id) === entry && !isCut) this.#settle(entry, due, answer ?? this.#ourError(failure))
+    this.#pump()
+  }
+
+  #settle(entry: Active, due: DueFetch, result: FetchAnswer | CbtorError): void {
+    const { clock, random, store, onKept } = this.#options
+    const { job } = entry
+    const now = clock.now()
+    const history = { method: due.request.method, failures: due.failures, deadlineAt: job.deadlineAt }
+    const outcome = outcomeOf(result, now)
+    const step = nextStep(history, outcome, now, job.retry, random.float())
+    const problem = result instanceof CbtorError ? keptProblem(result) : undefined
+    switch (step.type) {
+      case 'end':
+        store.end(
+          job.id,
+          due.n,
+          now,
+          result instanceof CbtorError
+            ? { state: 'failed', problem: keptProblem(result) }
+            : { state: 'done', answer: result },
+        )
+        onKept()
+        break
+      case 'retry':
+        store.putOff(job.id, due.n, step.at, { phase: step.phase, ...(problem && { problem }) })
+        break
+      case 'wait':
+        store.putOff(job.id, due.n, step.at)
+        if (step.holds !== 'fetch') this.#heldUntil.set(step.holds === 'all' ? '' : job.owner, step.at)
+        break
+    }
+    this.#look(entry)
+  }
+
+  /** Nobody waits for it any longer. */
+  #expire(entry: Active, now: number): void {
+    const { store, onKept } = this.#options
+    const error = new CbtorError('timeout', 'Cannot complete the fetch: the deadline of its job has passed')
+    store.failWaiting(entry.job.id, now, keptProblem(error))
+    onKept()
+    this.#look(entry)
+  }
+
+  /** Learns when the job goes on, and whether it does. */
+  #look(entry: Active): void {
+    const { store, clock, onEnded } = this.#options
+    const { id } = entry.job
+    const { nextAt, isOver } = store.outlook(id)
+    entry.nextAt = nextAt ?? Number.POSITIVE_INFINITY
+    if (!isOver) return
+    this.#forget(entry)
+    store.endJob(id, 'done', clock.now())
+    onEnded(id)
+  }
+
+  #sleep(now: number): void {
+    this.#nap?.[Symbol.dispose]()
+    this.#nap = undefined
+    const isFull = this.#runningCount >= this.#options.concurrency
+    let wakeAt = Number.POSITIVE_INFINITY
+    for (const entry of this.#entries()) {
+      const { job, nextAt } = entry
+      // Whoever ends makes room, and looks then.
+      const mayBegin = !isFull && this.#hasRoom(entry)
+      const heldUntil = Math.max(this.#heldUntil.get('') ?? 0, this.#heldUntil.get(job.owner) ?? 0)
+      if (mayBegin) wakeAt = Math.min(wakeAt, Math.max(nextAt, heldUntil))
+      if (nextAt < Number.POSITIVE_INFINITY) wakeAt = Math.min(wakeAt, job.deadlineAt)
+    }
+    if (wakeAt === Number.POSITIVE_INFINITY) return
+    this.#nap = this.#options.clock.timer(Math.min(MAX_NAP_MS, Math.max(0, wakeAt - now)), () => this.#pump())
+  }
+
+  #isHeld(whom: string, now: number): boolean {
+    const until = this.#heldUntil.get(whom)
+    if (until === undefined || until > now) return until !== undefined
+    this.#heldUntil.delete(whom)
+    return false
+  }
+
+  #hasRoom(entry: Active): boolean {
+    return entry.running.size < this.#options.concurrencyPerJob
+  }
+
+  #ourError(error: unknown): CbtorError {
+    if (error instanceof CbtorError) return error
+    this.#options.onBug(error)
+    return new CbtorError('internal', 'Cannot complete the fetch: an error of this service, which is in its log')
+  }
+
+  #find(id: string): Active | undefined {
+    for (const jobs of this.#active.values()) if (jobs.has(id)) return jobs.get(id)
+    return undefined
+  }
+
+  #forget({ job }: Active): void {
+    const ofOwner = this.#active.get(job.owner)
+    ofOwner?.delete(job.id)
+    if (ofOwner?.size !== 0) return
+    this.#active.delete(job.owner)
+    this.#heldUntil.delete(job.owner)
+  }
+
+  *#entries(): Generator<Active> {
+    for (const jobs of this.#active.values()) yield* jobs.values()
+  }
+}
+
+function outcomeOf(result: FetchAnswer | CbtorError, now: number): Outcome {
+  if (result instanceof CbtorError) return { type: 'failed', error: result }
+  const [, asked] = result.headers.find(([name]) => name === 'retry-after') ?? []
+  const retryAfterMs = asked === undefined ? undefined : parseRetryAfter(asked, now)
+  return { type: 'answered', status: result.status, ...(retryAfterMs !== undefined && { retryAfterMs }) }
+}
+
+function interruption(): CbtorError {
+  const why = 'the service ended while it was going on, so the request may have been sent, and must not be sent twice'
+  return new CbtorError('connection_lost', `Cannot complete the fetch: ${why}`)
+}
+
+function droppedError(): CbtorError {
+  return new CbtorError('client_gone', 'Cannot complete the fetch: its job was cancelled')
+}
