@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ANYBODY } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
+import type { FailureReceipt } from '../domain/exchange.ts'
 import { fakeAnswer } from './fake-backend.ts'
 import { createTestApp } from './test-app.ts'
 
@@ -21,16 +22,21 @@ describe('POST /api/v1/fetch', () => {
       headers: { 'content-type': 'application/json' },
       body: '{"IsTor":true}',
       body_encoding: 'text',
-      bytes: 14,
       worker: 'tor01',
-      route: 'socks',
-      exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7', country: 'de' },
-      connection_reused: false,
-      session_moved: false,
-      hedged: false,
-      redirects: [],
-      attempts: [{ worker: 'tor01', outcome: 'ok', ms: 5 }],
-      timing: { queue_ms: 0.13, connect_ms: 1, tls_ms: 2, first_byte_ms: 3, body_ms: 4, total_ms: 10 },
+      receipt: {
+        worker: 'tor01',
+        route: 'socks',
+        identity: 'destination',
+        exit: { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7', country: 'de' },
+        connection_reused: false,
+        session_moved: false,
+        hedged: false,
+        redirects: [],
+        attempts: [{ worker: 'tor01', outcome: 'ok', ms: 5 }],
+        timing: { queue_ms: 0.13, connect_ms: 1, tls_ms: 2, first_byte_ms: 3, body_ms: 4, total_ms: 10 },
+        bytes: { received: 700, sent: 300, decoded: 14 },
+        truncated: false,
+      },
     })
     assert.deepEqual(test.backend.requests, [
       {
@@ -69,11 +75,13 @@ describe('POST /api/v1/fetch', () => {
       payload: {
         url: 'http://example.com/',
         method: 'post',
-        headers: { Accept: 'text/html', 'X-A': ['1', '2'], constructor: 'a plain name' },
+        headers: { Accept: 'text/html', 'X-A': ['1', '2'], constructor: 'a plain name', 'user-agent': null },
         body: '/wA=',
         body_encoding: 'base64',
         timeout_ms: 500,
         max_bytes: 1,
+        allow_truncated: true,
+        circuit_path: true,
         follow_redirects: false,
         max_redirects: 0,
         allow_downgrade: true,
@@ -96,9 +104,12 @@ describe('POST /api/v1/fetch', () => {
           ['X-A', '2'],
           ['constructor', 'a plain name'],
         ],
+        withoutHeaders: ['user-agent'],
         body: Buffer.from([0xff, 0x00]),
         timeoutMs: 500,
         maxBytes: 1,
+        allowTruncated: true,
+        circuitPath: true,
         followRedirects: false,
         maxRedirects: 0,
         allowDowngrade: true,
@@ -134,7 +145,7 @@ describe('POST /api/v1/fetch', () => {
     test.backend.answer = async (request) => fakeAnswer(request, { sessionMoved: true })
     const payload = { url: 'http://a.test/', sticky_key: 'a', on_loss: 'fail', session_ttl_s: 60 }
     const response = await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })
-    assert.equal(response.json().session_moved, true)
+    assert.equal(response.json().receipt.session_moved, true)
     const [request] = test.backend.requests
     assert.equal(request?.onLoss, 'fail')
     assert.equal(request?.sessionTtlMs, 60_000)
@@ -151,13 +162,27 @@ describe('POST /api/v1/fetch', () => {
     assert.equal(response.json().code, 'session_worker_lost')
   })
 
+  it('tells the path of the circuit when it is asked for, and that nobody knows it', async () => {
+    await using test = await createTestApp()
+    const fingerprint = 'B'.repeat(40)
+    const exit = { nickname: 'exit1', fingerprint: 'A'.repeat(40), country: 'de' }
+    const paths = [[{ nickname: 'guard1', fingerprint, country: 'se' }, exit], undefined]
+    const payload = { url: 'http://a.test/', circuit_path: true }
+    const told: unknown[] = []
+    for (const circuitPath of paths) {
+      test.backend.answer = async (request) => fakeAnswer(request, { circuitPath })
+      told.push((await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })).json().receipt.circuit_path)
+    }
+    assert.deepEqual(told, [[{ nickname: 'guard1', fingerprint, country: 'se' }, exit], null])
+  })
+
   it('hedges when it is told to', async () => {
     await using test = await createTestApp()
     test.backend.answer = async (request) => fakeAnswer(request, { hedged: request.hedge === true })
     for (const hedge of [true, false]) {
       const payload = { url: 'http://a.test/', method: 'HEAD', hedge }
       const response = await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload })
-      assert.equal(response.json().hedged, hedge)
+      assert.equal(response.json().receipt.hedged, hedge)
     }
   })
 
@@ -182,9 +207,9 @@ describe('POST /api/v1/fetch', () => {
       payload: { url: 'http://a.onion/' },
     })
     assert.equal(response.statusCode, 200)
-    const { status, exit, headers } = JSON.parse(response.body)
+    const { status, receipt, headers } = JSON.parse(response.body)
     assert.equal(status, 404)
-    assert.equal(exit, null)
+    assert.equal(receipt.exit, null)
     assert.deepEqual(headers, {
       vary: 'a, b',
       'set-cookie': ['a=1', 'b=2; Expires=Thu, 01 Jan 1970 00:00:00 GMT'],
@@ -334,6 +359,27 @@ describe('problems', () => {
       request_id: response.headers['x-request-id'],
       attempts: [{ worker: 'tor01', outcome: 'tor_timeout', ms: 7 }],
       redirects: [{ status: 302, from: 'http://a.test/', to: 'http://b.test/' }],
+    })
+  })
+
+  it('say how far the request came', async () => {
+    await using test = await createTestApp()
+    test.backend.answer = async () => {
+      const timing = { queueMs: 0.5, connectMs: 300, tlsMs: 0, totalMs: 900.126 }
+      const receipt: FailureReceipt = {
+        ...{ identity: 'sticky', worker: 'tor02', route: 'socks', exit: undefined, timing },
+        bytes: { received: 10, sent: 20 },
+      }
+      throw new CbtorError('connection_lost', 'Cannot complete the exchange: it was lost', { receipt })
+    }
+    const response = await test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload: { url: 'http://a.test/' } })
+    assert.deepEqual(response.json().receipt, {
+      worker: 'tor02',
+      route: 'socks',
+      identity: 'sticky',
+      exit: null,
+      timing: { queue_ms: 0.5, connect_ms: 300, tls_ms: 0, total_ms: 900.13 },
+      bytes: { received: 10, sent: 20 },
     })
   })
 

@@ -121,7 +121,7 @@ const CASES: readonly Case[] = [
   coded(
     'header_invalid',
     'header values that are no text',
-    { url, headers: { a: 1, b: null, c: ['d', 2] } },
+    { url, headers: { a: 1, b: true, c: ['d', 2] } },
     'headers/a',
     'headers/b',
     'headers/c',

@@ -224,12 +224,15 @@ export function fakeAnswer(request: FetchRequest, change: Partial<FetchAnswer> =
     headers: [['content-type', 'application/json']],
     body: Buffer.from('{"IsTor":true}'),
     redirects: [],
+    identity: request.stickyKey === undefined ? request.isolation : 'sticky',
     worker: request.workerId ?? 'tor01',
     route: 'socks',
     exit,
     connectionReused: false,
     attempts: [{ worker: request.workerId ?? 'tor01', outcome: 'ok', ms: 5 }],
     timing: { queueMs: 0.126, connectMs: 1, tlsMs: 2, firstByteMs: 3, bodyMs: 4, totalMs: 10 },
+    bytes: { received: 700, sent: 300, decoded: 14 },
+    truncated: false,
     ...change,
   }
 }

@@ -3,8 +3,8 @@ import { CbtorError } from '../domain/errors.ts'
 import { problemCore } from '../domain/problem-body.ts'
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import { printable } from '../lib/printable.ts'
-import { toAttemptBodies } from './schemas/fetch-answer.ts'
 import type { ProblemBody } from './schemas/problem.ts'
+import { toAttemptBodies, toFailureReceiptBody } from './schemas/receipt.ts'
 
 /** What is wrong with one field: `message` completes a sentence that begins with the field's name. */
 export interface InputFault {
@@ -119,6 +119,7 @@ export function problemBody(error: CbtorError, requestId: string): ProblemBody {
     request_id: requestId,
     ...(error.attempts.length > 0 && { attempts: toAttemptBodies(error.attempts) }),
     ...(error.redirects.length > 0 && { redirects: [...error.redirects] }),
+    ...(error.receipt && { receipt: toFailureReceiptBody(error.receipt) }),
     ...(error instanceof InputError && { errors: [...error.faults] }),
   }
 }

@@ -43,11 +43,12 @@ async function anotherExit(api: ApiClient, url: string, exit: string, signal: Ab
   throw new Error(`${MAX_DRAWS} fresh identities all left by ${exit}`)
 }
 
-function rowOf(what: string, { worker, route, exit, status, timing }: FetchAnswerBody): string[] {
+function rowOf(what: string, { worker, status, receipt }: FetchAnswerBody): string[] {
+  const { route, exit, timing } = receipt
   const from = exit === null ? '-' : `${exit.nickname} ${exit.address ?? ''}`.trim()
   return [what, worker, route, from, String(status), `${Math.round(timing.total_ms)} ms`]
 }
 
-function exitOf({ exit }: FetchAnswerBody): string {
-  return exit?.nickname ?? 'unknown'
+function exitOf({ receipt }: FetchAnswerBody): string {
+  return receipt.exit?.nickname ?? 'unknown'
 }

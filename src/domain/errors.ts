@@ -1,4 +1,4 @@
-import type { Attempt, Redirect } from './exchange.ts'
+import type { Attempt, FailureReceipt, Redirect } from './exchange.ts'
 import type { ProblemCode } from './problems.ts'
 
 export interface CbtorErrorOptions extends ErrorOptions {
@@ -6,6 +6,8 @@ export interface CbtorErrorOptions extends ErrorOptions {
   readonly attempts?: readonly Attempt[]
   /** The redirects that were followed. */
   readonly redirects?: readonly Redirect[]
+  /** How far the request came, once it had a worker. */
+  readonly receipt?: FailureReceipt
   /** Milliseconds after which a retry makes sense. */
   readonly retryAfterMs?: number
 }
@@ -19,6 +21,7 @@ export class CbtorError extends Error {
   readonly code: ProblemCode
   readonly attempts: readonly Attempt[]
   readonly redirects: readonly Redirect[]
+  readonly receipt: FailureReceipt | undefined
   readonly retryAfterMs: number | undefined
 
   constructor(code: ProblemCode, message: string, options: CbtorErrorOptions = {}) {
@@ -26,6 +29,7 @@ export class CbtorError extends Error {
     this.code = code
     this.attempts = options.attempts ?? []
     this.redirects = options.redirects ?? []
+    this.receipt = options.receipt
     this.retryAfterMs = options.retryAfterMs
   }
 }

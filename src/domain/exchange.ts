@@ -1,7 +1,9 @@
+import type { Readable } from 'node:stream'
 import type { Caller } from './caller.ts'
-import type { ExitRule, Isolation } from './identity.ts'
+import type { CbtorError } from './errors.ts'
+import type { ExitRule, IdentityKind, Isolation } from './identity.ts'
 import type { ProblemCode } from './problems.ts'
-import type { Exit, Route } from './worker.ts'
+import type { Exit, PathRelay, Route } from './worker.ts'
 
 /** How the pool chooses a worker; as the original names them. */
 export const MODES = ['round_robin', 'sticky', 'random', 'least_connections', 'failover'] as const
@@ -49,11 +51,17 @@ export interface FetchRequest extends Routing {
   readonly url: string
   readonly method: string
   readonly headers: readonly (readonly [name: string, value: string])[]
+  /** Names of neutral headers that are not to be sent. */
+  readonly withoutHeaders?: readonly string[]
   readonly body?: Uint8Array
   /** The whole budget: queue, connect, redirects, failover and body. */
   readonly timeoutMs: number
-  /** Counted after decompression. */
+  /** Counted after decompression; where a body is passed on as it is, what is passed on. May be infinite there. */
   readonly maxBytes: number
+  /** Cut a body that has more than `maxBytes`, and say so, instead of failing. */
+  readonly allowTruncated?: boolean
+  /** Tell the whole path of the circuit. */
+  readonly circuitPath?: boolean
   readonly followRedirects: boolean
   readonly maxRedirects: number
   /** Follow a redirect from https to http. */
@@ -93,18 +101,24 @@ export interface Timing {
   readonly totalMs: number
 }
 
-export interface FetchAnswer {
-  readonly url: string
-  readonly status: number
-  readonly statusText: string
-  /** As received, names in lower case, hop-by-hop headers left out; after decompression without Content-Encoding. */
-  readonly headers: readonly (readonly [name: string, value: string])[]
-  readonly body: Uint8Array
-  readonly redirects: readonly Redirect[]
+/** Of everything that was done for one request: all its tries and redirects. */
+export interface WireBytes {
+  /** From the workers, TLS and headers included. */
+  readonly received: number
+  /** To the workers, likewise. */
+  readonly sent: number
+}
+
+/** What the caller is told of how an answer came about. */
+export interface Receipt {
+  /** What its circuits were shared by. */
+  readonly identity: IdentityKind
   readonly worker: string
   readonly route: Route
   /** Undefined for an onion service, which has no exit, and where Tor did not tell in time. */
   readonly exit: Exit | undefined
+  /** Guard first, as far as this end knows it: to the exit, or to the rendezvous point. Undefined unless asked for and told in time. */
+  readonly circuitPath?: readonly PathRelay[] | undefined
   /** Whether an earlier request's connection was used. */
   readonly connectionReused: boolean
   /** Whether the session of the sticky key came to another worker or exit, unasked, with this answer. Undefined means false. */
@@ -112,5 +126,49 @@ export interface FetchAnswer {
   /** Whether a second worker was asked, too. Undefined means false. */
   readonly hedged?: boolean
   readonly attempts: readonly Attempt[]
+  readonly redirects: readonly Redirect[]
   readonly timing: Timing
+  /** `decoded`: of the body, as it was handed out. */
+  readonly bytes: WireBytes & { readonly decoded: number }
+  /** Whether the body goes on beyond `maxBytes`. */
+  readonly truncated: boolean
+}
+
+/** As much of a receipt as there is of a request that failed after a worker was chosen. */
+export interface FailureReceipt extends Pick<Receipt, 'identity'> {
+  /** The last one that was tried. */
+  readonly worker: string | undefined
+  /** Of the last connection that stood. */
+  readonly route: Route | undefined
+  readonly exit: Exit | undefined
+  readonly timing: Pick<Timing, 'queueMs' | 'totalMs'> & Partial<Timing>
+  readonly bytes: WireBytes
+}
+
+/** The head of a target's answer. */
+export interface AnswerHead {
+  /** Where it came from, after redirects. */
+  readonly url: string
+  readonly status: number
+  readonly statusText: string
+  /** As received, names in lower case, hop-by-hop headers left out; after decompression without Content-Encoding. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+}
+
+export interface FetchAnswer extends AnswerHead, Receipt {
+  readonly body: Uint8Array
+}
+
+/** An answer whose body is still to come. Its receipt is as of the first byte. */
+export interface StreamedAnswer extends AnswerHead, Receipt {
+  /** As received, still coded. Errs when it is not whole. It must be read or destroyed, which ends all that goes on for it. */
+  readonly body: Readable
+  /** Resolves when nothing more comes. Never rejects. */
+  readonly ended: Promise<StreamEnd>
+}
+
+export interface StreamEnd {
+  readonly receipt: Receipt
+  /** Why the body is not whole; undefined when it is, or was truncated as asked. */
+  readonly failure: CbtorError | undefined
 }

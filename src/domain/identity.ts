@@ -4,6 +4,10 @@ import { createHmac } from 'node:crypto'
 export const ISOLATIONS = ['destination', 'request', 'none'] as const
 export type Isolation = (typeof ISOLATIONS)[number]
 
+/** What the circuits of a request were shared by. */
+export const IDENTITY_KINDS = [...ISOLATIONS, 'sticky'] as const
+export type IdentityKind = (typeof IDENTITY_KINDS)[number]
+
 /** Which exits an identity may have, as the caller asks for it. Countries are two lower-case letters (ISO 3166-1 alpha-2). */
 export interface ExitRule {
   /** Only exits of this country. */
@@ -26,6 +30,8 @@ export interface ExitDemand {
  * two with different tokens never do.
  */
 export interface Identity {
+  /** The id of the caller, for what is shared out among callers; left out for the service itself. */
+  readonly owner?: string
   /** 43 characters of base64url: a keyed hash, never the caller's own key. */
   readonly token: string
   /** True when nobody will ask for this identity again: nothing of it is worth keeping. */

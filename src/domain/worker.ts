@@ -34,6 +34,9 @@ export interface Exit {
   readonly country?: string
 }
 
+/** A relay on a circuit's path. */
+export type PathRelay = Pick<Exit, 'nickname' | 'fingerprint' | 'country'>
+
 export function isOnionHost(host: string): boolean {
   return host.endsWith('.onion')
 }

@@ -1,5 +1,5 @@
 import { errors } from 'undici'
-import { CbtorError } from '../domain/errors.ts'
+import { CbtorError, type CbtorErrorOptions } from '../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
 import type { WorkerStream } from './worker-source.ts'
 
@@ -88,14 +88,13 @@ export function abortFailure(reason: unknown): CbtorError {
  */
 export function withHistory(
   error: CbtorError,
-  history: Pick<CbtorError, 'attempts' | 'redirects'>,
+  history: Pick<CbtorErrorOptions, 'attempts' | 'redirects' | 'receipt'>,
   refusal: CbtorError | undefined,
 ): CbtorError {
-  const { attempts, redirects } = history
   const isOfPool = ['worker', 'service'].includes(PROBLEMS[error.code].fault)
   const retryAfterMs = error.retryAfterMs ?? (isOfPool ? refusal?.retryAfterMs : undefined)
   return new CbtorError(error.code, error.message, {
-    ...{ cause: error.cause, attempts, redirects },
+    ...{ cause: error.cause, ...history },
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   })
 }

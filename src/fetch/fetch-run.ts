@@ -1,7 +1,8 @@
 import { CbtorError } from '../domain/errors.ts'
-import type { FetchAnswer, Redirect } from '../domain/exchange.ts'
+import type { Attempt, Redirect } from '../domain/exchange.ts'
 import { isIdempotent } from '../domain/method.ts'
 import type { Random } from '../lib/random.ts'
+import type { Answered } from './ending.ts'
 import { abortFailure, isLostConnection, isTimeout } from './failure.ts'
 import { type Hop, nextHop } from './redirect.ts'
 import { Retries } from './retries.ts'
@@ -12,35 +13,44 @@ import { Trial } from './trial.ts'
 import type { Trials } from './trials.ts'
 import type { Try } from './tries.ts'
 
-export interface FetchRunOptions extends SenderOptions {
+export interface FetchRunOptions<A extends Answered> extends SenderOptions<A> {
   readonly random: Random
   readonly policy: TargetPolicy
   /** The tries that go on, of all fetches. */
   readonly trials: Trials
   readonly stallMs: number
+  /** Told where a redirect leads, before anything is sent there. What it throws, the fetch fails with. */
+  onHop?(host: string): void
   /** Aborts at `endBy`, when the caller goes away, and when the service ends. */
   readonly signal: AbortSignal
 }
 
 /** One hop that is being tried on one worker. */
-interface Running {
+interface Running<A extends Answered> {
   readonly turn: Try
   readonly trial: Trial
   /** Never rejects. */
-  readonly result: Promise<Result>
+  readonly result: Promise<Result<A>>
+}
+
+/** What only the whole fetch knows of its answer. */
+export interface History {
+  readonly redirects: readonly Redirect[]
+  readonly attempts: readonly Attempt[]
+  readonly hedged?: boolean
 }
 
 /** One fetch: a chain of hops, each of them tried on one worker after another, always as the same identity. */
-export class FetchRun {
-  readonly #options: FetchRunOptions
-  readonly #sender: Sender
+export class FetchRun<A extends Answered> {
+  readonly #options: FetchRunOptions<A>
+  readonly #sender: Sender<A>
   readonly #redirects: Redirect[] = []
   /** The worker's turn that goes on, from hop to hop. */
   #turn: Try
   #isHedged = false
 
   /** Made as soon as there is a lease. */
-  constructor(options: FetchRunOptions) {
+  constructor(options: FetchRunOptions<A>) {
     this.#options = options
     this.#sender = new Sender(options)
     this.#turn = options.tries.begin()
@@ -51,17 +61,17 @@ export class FetchRun {
     return this.#redirects
   }
 
-  /** Rejects with a CbtorError, or with the signal's reason. */
-  async follow(first: Hop): Promise<FetchAnswer> {
+  /** Rejects with a CbtorError, or with the signal's reason. The worker of an answer is held until its tries are disposed. */
+  async follow(first: Hop): Promise<A & History> {
     const { request, policy, tries, signal } = this.#options
     const redirects = this.#redirects
     try {
       for (let hop = first; ; ) {
         const result = await this.#request(hop)
         if (result.type === 'answered') {
-          this.#turn.end('ok')
-          const answer = { ...result.answer, redirects, attempts: tries.attempts }
-          return this.#isHedged ? { ...answer, hedged: true } : answer
+          this.#turn.succeed()
+          const hedged = this.#isHedged ? { hedged: true } : {}
+          return { ...result.answer, redirects, attempts: tries.attempts, ...hedged }
         }
         signal.throwIfAborted()
         if (redirects.length >= request.maxRedirects) {
@@ -72,6 +82,7 @@ export class FetchRun {
         }
         const next = nextHop(hop, result.head, policy, request)
         redirects.push({ status: result.head.status, from: hop.to.url.href, to: next.to.url.href })
+        this.#options.onHop?.(next.to.target.host)
         hop = next
       }
     } finally {
@@ -81,7 +92,7 @@ export class FetchRun {
   }
 
   /** One hop, on as many workers as it takes. */
-  async #request(hop: Hop): Promise<Good> {
+  async #request(hop: Hop): Promise<Good<A>> {
     const retries = new Retries(this.#options)
     for (;;) {
       const result = await this.#round(hop, retries.failed)
@@ -94,7 +105,7 @@ export class FetchRun {
    * One hop on the worker whose turn it is and, when the caller asked for it and it takes long, on a second one as well.
    * Undefined when all of them failed, each of which is ended and in `failed` then.
    */
-  async #round(hop: Hop, failed: FailedTry[]): Promise<Good | undefined> {
+  async #round(hop: Hop, failed: FailedTry[]): Promise<Good<A> | undefined> {
     const first = this.#begin(hop, this.#turn)
     const second = await this.#hedge(hop, first)
     if (second === undefined) return this.#conclude(first, await first.result, failed)
@@ -110,7 +121,7 @@ export class FetchRun {
   }
 
   /** The good result, whose worker keeps its turn; undefined for a failed one, which ends its worker's turn. */
-  #conclude({ turn, trial }: Running, result: Result, failed: FailedTry[]): Good | undefined {
+  #conclude({ turn, trial }: Running<A>, result: Result<A>, failed: FailedTry[]): Good<A> | undefined {
     this.#turn = turn
     if (result.type !== 'failed') return result
     const error = isTimeout(result.error) ? trial.lateness(result.error) : result.error
@@ -119,7 +130,7 @@ export class FetchRun {
     return undefined
   }
 
-  #begin(hop: Hop, turn: Try): Running {
+  #begin(hop: Hop, turn: Try): Running<A> {
     const { clock, trials, stallMs, signal, tries } = this.#options
     const trial = new Trial({
       ...{ clock, trials, stallMs, parent: signal },
@@ -128,12 +139,19 @@ export class FetchRun {
       onStall: (phase) => turn.lease.stalled?.(phase),
       mayLeave: () => tries.reserve('worker_unreachable'),
     })
-    const result = this.#send(hop, turn, trial).finally(() => trial[Symbol.dispose]())
-    return { turn, trial, result }
+    return { turn, trial, result: this.#tried(hop, turn, trial) }
+  }
+
+  /** Never rejects. The trial ends with it, or with the body of its answer. */
+  async #tried(hop: Hop, turn: Try, trial: Trial): Promise<Result<A>> {
+    const result = await this.#send(hop, turn, trial)
+    if (result.type === 'answered' && result.over) void result.over.then(() => trial[Symbol.dispose]())
+    else trial[Symbol.dispose]()
+    return result
   }
 
   /** Never rejects. A connection that was lost because its worker is was not lost by the target. */
-  async #send(hop: Hop, turn: Try, trial: Trial): Promise<Result> {
+  async #send(hop: Hop, turn: Try, trial: Trial): Promise<Result<A>> {
     const result = await this.#sender.send(hop, turn, trial)
     if (result.type !== 'failed' || trial.signal.aborted || !isLostConnection(result.error)) return result
     await trial.verdict(this.#options.verdictMs)
@@ -142,7 +160,7 @@ export class FetchRun {
   }
 
   /** A second worker's try, begun when the first took too long to answer; undefined when there is none. */
-  async #hedge(hop: Hop, first: Running): Promise<Running | undefined> {
+  async #hedge(hop: Hop, first: Running<A>): Promise<Running<A> | undefined> {
     const { clock, request, tries, latencies } = this.#options
     if (this.#isHedged || !mayHedge(hop.method, request)) return undefined
     const slow = Promise.withResolvers<true>()

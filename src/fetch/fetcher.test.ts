@@ -24,7 +24,7 @@ describe('fetch()', { timeout: 30_000 }, () => {
       response.end('short and stout')
     })
     const answer = await lab.fetch('http://A.test./path?query')
-    const { body, timing, headers, ...rest } = answer
+    const { body, timing, headers, bytes, ...rest } = answer
     assert.equal(Buffer.from(body).toString(), 'short and stout')
     assert.deepEqual(
       headers.filter(([name]) => name !== 'date'),
@@ -39,12 +39,16 @@ describe('fetch()', { timeout: 30_000 }, () => {
       status: 418,
       statusText: 'Teapot',
       redirects: [],
+      identity: 'destination',
       worker: 'w1',
       route: 'socks',
       exit: EXIT,
       connectionReused: false,
       attempts: [{ worker: 'w1', outcome: 'ok', ms: 0 }],
+      truncated: false,
     })
+    assert.equal(bytes.decoded, 'short and stout'.length)
+    assert.ok(bytes.received > bytes.decoded && bytes.sent > 0, JSON.stringify(bytes))
     assert.deepEqual(timing, { queueMs: 0, connectMs: 0, tlsMs: 0, firstByteMs: 0, bodyMs: 0, totalMs: 0 })
     assert.deepEqual(lab.workers.reports, [['w1', 'ok']])
     assert.equal(lab.workers.leases, 0)

@@ -1,22 +1,26 @@
 import { CbtorError } from '../domain/errors.ts'
-import type { FetchAnswer, FetchRequest } from '../domain/exchange.ts'
+import type { FetchAnswer, FetchRequest, Receipt, StreamedAnswer } from '../domain/exchange.ts'
 import { isOnionHost } from '../domain/worker.ts'
-import { deadline } from '../lib/abort.ts'
+import { onAbort } from '../lib/abort.ts'
 import { Connection } from './connection.ts'
 import { type ConnectionCounts, Connections } from './connections.ts'
 import { Dialer } from './dialer.ts'
+import type { Answered, Ending } from './ending.ts'
 import { withHistory } from './failure.ts'
-import { FetchRun } from './fetch-run.ts'
+import { FetchRun, type History } from './fetch-run.ts'
 import { Forwarder } from './forwarder.ts'
-import { requestHeaders } from './headers.ts'
+import { requestHeaders, valuesOf } from './headers.ts'
 import { Latencies } from './latencies.ts'
+import { Ledger } from './ledger.ts'
 import { checkMethod } from './method.ts'
 import type { Hop } from './redirect.ts'
 import type { SessionName, SessionView } from './session.ts'
 import type { Sessions } from './sessions.ts'
+import { streamedBody } from './streamed-body.ts'
 import type { TargetPolicy } from './target-policy.ts'
 import { createHandshake } from './tls.ts'
 import { Traffic, type TrafficOptions } from './traffic.ts'
+import { wholeBody } from './whole-body.ts'
 
 export interface FetcherOptions extends TrafficOptions {
   /** Certificate authorities to trust beside Node's own, in PEM. */
@@ -69,16 +73,48 @@ export class Fetcher implements Disposable {
    * `redirects`, or with the signal's reason when aborted; nothing goes on after that.
    */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
+    using ends = new DisposableStack()
+    const { answer } = await this.#answered(request, wholeBody(request), signal, ends)
+    return answer
+  }
+
+  /**
+   * As `fetch`, but resolves with the first byte of the answer: its body is handed out as it comes, still coded. Until then
+   * workers are tried as for any fetch within `timeoutMs`, which bounds each pause of the body from then on. The signal ends that, too.
+   */
+  async stream(request: FetchRequest, signal: AbortSignal): Promise<StreamedAnswer> {
+    using ends = new DisposableStack()
+    const { answer: given, ledger } = await this.#answered(request, streamedBody(request), signal, ends)
+    const { bodyEnd, ...answer } = given
+    const { body, url, status, statusText, headers, ...receipt } = answer
+    const rest = ends.move()
+    const ended = bodyEnd.then(({ failure, ...last }) => {
+      rest.dispose()
+      return { receipt: { ...receipt, ...last, bytes: { ...last.bytes, ...ledger.wire } }, failure }
+    })
+    return { ...answer, ended }
+  }
+
+  /** What is disposed with `ends` the answer needs for as long as its body is not over. */
+  async #answered<A extends Answered>(
+    request: FetchRequest,
+    ending: Ending<A>,
+    signal: AbortSignal,
+    ends: DisposableStack,
+  ): Promise<{ answer: A & History & Pick<Receipt, 'sessionMoved'>; ledger: Ledger }> {
     signal.throwIfAborted()
     const { clock } = this.#traffic
     const policy = this.#traffic.policyFor(request)
     const startedAt = clock.monotonic()
     const first = firstHop(request, policy)
-    using passage = this.#traffic.begin(request, first.to.target.host, signal)
+    const passage = ends.use(await this.#traffic.begin(request, first.to.target.host, signal, request.timeoutMs))
     const { tries, identity } = passage
-    using limit = deadline(clock, request.timeoutMs, passage.signal, () => timeoutOf(request))
+    const over = new AbortController()
+    ends.use(onAbort(passage.signal, (reason) => over.abort(reason)))
+    using _ = clock.timer(startedAt + request.timeoutMs - clock.monotonic(), () => over.abort(timeoutOf(request)))
+    const ledger = new Ledger({ clock, request, tries, startedAt })
     const run = new FetchRun({
-      ...{ clock, policy, request, tries, identity, startedAt },
+      ...{ clock, policy, request, tries, identity, ledger, ending },
       random: this.#traffic.random,
       connections: this.#connections,
       trials: this.#traffic.trials,
@@ -86,18 +122,23 @@ export class Fetcher implements Disposable {
       stallMs: this.#traffic.stallMs,
       verdictMs: this.#traffic.verdictMs,
       endBy: startedAt + request.timeoutMs,
-      signal: limit.signal,
+      onHop: (host) => passage.goesTo(host),
+      signal: over.signal,
     })
     try {
-      const answer = await run.follow(first)
+      const found = await run.follow(first)
+      passage.heard(found.status, valuesOf(found.headers, 'retry-after')[0])
+      const answer = { ...found, bytes: { ...found.bytes, ...ledger.wire } }
       const isMoved = passage.answered(answer.worker, answer.exit)
       if (answer.exit === undefined && !isOnionHost(new URL(answer.url).hostname)) passage.cameByUnknownExit()
-      return isMoved ? { ...answer, sessionMoved: true } : answer
+      return { answer: isMoved ? { ...answer, sessionMoved: true } : answer, ledger }
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (!(error instanceof CbtorError)) throw error
       const { attempts, refusal } = tries
-      throw withHistory(error, { attempts, redirects: run.redirects }, refusal)
+      throw withHistory(error, { attempts, redirects: run.redirects, receipt: ledger.failure() }, refusal)
+    } finally {
+      tries.settle()
     }
   }
 
@@ -150,7 +191,7 @@ function firstHop(request: FetchRequest, policy: TargetPolicy): Hop {
   return {
     to: policy.checkUrl(request.url),
     method: request.method,
-    headers: requestHeaders(request.headers),
+    headers: requestHeaders(request.headers, request.withoutHeaders),
     body: request.body,
   }
 }

@@ -27,6 +27,14 @@ describe('requestHeaders()', () => {
     ])
   })
 
+  it('leaves out what the caller does not want, and says so when that is not sent anyway', () => {
+    assert.deepEqual(requestHeaders([['x-a', '1']], ['User-Agent', 'accept-encoding', 'accept-language']), [
+      ['accept', 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'],
+      ['x-a', '1'],
+    ])
+    assert.throws(() => requestHeaders([], ['x-a']), { code: 'header_invalid' })
+  })
+
   it('asks for a part of a body uncoded, unless the caller says otherwise', () => {
     const coding = (given: HeaderList) => requestHeaders(given).filter(([name]) => name === 'accept-encoding')
     assert.deepEqual(coding([['Range', 'bytes=0-9']]), [['accept-encoding', 'identity']])

@@ -45,18 +45,19 @@ const HOP_BY_HOP = new Set([
 
 /**
  * The whole header list of a request, names in lower case: the defaults in their order, each replaced by what the
- * caller gave for it, then the caller's others. A part of a body is asked for uncoded, for nobody can decode a part, and
+ * caller gave for it or left out, as `without` says, then the caller's others. A part of a body is asked for uncoded, for nobody can decode a part, and
  * many servers ignore the range otherwise: Fetch Standard, "HTTP-network-or-cache fetch". Throws `header_invalid`,
  * `header_forbidden` or `headers_too_large`.
  */
-export function requestHeaders(given: HeaderList): HeaderList {
+export function requestHeaders(given: HeaderList, without: readonly string[] = []): HeaderList {
   checkSizes(given)
+  const dropped = new Set(without.map((name) => droppedName(name)))
   const callers = given.map(([name, value]) => [checkedName(name), checkedValue(name, value)] as const)
-  const isDefault = (name: string) => DEFAULT_HEADERS.some(([other]) => other === name)
   const wantsPart = callers.some(([name]) => name === 'range')
   const first = DEFAULT_HEADERS.flatMap(([standard, value]) => {
     const own = callers.filter(([name]) => name === standard)
     if (own.length > 0) return own
+    if (dropped.has(standard)) return []
     return [[standard, standard === 'accept-encoding' && wantsPart ? 'identity' : value] as const]
   })
   return [...first, ...callers.filter(([name]) => !isDefault(name))]
@@ -88,6 +89,19 @@ function checkSizes(given: HeaderList): void {
 
 function tooLarge(reason: string, value: number): CbtorError {
   return new CbtorError('headers_too_large', `Cannot send the headers: ${reason}: ${value}`)
+}
+
+function isDefault(name: string): boolean {
+  return DEFAULT_HEADERS.some(([other]) => other === name)
+}
+
+function droppedName(name: string): string {
+  const lower = name.toLowerCase()
+  if (isDefault(lower)) return lower
+  throw new CbtorError(
+    'header_invalid',
+    `Cannot leave out the header: none of this name is sent by default: ${shown(name)}`,
+  )
 }
 
 function checkedName(name: string): string {

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { CbtorError } from '../domain/errors.ts'
-import type { Exit, Route } from '../domain/worker.ts'
+import type { WireBytes } from '../domain/exchange.ts'
+import type { Exit, PathRelay, Route } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import { exchangeFailure, unlessUnheardOf } from './failure.ts'
 import type { WorkerStream } from './worker-source.ts'
@@ -43,6 +44,7 @@ export abstract class KeptConnection implements Disposable {
   protected readonly clock: Clock
   protected readonly socket: Duplex
   protected exchanges = 0
+  #counted: WireBytes = { received: 0, sent: 0 }
   #stands: Standing | undefined
 
   constructor({ key, clock, socket }: ConnectionOptions) {
@@ -88,6 +90,18 @@ export abstract class KeptConnection implements Disposable {
 
   exit(waitMs: number): Promise<Exit | undefined> {
     return this.standing.stream.exit(waitMs)
+  }
+
+  path(waitMs: number): Promise<readonly PathRelay[] | undefined> {
+    return this.standing.stream.path?.(waitMs) ?? Promise.resolve(undefined)
+  }
+
+  /** What its stream has carried since it was asked last, TLS and headers included. */
+  takeTraffic(): WireBytes {
+    const { bytesRead: received, bytesWritten: sent } = this.standing.stream.socket
+    const before = this.#counted
+    this.#counted = { received, sent }
+    return { received: received - before.received, sent: sent - before.sent }
   }
 
   /** Ends the connection at once; an exchange on it fails. */

@@ -28,8 +28,8 @@ describe('readBody()', { timeout: 20_000 }, () => {
         fc.integer({ min: 1, max: 999 }),
         async (body, coding, size) => {
           const encode = ENCODERS[coding]!
-          const read = await readBody(chunks(encode(body), size), encodedAs(coding), MIB)
-          assert.deepEqual(read, { bytes: Buffer.from(body), isDecoded: true })
+          const read = await readBody(chunks(encode(body), size), encodedAs(coding), { maxBytes: MIB })
+          assert.deepEqual(read, { bytes: Buffer.from(body), isDecoded: true, isTruncated: false })
         },
       ),
     )
@@ -38,11 +38,15 @@ describe('readBody()', { timeout: 20_000 }, () => {
   it('leaves alone what is not coded, coded as itself, empty, or coded in a way unknown to us', async () => {
     const plain = Buffer.from('plain')
     for (const headers of [[], encodedAs('identity'), encodedAs(''), encodedAs('utf-8')]) {
-      assert.deepEqual(await readBody(chunks(plain), headers, 5), { bytes: plain, isDecoded: false })
+      assert.deepEqual(await readBody(chunks(plain), headers, { maxBytes: 5 }), {
+        ...{ bytes: plain, isDecoded: false },
+        isTruncated: false,
+      })
     }
-    assert.deepEqual(await readBody(chunks(Buffer.alloc(0)), encodedAs('gzip'), 5), {
+    assert.deepEqual(await readBody(chunks(Buffer.alloc(0)), encodedAs('gzip'), { maxBytes: 5 }), {
       bytes: Buffer.alloc(0),
       isDecoded: false,
+      isTruncated: false,
     })
   })
 
@@ -52,8 +56,12 @@ describe('readBody()', { timeout: 20_000 }, () => {
       [body, []],
       [gzipSync(body), encodedAs('gzip')],
     ] as const) {
-      assert.equal((await readBody(chunks(encoded), headers, 1000)).bytes.length, 1000)
+      assert.equal((await readBody(chunks(encoded), headers, { maxBytes: 1000 })).bytes.length, 1000)
       await assertFails(chunks(encoded), headers, 999, 'response_too_large')
+      const cut = await readBody(chunks(encoded, 7), headers, { maxBytes: 999, allowTruncated: true })
+      assert.deepEqual([cut.bytes, cut.isTruncated], [body.subarray(0, 999), true])
+      const whole = await readBody(chunks(encoded, 7), headers, { maxBytes: 1000, allowTruncated: true })
+      assert.deepEqual([whole.bytes, whole.isTruncated], [body, false])
     }
   })
 
@@ -98,7 +106,7 @@ describe('readBody()', { timeout: 20_000 }, () => {
   it('lets a small body grow more than a bomb may', async () => {
     const body = Buffer.alloc(MIB)
     assert.ok(gzipSync(body).length * 200 < body.length)
-    assert.equal((await readBody(chunks(gzipSync(body)), encodedAs('gzip'), 2 * MIB)).bytes.length, MIB)
+    assert.equal((await readBody(chunks(gzipSync(body)), encodedAs('gzip'), { maxBytes: 2 * MIB })).bytes.length, MIB)
   })
 
   it('refuses what is not what it says, is cut short, or is coded twice', async () => {
@@ -127,7 +135,7 @@ describe('readBody()', { timeout: 20_000 }, () => {
   })
 
   async function assertFails(source: Readable, headers: HeaderList, maxBytes: number, code: string) {
-    await assert.rejects(readBody(source, headers, maxBytes), { name: 'CbtorError', code }, JSON.stringify(headers))
+    await assert.rejects(readBody(source, headers, { maxBytes }), { name: 'CbtorError', code }, JSON.stringify(headers))
     assert.ok(source.destroyed, 'the source is destroyed')
   }
 })

@@ -1,6 +1,13 @@
 import type { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
+} from 'node:zlib'
 import { CbtorError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { exchangeFailure } from './failure.ts'
@@ -10,6 +17,15 @@ export interface ResponseBody {
   readonly bytes: Buffer
   /** Whether a Content-Encoding was undone. */
   readonly isDecoded: boolean
+  /** Whether it goes on. */
+  readonly isTruncated: boolean
+}
+
+export interface BodyLimits {
+  /** After decoding. */
+  readonly maxBytes: number
+  /** Cut what is beyond, instead of failing. */
+  readonly allowTruncated?: boolean
 }
 
 /** Beyond the first MiB a body may be this many times larger than what came over the wire. */
@@ -20,6 +36,9 @@ const RATIO_APPLIES_BEYOND = 1024 * 1024
 const MAX_UNWANTED_BYTES = 64 * 1024
 const MAX_UNWANTED_MS = 1_000
 
+/** RFC 9659: as a content coding it takes a window of no more than 8 MiB; others could have us keep 128. */
+const MAX_ZSTD_WINDOW_LOG = 23
+
 /** By content coding, and chosen by the first byte, for "deflate" means zlib's format or, often, the bare one. */
 const DECODERS: Readonly<Record<string, (firstByte: number) => Transform>> = {
   gzip: () => createGunzip(),
@@ -27,34 +46,39 @@ const DECODERS: Readonly<Record<string, (firstByte: number) => Transform>> = {
   // RFC 1950: the low half of zlib's first byte is 8. No bare deflate stream begins so in practice.
   deflate: (firstByte) => ((firstByte & 0x0f) === 8 ? createInflate() : createInflateRaw()),
   br: () => createBrotliDecompress(),
-  zstd: () => createZstdDecompress(),
+  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: MAX_ZSTD_WINDOW_LOG } }),
 }
 
 /**
  * Reads a body to its end and undoes one content coding. A coding that we do not know is left as it is, as browsers do.
- * Throws `response_too_large` (more than `maxBytes` after decoding), `decompression_limit`, `encoding_invalid` (not what
+ * Throws `response_too_large` (more than `maxBytes`), `decompression_limit`, `encoding_invalid` (not what
  * its header says, or coded more than once), or the fault of the exchange; then `source` is destroyed.
  */
-export async function readBody(source: Readable, headers: HeaderList, maxBytes: number): Promise<ResponseBody> {
+export async function readBody(source: Readable, headers: HeaderList, limits: BodyLimits): Promise<ResponseBody> {
   try {
-    return await read(source, headers, maxBytes)
+    return await read(source, headers, limits)
   } finally {
     source.destroy()
   }
 }
 
-async function read(source: Readable, headers: HeaderList, maxBytes: number): Promise<ResponseBody> {
+async function read(
+  source: Readable,
+  headers: HeaderList,
+  { maxBytes, allowTruncated = false }: BodyLimits,
+): Promise<ResponseBody> {
   const codings = codingsOf(headers)
   if (codings.length > 1) {
     throw new CbtorError('encoding_invalid', `Cannot decode the body: it is coded ${codings.length} times`)
   }
   const [coding = 'identity'] = codings
   const createDecoder = DECODERS[coding]
-  if (createDecoder === undefined) checkDeclaredLength(headers, maxBytes)
+  if (createDecoder === undefined && !allowTruncated) checkDeclaredLength(headers, maxBytes)
 
   const received = new Received(source)
   const first = await received.first()
-  if (first === undefined) return { bytes: Buffer.alloc(0), isDecoded: false }
+  if (first === undefined) return { bytes: Buffer.alloc(0), isDecoded: false, isTruncated: false }
+  const isDecoded = createDecoder !== undefined
 
   const collect = async (decoded: AsyncIterable<Buffer>) => {
     const chunks: Buffer[] = []
@@ -62,7 +86,7 @@ async function read(source: Readable, headers: HeaderList, maxBytes: number): Pr
     for await (const chunk of decoded) {
       chunks.push(chunk)
       length += chunk.length
-      if (length > maxBytes) throw tooLarge(maxBytes)
+      if (length > maxBytes) throw allowTruncated ? new Enough(Buffer.concat(chunks, maxBytes)) : tooLarge(maxBytes)
       if (length > RATIO_APPLIES_BEYOND && length > MAX_RATIO * received.bytes) {
         const reason = `it grows to more than ${MAX_RATIO} times its size`
         throw new CbtorError('decompression_limit', `Cannot decode the body: ${reason}`)
@@ -71,12 +95,12 @@ async function read(source: Readable, headers: HeaderList, maxBytes: number): Pr
     return Buffer.concat(chunks, length)
   }
 
-  if (createDecoder === undefined) return { bytes: await collect(received), isDecoded: false }
   try {
-    const bytes = await pipeline(received, createDecoder(first), collect)
-    return { bytes, isDecoded: true }
+    const reading = createDecoder ? pipeline(received, createDecoder(first), collect) : collect(received)
+    return { bytes: await reading, isDecoded, isTruncated: false }
   } catch (cause) {
-    if (cause instanceof CbtorError) throw cause
+    if (cause instanceof Enough) return { bytes: cause.bytes, isDecoded, isTruncated: true }
+    if (cause instanceof CbtorError || !isDecoded) throw cause
     throw new CbtorError('encoding_invalid', `Cannot decode the body: it is not valid ${coding}`, { cause })
   }
 }
@@ -92,6 +116,16 @@ export async function discardBody(source: Readable, clock: Clock): Promise<void>
     }
   } catch {
     // Its connection is gone, and that is all there is to it.
+  }
+}
+
+/** Ends the reading of a body of which there is enough. */
+class Enough extends Error {
+  readonly bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    super('The rest of the body is not wanted')
+    this.bytes = bytes
   }
 }
 
@@ -139,6 +173,6 @@ function checkDeclaredLength(headers: HeaderList, maxBytes: number): void {
   if (declared !== undefined && Number(declared) > maxBytes) throw tooLarge(maxBytes)
 }
 
-function tooLarge(maxBytes: number): CbtorError {
+export function tooLarge(maxBytes: number): CbtorError {
   return new CbtorError('response_too_large', `Cannot read the body: it has more than max_bytes: ${maxBytes}`)
 }

@@ -12,7 +12,7 @@ import { CbtorError } from '../domain/errors.ts'
 import type { FetchRequest, Selection } from '../domain/exchange.ts'
 import type { ExitDemand, Identity } from '../domain/identity.ts'
 import type { ProblemCode } from '../domain/problems.ts'
-import type { Exit, Target } from '../domain/worker.ts'
+import type { Exit, PathRelay, Target } from '../domain/worker.ts'
 import { abortable } from '../lib/abort.ts'
 import { type SessionName, sessionName } from './session.ts'
 import type { Lease, StallPhase, WorkerSource, WorkerStream } from './worker-source.ts'
@@ -135,6 +135,7 @@ export class TestWorkers implements WorkerSource {
   /** Workers that are not to be had. */
   readonly down = new Set<string>()
   askExit: (worker: string) => Promise<Exit | undefined> = async () => EXIT
+  askPath: (worker: string) => Promise<readonly PathRelay[] | undefined> = async () => undefined
   leases = 0
   readonly #ids: readonly string[]
   #last = 0
@@ -194,7 +195,7 @@ export class TestWorkers implements WorkerSource {
     const wire = `${socket.localPort}-${socket.remotePort}`
     const { token, exit: demand } = identity
     this.dials.push({ worker, token, target, wire, ...(demand && { demand }) })
-    return { socket, route: 'socks', exit: () => this.askExit(worker) }
+    return { socket, route: 'socks', exit: () => this.askExit(worker), path: () => this.askPath(worker) }
   }
 }
 

@@ -1,5 +1,5 @@
 import { CbtorError } from '../domain/errors.ts'
-import type { Exit } from '../domain/worker.ts'
+import type { Exit, PathRelay } from '../domain/worker.ts'
 import { abortable, deadline } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
@@ -128,6 +128,11 @@ export class ControlWatch {
   /** Where a circuit leaves Tor. Never rejects. */
   exitOf(circuit: Circuit): Promise<Exit | undefined> {
     return this.#watch.exitOf(circuit, EXIT_KNOWN_WITHIN_MS)
+  }
+
+  /** The relays of a circuit, with their countries where they are known. Never rejects. */
+  pathOf(circuit: Circuit): Promise<readonly PathRelay[]> {
+    return this.#watch.pathOf(circuit, EXIT_KNOWN_WITHIN_MS)
   }
 
   /** Asks what costs Tor nothing. One question at a time, shared by all who ask meanwhile: a Tor that hangs must not gather them. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Identity } from '../domain/identity.ts'
-import type { Exit, Route, Target, WorkerKind } from '../domain/worker.ts'
+import type { Exit, PathRelay, Route, Target, WorkerKind } from '../domain/worker.ts'
 
 /** A byte stream to a target through a worker. */
 export interface WorkerConnection {
@@ -17,6 +17,11 @@ export interface WorkerConnection {
    * without a control port, and after `waitMs` at most when Tor does not tell. Never rejects.
    */
   exit(waitMs: number): Promise<Exit | undefined>
+  /**
+   * The relays of that circuit, guard first: for an onion service as far as the rendezvous point. Left out where nobody can tell;
+   * else as `exit`.
+   */
+  path?(waitMs: number): Promise<readonly PathRelay[] | undefined>
 }
 
 export interface ConnectOptions {

@@ -39,6 +39,22 @@ describe('StreamWatch', () => {
     })
   })
 
+  it('names all relays of the circuit, guard first, of one for an onion service as well', async () => {
+    const { watch, tell } = watchWith(built(7, EXIT), built(8, OTHER_EXIT, 'PURPOSE=HS_CLIENT_REND'))
+    using expected = watch.expect({ user: 'alice', target })
+    tell(stream(1, 'NEW', 0, 'alice'), stream(1, 'SUCCEEDED', 8, 'alice'))
+    const circuit = await expected.circuit(WAIT_MS)
+    assert.ok(circuit)
+    assert.equal(await watch.exitOf(circuit, WAIT_MS), undefined)
+    assert.deepEqual(await watch.pathOf(circuit, WAIT_MS), [
+      { nickname: 'relay1', fingerprint: 'A'.repeat(40) },
+      { nickname: 'exit2', fingerprint: 'C'.repeat(40) },
+    ])
+    const clearnet = watch.circuitOf('7')
+    assert.ok(clearnet)
+    assert.equal((await watch.pathOf(clearnet, WAIT_MS)).at(-1)?.country, 'de')
+  })
+
   it('waits for an event that comes after the SOCKS reply', async () => {
     const { watch, tell } = watchWith(built(7, EXIT))
     using expected = watch.expect({ user: 'alice', target })

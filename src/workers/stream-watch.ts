@@ -1,4 +1,4 @@
-import type { Exit, Target } from '../domain/worker.ts'
+import type { Exit, PathRelay, Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import { within } from '../lib/within.ts'
 import type { Circuit } from '../tor/control/events/circuit.ts'
@@ -31,6 +31,8 @@ export interface ExpectedStream extends Disposable {
   readonly taken: Promise<void>
   /** Resolves when the stream has succeeded or failed. For a stream that is told from all others, by where it comes from. */
   readonly settled: Promise<StreamOutcome>
+  /** The circuit that it has succeeded on; undefined when Tor does not tell within `waitMs`. To be asked once, or `exit`. */
+  circuit(waitMs: number): Promise<Circuit | undefined>
   /** The relay where its circuit leaves Tor; undefined for an onion service, or when Tor does not tell within `waitMs`. */
   exit(waitMs: number): Promise<Exit | undefined>
   /** Why it failed; undefined when Tor does not tell within `waitMs`. */
@@ -78,6 +80,7 @@ export class StreamWatch {
       stopped: outcomes.stopped.signal,
       taken: taken.promise,
       settled: outcomes.settled.promise,
+      circuit: (waitMs) => outcomes.succeeded.take(waitMs),
       exit: async (waitMs) => {
         const circuit = await outcomes.succeeded.take(waitMs)
         return circuit && (await this.exitOf(circuit, waitMs))
@@ -124,6 +127,16 @@ export class StreamWatch {
     const { fingerprint, nickname = 'Unnamed' } = last
     const place = await within(this.#clock, waitMs, this.#placeOf(fingerprint)).catch(() => undefined)
     return { nickname, fingerprint, ...place }
+  }
+
+  /** The relays of a circuit, guard first, without the places that are not known within `waitMs`. Never rejects. */
+  async pathOf({ path }: Circuit, waitMs: number): Promise<readonly PathRelay[]> {
+    return await Promise.all(
+      path.map(async ({ fingerprint, nickname = 'Unnamed' }) => {
+        const place = await within(this.#clock, waitMs, this.#placeOf(fingerprint)).catch(() => undefined)
+        return { nickname, fingerprint, ...(place?.country !== undefined && { country: place.country }) }
+      }),
+    )
   }
 
   #stream(stream: Stream): void {

@@ -89,14 +89,24 @@ export class TorLink implements WorkerLink {
         socket.destroy()
         throw wanted.reason
       }
-      const exit: Promise<Exit | undefined> = isOnionHost(target.host)
-        ? Promise.resolve(undefined)
-        : expected.exit(EXIT_KNOWN_WITHIN_MS)
-      void exit.finally(() => {
+      const circuit = expected.circuit(EXIT_KNOWN_WITHIN_MS)
+      void circuit.finally(() => {
         expected[Symbol.dispose]()
         ticket?.[Symbol.dispose]()
       })
-      return { socket, route: 'socks', exit: (waitMs) => within(clock, waitMs, exit) }
+      const exit: Promise<Exit | undefined> = isOnionHost(target.host)
+        ? Promise.resolve(undefined)
+        : circuit.then((known) => known && watch.exitOf(known))
+      return {
+        ...{ socket, route: 'socks' },
+        exit: (waitMs) => within(clock, waitMs, exit),
+        path: (waitMs) =>
+          within(
+            clock,
+            waitMs,
+            circuit.then((known) => known && watch.pathOf(known)),
+          ),
+      }
     } catch (error) {
       const isVague = error instanceof SocksReplyError && VAGUE_REPLIES.has(error.reply)
       const reason = isVague ? await expected.failure(REASON_KNOWN_WITHIN_MS) : undefined

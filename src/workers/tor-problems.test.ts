@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { CbtorError } from '../domain/errors.ts'
 import { PROBLEMS } from '../domain/problems.ts'
 import { SocksProtocolError, SocksReplyError, SocksUnreachableError } from '../tor/socks/errors.ts'
-import { problemOfDial, problemOfReply } from './tor-problems.ts'
+import { problemOfDial, problemOfReply, type StreamReason } from './tor-problems.ts'
 
 const none = { reason: undefined, remoteReason: undefined, circuitId: undefined }
 const on = (reason: string, remoteReason?: string) => ({ reason, remoteReason, circuitId: '7' })
@@ -46,14 +46,6 @@ describe('problemOfReply()', () => {
     assert.equal(problemOfReply(0xf2, on('TIMEOUT')), 'onion_intro_failed')
   })
 
-  it('blames the caller for a name that Tor refuses before it chooses a circuit, and nobody else for what comes later', () => {
-    for (const reason of ['TORPROTOCOL', 'SOCKS_PROTOCOL']) {
-      assert.equal(problemOfReply(1, { ...none, reason }), 'host_invalid')
-      assert.equal(problemOfReply(1, on(reason)), 'tor_failure')
-    }
-    assert.equal(problemOfReply(1, { ...none, reason: 'MISC' }), 'tor_failure')
-  })
-
   it('takes a reason for a word and not for a property of an object', () => {
     assert.equal(problemOfReply(1, on('constructor', 'toString')), 'tor_failure')
   })
@@ -73,6 +65,15 @@ describe('problemOfDial()', () => {
     assert.equal(codeOf(new SocksReplyError(5)), 'connection_refused')
     assert.equal(codeOf(new SocksUnreachableError('x')), 'worker_unreachable')
     assert.equal(codeOf(new SocksProtocolError('x')), 'worker_unreachable')
+  })
+
+  it('blames the caller for a name that Tor refuses before it chooses a circuit, and nobody else for what comes later', () => {
+    const codeOf = (stream: StreamReason) => (problemOfDial(new SocksReplyError(1), 'tor01', stream) as CbtorError).code
+    for (const reason of ['TORPROTOCOL', 'SOCKS_PROTOCOL']) {
+      assert.equal(codeOf({ ...none, reason }), 'host_invalid')
+      assert.equal(codeOf(on(reason)), 'tor_failure')
+    }
+    assert.equal(codeOf({ ...none, reason: 'MISC' }), 'tor_failure')
   })
 
   it('says the code of a reply that it does not know', () => {

@@ -71,7 +71,6 @@ const WORDS: Partial<Record<ProblemCode, string>> = {
 export function problemOfReply(reply: number, stream?: StreamReason): ProblemCode {
   // An onion service's extended reply is more exact than any reason.
   if (reply < EXTENDED) {
-    if (stream && stream.circuitId === undefined && OF_THE_NAME.has(stream.reason ?? '')) return 'host_invalid'
     const refined = BY_REASON.get(stream?.remoteReason ?? '') ?? BY_REASON.get(stream?.reason ?? '')
     if (refined !== undefined) return refined
   }
@@ -85,6 +84,10 @@ export function problemOfStream(stream: StreamReason): CbtorError {
   return new CbtorError(code, `Cannot connect to the target: ${wordsOf(code, 0x01)}`)
 }
 
+function isOfTheName(reply: number, stream: StreamReason | undefined): boolean {
+  return reply === 0x01 && stream?.circuitId === undefined && OF_THE_NAME.has(stream?.reason ?? '')
+}
+
 function wordsOf(code: ProblemCode, reply: number): string {
   return WORDS[code] ?? `Tor refused the request with 0x${hex(reply)}`
 }
@@ -92,7 +95,7 @@ function wordsOf(code: ProblemCode, reply: number): string {
 /** Foreign errors of the dial become ours here, and nowhere else. */
 export function problemOfDial(error: unknown, worker: string, stream?: StreamReason): unknown {
   if (error instanceof SocksReplyError) {
-    const code = problemOfReply(error.reply, stream)
+    const code = isOfTheName(error.reply, stream) ? 'host_invalid' : problemOfReply(error.reply, stream)
     return new CbtorError(code, `Cannot connect to the target: ${wordsOf(code, error.reply)}`, { cause: error })
   }
   if (error instanceof SocksUnreachableError) {

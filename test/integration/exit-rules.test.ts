@@ -98,7 +98,7 @@ describe('exit rules of the API', { timeout: 120_000 }, () => {
     for (const worker of WORKERS) {
       for (const [country, name] of Object.entries(exitIn)) {
         const { url, path } = page()
-        const { exit } = await lab.api.fetch({ url, country, worker })
+        const { exit } = (await lab.api.fetch({ url, country, worker })).receipt
         assert.deepEqual([exit?.nickname, exit?.country], [name, country])
         assert.deepEqual(await seenFrom(path), [addressIn.get(country)])
       }
@@ -108,7 +108,7 @@ describe('exit rules of the API', { timeout: 120_000 }, () => {
   it('leaves by no country that was excluded', async () => {
     const request = { isolation: 'request' as const, exclude_countries: ['de', 'us'] }
     const answers = await Promise.all(Array.from({ length: 16 }, () => lab.api.fetch({ url: page().url, ...request })))
-    const countries = new Set(answers.map(({ exit }) => exit?.country))
+    const countries = new Set(answers.map(({ receipt }) => receipt.exit?.country))
     assert.deepEqual([...countries].sort(), ['nl', 'se'])
   })
 
@@ -119,11 +119,11 @@ describe('exit rules of the API', { timeout: 120_000 }, () => {
         lab.api.fetch({ url: page().url, sticky_key: `other-${n}`, distinct_from: 'first' }),
       ),
     )
-    for (const { exit } of others) {
+    for (const { exit } of others.map(({ receipt }) => receipt)) {
       assert.ok(exit)
-      assert.notEqual(exit.fingerprint, first.exit?.fingerprint)
+      assert.notEqual(exit.fingerprint, first.receipt.exit?.fingerprint)
     }
-    const country = first.exit?.country ?? ''
+    const country = first.receipt.exit?.country ?? ''
     const { code } = await problemOf(lab.api.fetch({ url: page().url, country, distinct_from: 'first' }))
     assert.equal(code, 'no_exit_for_country_port')
     const unknown = await problemOf(lab.api.fetch({ url: page().url, distinct_from: 'nobody' }))
@@ -136,8 +136,8 @@ describe('exit rules of the API', { timeout: 120_000 }, () => {
     const first = await lab.api.fetch({ url: page().url, ...request })
     for (let n = 0; n < 6; n++) {
       for (const { id } of await control.circuits(never)) await control.closeCircuit(id, {}, never).catch(() => {})
-      const { exit, session_moved } = await lab.api.fetch({ url: page().url, ...request })
-      assert.deepEqual([exit, session_moved], [first.exit, false])
+      const { exit, session_moved } = (await lab.api.fetch({ url: page().url, ...request })).receipt
+      assert.deepEqual([exit, session_moved], [first.receipt.exit, false])
     }
   })
 

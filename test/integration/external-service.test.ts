@@ -62,8 +62,8 @@ describe('a service on Tors that somebody else runs', { timeout: 180_000 }, () =
   it('fetches through both, and knows the exit where there is a control port', async () => {
     const [one, other] = [await fetchBy('watched'), await fetchBy('bare')]
     assert.deepEqual([one.status, other.status], [200, 200])
-    assert.match(one.exit?.nickname ?? '', /^exit\d$/)
-    assert.equal(other.exit, null)
+    assert.match(one.receipt.exit?.nickname ?? '', /^exit\d$/)
+    assert.equal(other.receipt.exit, null)
     assert.equal((await problemOf(api.rebootBox('watched'))).code, 'conflict')
   })
 

@@ -16,7 +16,8 @@ after(async () => {
 
 describe('a fetch through the pool', { timeout: 120_000 }, () => {
   it('leaves by the exit that the answer names, as the target saw it', async () => {
-    const { exit, body, worker } = await lab.api.fetch({ url: `${lab.network.urls.check}/api/ip` })
+    const { body, worker, receipt } = await lab.api.fetch({ url: `${lab.network.urls.check}/api/ip` })
+    const { exit } = receipt
     assert.deepEqual(JSON.parse(body), { IsTor: true, IP: exit?.address })
     assert.ok(lab.exits.some(({ name, address }) => name === exit?.nickname && address === exit.address))
     assert.match(worker, /^tor0[1-4]$/)
@@ -45,14 +46,14 @@ describe('a fetch through the pool', { timeout: 120_000 }, () => {
       method: 'POST',
       body: 'to an onion',
     })
-    assert.equal(answer.exit, null)
+    assert.equal(answer.receipt.exit, null)
     assert.equal(JSON.parse(answer.body).body, 'to an onion')
   })
 
   it('speaks https with the authorities that it was given, and refuses other certificates', async () => {
-    const { status, timing } = await lab.api.fetch({ url: `${lab.network.urls.httpsWww}/ip` })
+    const { status, receipt } = await lab.api.fetch({ url: `${lab.network.urls.httpsWww}/ip` })
     assert.equal(status, 200)
-    assert.ok(timing.tls_ms > 0)
+    assert.ok(receipt.timing.tls_ms > 0)
     const { code, fault } = await problemOf(lab.api.fetch({ url: lab.network.urls.badCertificate }))
     assert.deepEqual([code, fault], ['tls_untrusted', 'target'])
   })
@@ -61,8 +62,8 @@ describe('a fetch through the pool', { timeout: 120_000 }, () => {
     const request = { url: `${lab.network.urls.www}/ip`, sticky_key: 'one' }
     const first = await lab.api.fetch(request)
     for (let n = 0; n < 5; n++) {
-      const { worker, exit, connection_reused } = await lab.api.fetch(request)
-      assert.deepEqual([worker, exit, connection_reused], [first.worker, first.exit, true])
+      const { worker, exit, connection_reused } = (await lab.api.fetch(request)).receipt
+      assert.deepEqual([worker, exit, connection_reused], [first.worker, first.receipt.exit, true])
     }
   })
 
@@ -70,8 +71,8 @@ describe('a fetch through the pool', { timeout: 120_000 }, () => {
     const answers = await Promise.all(
       Array.from({ length: 16 }, () => lab.api.fetch({ url: `${lab.network.urls.www}/ip`, isolation: 'request' })),
     )
-    assert.ok(new Set(answers.map(({ exit }) => exit?.nickname)).size > 1)
-    assert.ok(answers.every(({ connection_reused }) => !connection_reused))
+    assert.ok(new Set(answers.map(({ receipt }) => receipt.exit?.nickname)).size > 1)
+    assert.ok(answers.every(({ receipt }) => !receipt.connection_reused))
   })
 
   it('sends what it was given and nothing that tells of us', async () => {
@@ -103,7 +104,7 @@ describe('a fetch through the pool', { timeout: 120_000 }, () => {
     try {
       for (let n = 0; n < 12; n++) {
         const answer = await lab.api.fetch({ url: `${lab.network.urls.www}/ip`, isolation: 'request' })
-        assert.notEqual(answer.exit?.nickname, exit.name)
+        assert.notEqual(answer.receipt.exit?.nickname, exit.name)
       }
     } finally {
       await lab.network.setExitRefuses(exit.name, [])

@@ -87,7 +87,7 @@ describe('the egress lock', { timeout: 600_000 }, () => {
           const { status } = await gateway.api.fetch({ url: `${n % 2 === 0 ? 'http' : 'https'}://${names[n]}/ip` })
           assert.equal(status, 200)
         })
-        assert.equal((await gateway.api.fetch({ url: `${lab.network.urls.onion}/ip` })).exit, null)
+        assert.equal((await gateway.api.fetch({ url: `${lab.network.urls.onion}/ip` })).receipt.exit, null)
         const asked = (await watch.namesAtExits()).filter((asked) => asked.startsWith('lock-'))
         assert.deepEqual(asked.sort(), names.sort())
         for (const { id } of (await gateway.api.workers()).workers) await gateway.api.stopTor(id)

@@ -51,7 +51,7 @@ describe('names', { timeout: 300_000 }, () => {
     ]
     for (const url of urls) {
       const answer = await gateway.api.fetch({ url })
-      assert.deepEqual([answer.status, answer.exit], [200, null], url)
+      assert.deepEqual([answer.status, answer.receipt.exit], [200, null], url)
     }
     await gateway.circuits.settle()
     const hosts = new Set(gateway.circuits.since(mark).map(({ host }) => host))
@@ -89,7 +89,7 @@ describe('names', { timeout: 300_000 }, () => {
     for (const [url, outcome] of cases) {
       const watch = await lab.watch()
       const seen = await gateway.api.fetch({ url, isolation: 'request' }).then(
-        ({ exit }) => (exit === null ? 'served as an onion' : 'served'),
+        ({ receipt }) => (receipt.exit === null ? 'served as an onion' : 'served'),
         (error) => error.problem.code,
       )
       const atExits = (await watch.namesAtExits()).filter((name) => !name.startsWith('check.'))

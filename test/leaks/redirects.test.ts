@@ -29,7 +29,7 @@ describe('redirects', { timeout: 240_000 }, () => {
     const url = `${urls.httpsWww}/response-headers?Onion-Location=${location}`
     for (let n = 0; n < 2; n++) {
       const answer = await gateway.api.fetch({ url, sticky_key: 'l11-location' })
-      assert.deepEqual([answer.url, answer.redirects], [url, []])
+      assert.deepEqual([answer.url, answer.receipt.redirects], [url, []])
     }
     await gateway.circuits.settle()
     const user = gateway.circuits.since(mark).find(({ host }) => host === 'www.cbtor.test')?.user
@@ -44,7 +44,7 @@ describe('redirects', { timeout: 240_000 }, () => {
     const host = 'l11.cbtor.test'
     const url = leadingTo(`http://${host}`, `${urls.onion}/ip`, 'l11')
     const answer = await gateway.api.fetch({ url, isolation: 'request' })
-    assert.deepEqual(answer.redirects, [{ status: 302, from: url, to: `${urls.onion}/ip` }])
+    assert.deepEqual(answer.receipt.redirects, [{ status: 302, from: url, to: `${urls.onion}/ip` }])
     await gateway.circuits.settle()
     const users = new Map(gateway.circuits.since(mark).map((stream) => [stream.host, stream.user]))
     assert.equal(users.get(new URL(urls.onion).hostname), users.get(host))

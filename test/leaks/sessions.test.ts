@@ -67,7 +67,7 @@ describe('sessions', { timeout: 600_000 }, () => {
     for (let n = 0; n < ROTATIONS; n++) {
       const answer = await gateway.api.fetch(ask)
       const seen: string = JSON.parse(answer.body).ip
-      assert.equal(answer.exit?.address, seen)
+      assert.equal(answer.receipt.exit?.address, seen)
       if (seen === before) kept++
       before = seen
       await gateway.api.rotateSession('l28')
@@ -99,7 +99,7 @@ describe('sessions', { timeout: 600_000 }, () => {
           const answer = await fresh.api.fetch({ url, sticky_key: `l29-${session}` })
           const exit: string = JSON.parse(answer.body).ip
           if (last !== undefined && exit !== last) {
-            if (answer.session_moved) told++
+            if (answer.receipt.session_moved) told++
             else silent++
           }
           last = exit
@@ -129,11 +129,11 @@ describe('sessions', { timeout: 600_000 }, () => {
         assert.equal(problem.code, 'session_worker_lost')
       }
       const moved = await fresh.api.fetch({ ...ask, sticky_key: key })
-      assert.deepEqual([moved.worker, moved.session_moved], ['tor02', true])
+      assert.deepEqual([moved.worker, moved.receipt.session_moved], ['tor02', true])
     }
     for (const key of keys.filter((key) => homes.get(key) === 'tor02')) {
       const stayed = await fresh.api.fetch({ ...ask, sticky_key: key })
-      assert.deepEqual([stayed.worker, stayed.session_moved], ['tor02', false])
+      assert.deepEqual([stayed.worker, stayed.receipt.session_moved], ['tor02', false])
     }
   })
 
@@ -151,6 +151,6 @@ describe('sessions', { timeout: 600_000 }, () => {
     })
     const hedged = await gateway.api.fetch({ url: `${www}/delay/4000?l36-hedge`, hedge: true, isolation: 'request' })
     const hits = (await watch.requests('l36-hedge')).length
-    assert.ok(hits <= 2 && hits <= hedged.attempts.length, `${hits} of ${hedged.attempts.length}`)
+    assert.ok(hits <= 2 && hits <= hedged.receipt.attempts.length, `${hits} of ${hedged.receipt.attempts.length}`)
   })
 })

@@ -115,7 +115,8 @@ describe('With four boxes', { timeout: 1_800_000 }, () => {
     while (!load.isOver) {
       const { kind, ask, problems } = caseOf(lab, load.sent++)
       const outcome = await lab.api.fetch({ ...ask, timeout_ms: 30_000 }).then(
-        ({ status, route }) => (problems === undefined && status === 200 ? `ok by ${route}` : `FAILED: ${status}`),
+        ({ status, receipt }) =>
+          problems === undefined && status === 200 ? `ok by ${receipt.route}` : `FAILED: ${status}`,
         (error: unknown) => {
           if (!(error instanceof ApiProblem)) throw error
           const { code, attempts = [] } = error.problem

@@ -60,9 +60,9 @@ describe('cbtor demo --openwrt', { timeout: 240_000 }, () => {
       [1, 2, 3, 4].map((n) => `tor0${n} box${n} 192.0.2.1${n} wg-tor0${n}`),
     )
     const api = createApiClient({ baseUrl: file.api })
-    const { status, route } = await api.fetch({ url: file.check_url })
-    assert.deepEqual([status, route], [200, 'transparent'])
-    assert.equal((await api.fetch({ url: file.onion_url })).route, 'socks')
+    const { status, receipt } = await api.fetch({ url: file.check_url })
+    assert.deepEqual([status, receipt.route], [200, 'transparent'])
+    assert.equal((await api.fetch({ url: file.onion_url })).receipt.route, 'socks')
     assert.deepEqual((await api.worker(2)).box?.tunnel?.problems, [])
 
     const seen = doctor(demo, file)

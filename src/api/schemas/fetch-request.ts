@@ -20,8 +20,9 @@ const method = z
   .toUpperCase()
   .refine((name) => name !== 'CONNECT' && name !== 'TRACE', { error: METHOD })
 
-const HEADERS = 'must be an object of header names, each with a string or a list of strings'
-const headerValue = z.union([z.string(), z.array(z.string())], { error: 'must be a string or a list of strings' })
+const HEADERS = 'must be an object of header names, each with a string, a list of strings or null'
+const HEADER_VALUE = 'must be a string, a list of strings, or null for one that is not to be sent'
+const headerValue = z.union([z.string(), z.array(z.string()), z.null()], { error: HEADER_VALUE })
 
 const URL_TEXT = `must be the URL to fetch, a string of 1 to ${MAX_URL_CHARACTERS} characters`
 
@@ -36,7 +37,9 @@ const fields = requestObject({
   headers: z
     .record(z.string(), headerValue, { error: HEADERS })
     .optional()
-    .describe('Headers to send, each with a value or a list of values. Hop-by-hop and forwarding headers are refused.'),
+    .describe(
+      'Headers to send, each with a value or a list of values. They replace the neutral ones of that name; null leaves a neutral one out. Hop-by-hop and forwarding headers are refused.',
+    ),
   body: z
     .string({ error: 'must be a string' })
     .refine((text) => text.isWellFormed(), { error: WELL_FORMED })
@@ -49,6 +52,12 @@ const fields = requestObject({
   max_bytes: wholeNumber(1, 104_857_600)
     .default(10_485_760)
     .describe('The largest body to accept, counted after decompression. A larger one is an error.'),
+  allow_truncated: flag()
+    .default(false)
+    .describe('Cut a body that is larger than `max_bytes`, and say so in the receipt, instead of failing.'),
+  circuit_path: flag()
+    .default(false)
+    .describe('Tell all relays of the circuit in the receipt, and not the exit alone.'),
   follow_redirects: flag().default(true).describe('Follow redirects, inside the same identity.'),
   max_redirects: wholeNumber(0, 10).default(10),
   allow_downgrade: flag().default(false).describe('Follow a redirect from https to http.'),
@@ -162,16 +171,20 @@ function isBase64(text: string): boolean {
 export function toFetchRequest(body: FetchBody, caller: Caller, workerId: string | undefined): FetchRequest {
   const chosenMode = body.sticky_key === undefined ? body.mode : 'sticky'
   const exitRule = exitRuleOf(body)
+  const removed = Object.entries(body.headers ?? {}).flatMap(([name, value]) => (value === null ? name : []))
   return {
     caller,
     url: body.url,
     method: body.method,
     headers: Object.entries(body.headers ?? {}).flatMap(([name, value]) =>
-      [value].flat().map((each) => [name, each] as const),
+      value === null ? [] : [value].flat().map((each) => [name, each] as const),
     ),
+    ...(removed.length > 0 && { withoutHeaders: removed }),
     ...(body.body !== undefined && { body: Buffer.from(body.body, body.body_encoding === 'text' ? 'utf8' : 'base64') }),
     timeoutMs: body.timeout_ms,
     maxBytes: body.max_bytes,
+    ...(body.allow_truncated && { allowTruncated: true }),
+    ...(body.circuit_path && { circuitPath: true }),
     followRedirects: body.follow_redirects,
     maxRedirects: body.max_redirects,
     allowDowngrade: body.allow_downgrade,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { FAULTS } from '../../domain/problems.ts'
 import { count, oneOf } from './common.ts'
-import { attemptBody, redirectBody } from './fetch-answer.ts'
+import { attemptBody, failureReceiptBody, redirectBody } from './receipt.ts'
 
 const fault = oneOf(FAULTS).describe('Whose doing it is.')
 
@@ -18,6 +18,7 @@ export const problemBody = z
     request_id: z.string().describe('The `X-Request-Id` of the answer; the log has it too.'),
     attempts: z.array(attemptBody).optional().describe('Each try on a worker, in order.'),
     redirects: z.array(redirectBody).optional().describe('Each redirect that was followed, in order.'),
+    receipt: failureReceiptBody.optional().describe('How far the request came, once it had a worker.'),
     errors: z
       .array(z.object({ path: z.string(), message: z.string(), code: z.string() }))
       .optional()

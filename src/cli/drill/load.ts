@@ -54,7 +54,7 @@ export class Load implements AsyncDisposable {
     let attempts = 0
     try {
       const answer = await this.#api.fetch({ url: this.#url })
-      attempts = answer.attempts.length
+      attempts = answer.receipt.attempts.length
       if (answer.status !== 200) outcome = `status ${answer.status}`
     } catch (error) {
       outcome = error instanceof ApiProblem ? error.problem.code : String(error)

@@ -5,7 +5,9 @@ import { isOnionHost, type Target } from '../../domain/worker.ts'
 import { abortable, deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type Random, systemRandom } from '../../lib/random.ts'
+import { within } from '../../lib/within.ts'
 import type { TorControl } from '../../tor/control/client.ts'
+import type { Circuit } from '../../tor/control/events/circuit.ts'
 import { dialThroughSocks, resolveThroughSocks, type SocksProxy } from '../../tor/socks/dial.ts'
 import { SocksReplyError } from '../../tor/socks/errors.ts'
 import type { ControlWatch } from '../control-watch.ts'
@@ -43,6 +45,12 @@ export interface ExitRouteOptions {
   readonly random?: Random
   /** How many exits must satisfy a demand. */
   readonly exits?: ExitMinimum
+}
+
+/** What came of a question, and the circuit by which it went. */
+interface Proven<T> {
+  readonly result: T
+  readonly circuit: Circuit | undefined
 }
 
 /**
@@ -89,7 +97,7 @@ export class ExitRoute {
   ): Promise<WorkerConnection> {
     requireChoice(to.host)
     const { token: username } = identity
-    const { exit, result: socket } = await this.#byExit(
+    const { exit, result, circuit } = await this.#byExit(
       to.host,
       to.port,
       identity,
@@ -110,7 +118,11 @@ export class ExitRoute {
     )
     const { nickname, fingerprint, address, country } = exit
     const told = { nickname, fingerprint, address, ...(country !== undefined && { country }) }
-    return { socket, route: 'socks', exit: async () => told }
+    return {
+      ...{ socket: result, route: 'socks' },
+      exit: async () => told,
+      path: (waitMs) => within(this.#options.clock, waitMs, Promise.resolve(circuit && this.#watch.pathOf(circuit))),
+    }
   }
 
   /** As `WorkerDriver.resolve` promises, for an identity that demands certain exits. */
@@ -151,7 +163,7 @@ export class ExitRoute {
     admit: AdmitOptions['admit'],
     signal: AbortSignal,
     ask: (name: string, signal: AbortSignal) => Promise<T>,
-  ): Promise<{ exit: DescribedExit; result: T }> {
+  ): Promise<{ exit: DescribedExit } & Proven<T>> {
     signal.throwIfAborted()
     const tried = new Set<string>()
     let fault: ExitFault | undefined
@@ -162,7 +174,7 @@ export class ExitRoute {
       // Not before: that there is no exit is told without a wait, and builds no circuit.
       using _ticket = await admit()
       try {
-        return { exit, result: await this.#through(exit, host, token, signal, ask) }
+        return { exit, ...(await this.#through(exit, host, token, signal, ask)) }
       } catch (error) {
         if (!(error instanceof ExitFault)) throw error
         fault = error
@@ -178,7 +190,7 @@ export class ExitRoute {
     user: string,
     signal: AbortSignal,
     ask: (name: string, signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
+  ): Promise<Proven<T>> {
     if (this.#watch.refusal) throw this.#watch.refusal
     using mapping = await this.#mappings.map(host, exit.fingerprint, signal)
     using awaited = this.#streams.expect({ name: mapping.name, user, exit: exit.fingerprint })
@@ -187,7 +199,7 @@ export class ExitRoute {
     try {
       result = await ask(mapping.name, wanted)
       await this.#proven(awaited, PROVEN_WITHIN_MS, wanted)
-      return result
+      return { result, circuit: awaited.circuit }
     } catch (error) {
       if (typeof result === 'object') result.destroy()
       if (signal.aborted) throw signal.reason

@@ -40,6 +40,8 @@ export interface AwaitedStream extends Disposable {
   readonly settled: Promise<void>
   /** Aborts with what `settled` rejects with: what Tor would go on trying is hopeless. */
   readonly failed: AbortSignal
+  /** The one that it is on, once `settled` has resolved. */
+  readonly circuit: Circuit | undefined
 }
 
 /**
@@ -63,6 +65,9 @@ export class ExitStreams {
     return {
       settled: awaited.settled.promise,
       failed: awaited.failed.signal,
+      get circuit() {
+        return awaited.circuit
+      },
       [Symbol.dispose]: () => {
         this.#byName.delete(wanted.name)
         if (awaited.streamId !== undefined) this.#byId.delete(awaited.streamId)
@@ -130,7 +135,8 @@ export class ExitStreams {
   }
 
   #requireExit(awaited: Awaited, { circuitId = '' }: Stream): boolean {
-    if (this.#circuitOf(circuitId)?.path.at(-1)?.fingerprint === awaited.wanted.exit) return true
+    awaited.circuit = this.#circuitOf(circuitId)
+    if (awaited.circuit?.path.at(-1)?.fingerprint === awaited.wanted.exit) return true
     const why = 'Tor has put it on a circuit that does not end at the exit that was chosen'
     awaited.fail(new CbtorError('tor_failure', `Cannot connect to the target: ${why}`))
     return false
@@ -145,6 +151,7 @@ class Awaited {
   /** It asks for an address. */
   isQuestion = false
   isOnCircuit = false
+  circuit: Circuit | undefined
   #failedCircuits = 0
   #isSettled = false
 

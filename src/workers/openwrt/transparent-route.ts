@@ -176,8 +176,14 @@ export class TransparentRoute {
       }
       expected?.[Symbol.dispose]()
       if ('failure' in outcome) throw problemOfStream(outcome.failure)
-      const exit = Promise.resolve(outcome.circuit && watch?.exitOf(outcome.circuit))
-      return { socket, route: 'transparent', exit: (waitMs) => within(this.#options.clock, waitMs, exit) }
+      const { clock } = this.#options
+      const { circuit } = outcome
+      const exit = Promise.resolve(circuit && watch?.exitOf(circuit))
+      return {
+        ...{ socket, route: 'transparent' },
+        exit: (waitMs) => within(clock, waitMs, exit),
+        path: (waitMs) => within(clock, waitMs, Promise.resolve(circuit && watch?.pathOf(circuit))),
+      }
     } catch (error) {
       socket.destroy()
       throw error
