@@ -46,6 +46,16 @@ describe('the line of a request to a target', () => {
     assert.doesNotMatch(JSON.stringify(lines), /secret/)
   })
 
+  it('comes with where a bug is, without what that says', () => {
+    const { log, lines } = createLog('off')
+    const cause = new TypeError('no such secret')
+    log.begin('fetch', { url: 'http://a.example/' }).failed(new CbtorError('internal', 'Cannot connect', { cause }))
+    const [bug, line] = lines
+    assert.deepEqual([bug?.level, bug?.error, line?.outcome], [50, 'TypeError', 'internal'])
+    assert.match(String(bug?.at), /request-log\.test\.ts/)
+    assert.doesNotMatch(JSON.stringify(lines), /secret/)
+  })
+
   it('is there also for what is no URL', () => {
     const { log, lines } = createLog('hashed')
     log.begin('fetch', { url: 'no url' }).failed(new CbtorError('url_invalid', 'Cannot fetch'))

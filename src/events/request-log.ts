@@ -4,6 +4,7 @@ import type { Attempt, Routing } from '../domain/exchange.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import { isOnionHost } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
+import { faultFields } from '../lib/fault-fields.ts'
 import type { LogFields, Logger } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 
@@ -67,6 +68,9 @@ export class RequestLog {
       ended: ({ attempts, outcome = 'ok', ...fields }) => write({ outcome, ...fields, attempts: attempts?.length }),
       failed(error) {
         const attempts = error instanceof CbtorError ? error.attempts : []
+        // Of what is no CbtorError the port that answers tells itself.
+        if (error instanceof CbtorError && error.code === 'internal')
+          logger.error({ kind, ...faultFields(error.cause ?? error) }, 'request to a target failed by a bug')
         write({ outcome: codeOf(error), worker: attempts.at(-1)?.worker, attempts: attempts.length })
       },
     }
