@@ -10,13 +10,13 @@ import { promisify } from 'node:util'
 import { demoConfig } from '../src/cli/commands/demo.ts'
 import { createService } from '../src/service.ts'
 import { TorNetwork } from '../src/testnet/network.ts'
-import { withoutKeys } from '../test/integration/lab.ts'
+import { withoutKeys, withoutLimits } from '../test/integration/lab.ts'
 
 const [circuits = '5', requests = '12'] = process.argv.slice(2)
 await using network = await TorNetwork.create({ latencyMs: 20 })
 const state = join(network.directory, 'bench')
 const demo = demoConfig(network, '127.0.0.1:0', state)
-const config = { ...withoutKeys(demo), log: 'silent' as const, workers: demo.workers.slice(0, 1) }
+const config = { ...withoutLimits(withoutKeys(demo)), log: 'silent' as const, workers: demo.workers.slice(0, 1) }
 await using service = await createService(config, {}, new AbortController().signal)
 await service.ready(AbortSignal.timeout(60_000))
 

@@ -28,6 +28,7 @@ const file = join(network.directory, 'cbtor.yaml')
 const config = {
   ...{ listen: '127.0.0.1:0', state, log: 'warn', auth: 'off' },
   proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
+  ...{ limits: { rate: 'off', concurrent: 'off' }, politeness: 'off' },
   workers: [{ kind: 'local', id: 'tor01', torrc: network.clientTorrc() }],
   tor: { command: network.clientCommand(), reject_internal_addresses: network.isolation === 'namespace' },
   targets: { allow_reserved: ['203.0.113.0/24', '198.51.100.0/24'] },

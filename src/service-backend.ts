@@ -9,6 +9,7 @@ import type { SessionView } from './fetch/session.ts'
 import type { CheckEndpoints } from './health/check-endpoints.ts'
 import type { CheckStatistics } from './health/check-statistics.ts'
 import type { Clock } from './lib/clock.ts'
+import type { Admission } from './limits/admission.ts'
 import { takesTraffic } from './pool/choose.ts'
 import type { Pool, PoolEntry } from './pool/pool.ts'
 import type { ServiceEvents } from './service-events.ts'
@@ -24,13 +25,14 @@ export interface BackendParts {
   readonly checks: CheckEndpoints
   readonly told: ServiceEvents
   readonly requests: RequestLog
+  readonly admission: Admission
   /** Aborts when the service ends. */
   readonly life: AbortSignal
 }
 
 /** What the API asks for, done with the parts. */
 export function createBackend(parts: BackendParts): Backend {
-  const { version, clock, store, pool, fetcher, checks, told, requests, life } = parts
+  const { version, clock, store, pool, fetcher, checks, told, requests, admission, life } = parts
   const startedAt = clock.now()
   const unit = (id: string): WorkerUnit => pool.get(id).member
 
@@ -61,7 +63,8 @@ export function createBackend(parts: BackendParts): Backend {
       const line = requests.begin('fetch', request)
       const began = clock.monotonic()
       try {
-        const answer = await fetcher.fetch(request, signal)
+        using admitted = admission.admit(request.caller)
+        const answer = await fetcher.fetch(request, AbortSignal.any([signal, admitted.signal]))
         told.metrics.requestAnswered(answer)
         const { status, worker, attempts, body } = answer
         line.ended({ status, worker, attempts, sent: request.body?.length ?? 0, received: body.length })

@@ -1,17 +1,20 @@
+import type { Socket } from 'node:net'
 import type { Target } from './domain/worker.ts'
 import type { Lease as FetchLease } from './fetch/worker-source.ts'
 import type { Lease } from './pool/pool.ts'
 import type { WorkerUnit } from './worker-unit.ts'
 
-/** The pool's lease, in the words of `fetch`. */
-export function leaseOf(lease: Lease<WorkerUnit>): FetchLease {
+/** The pool's lease, in the words of `fetch`. `opened` is told of each stream of a caller, and whose it is. */
+export function leaseOf(lease: Lease<WorkerUnit>, opened: (owner: string, socket: Socket) => void): FetchLease {
   const { member } = lease
   let asked: Target | undefined
   return {
     worker: member.name,
-    connect(target, identity, signal, options) {
+    async connect(target, identity, signal, options) {
       asked = target
-      return member.connect(target, identity, signal, options)
+      const stream = await member.connect(target, identity, signal, options)
+      if (identity.owner !== undefined) opened(identity.owner, stream.socket)
+      return stream
     },
     resolve: (host, identity, signal) => member.resolve(host, identity, signal),
     forget: (identity) => member.forget(identity),

@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import type { KeyRing } from './auth/key-ring.ts'
 import { ConfigError, type ServiceConfig } from './config/read-config.ts'
+import { ANYBODY } from './domain/caller.ts'
 import { CbtorError } from './domain/errors.ts'
 import type { Metrics } from './events/metrics.ts'
 import type { RequestLog } from './events/request-log.ts'
@@ -8,6 +8,7 @@ import type { Fetcher } from './fetch/fetcher.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Logger } from './lib/log.ts'
 import type { Random } from './lib/random.ts'
+import type { Admission } from './limits/admission.ts'
 import { type ListenAddress, showListenAddress } from './listen/address.ts'
 import type { Pool } from './pool/pool.ts'
 import type { ProxyBackend } from './proxy/backend.ts'
@@ -18,8 +19,10 @@ import type { WorkerUnit } from './worker-unit.ts'
 export interface ProxyParts {
   readonly fetcher: Pick<Fetcher, 'dialer' | 'forwarder'>
   readonly pool: Pick<Pool<WorkerUnit>, 'entries'>
+  readonly keys: Pick<KeyRing, 'authenticate' | 'onGone'>
   readonly metrics: Metrics
   readonly requests: RequestLog
+  readonly admission: Admission
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -38,7 +41,7 @@ export async function openProxyPorts(
   tls: Pick<ListenerTls, 'of'>,
 ): Promise<ProxyPorts> {
   const { clock, random, logger } = parts
-  const backend = createProxyBackend(parts, passwordIn(config.password_file))
+  const backend = createProxyBackend(parts, config.auth === 'on' ? parts.keys : undefined)
   const limits = { idleMs: config.idle_timeout }
   await using ends = new AsyncDisposableStack()
   const listener = ends.use(new ProxyListener({ backend, clock, random, logger, limits }))
@@ -67,18 +70,22 @@ export async function openProxyPorts(
   }
 }
 
-/** What the ports ask for, done with the parts. `password`: what clients have to show, if anything. */
+/** What the ports ask for, done with the parts. `keys`: those that clients have to show one of, if any. */
 export function createProxyBackend(
-  { fetcher, pool, metrics, requests, clock }: Omit<ProxyParts, 'random' | 'logger'>,
-  password: string | undefined,
+  { fetcher, pool, metrics, requests, admission, clock }: Omit<ProxyParts, 'random' | 'logger' | 'keys'>,
+  keys: Pick<KeyRing, 'authenticate' | 'onGone'> | undefined,
 ): ProxyBackend {
-  const expected = password === undefined ? undefined : digest(password)
   return {
     async openTunnel(request, { earlyData }, signal) {
       const line = requests.begin('tunnel', request)
+      using ends = new DisposableStack()
       try {
-        const tunnel = await fetcher.dialer.open(request, earlyData, signal)
+        const admitted = ends.use(admission.admit(request.caller))
+        const until = AbortSignal.any([signal, admitted.signal])
+        const tunnel = ends.use(await fetcher.dialer.open(request, earlyData, until))
+        admitted.stands()
         const { worker, socket, attempts } = tunnel
+        const owned = ends.move()
         metrics.tunnelOpened(tunnel)
         socket.once('close', () => metrics.tunnelClosed(worker))
         return {
@@ -90,7 +97,7 @@ export function createProxyBackend(
             metrics.tunnelEnded(worker, outcome, socket)
             line.ended({ outcome, worker, sent, received, attempts })
           },
-          [Symbol.dispose]: () => tunnel[Symbol.dispose](),
+          [Symbol.dispose]: () => owned.dispose(),
         }
       } catch (error) {
         metrics.tunnelFailed(error)
@@ -101,7 +108,8 @@ export function createProxyBackend(
     async resolve(request, signal) {
       const line = requests.begin('resolve', request)
       try {
-        const address = await fetcher.dialer.resolve(request, signal)
+        using admitted = admission.admit(request.caller)
+        const address = await fetcher.dialer.resolve(request, AbortSignal.any([signal, admitted.signal]))
         line.ended({})
         return address
       } catch (error) {
@@ -112,8 +120,13 @@ export function createProxyBackend(
     async forward(request, signal) {
       const line = requests.begin('forward', request)
       const began = clock.monotonic()
+      using ends = new DisposableStack()
       try {
-        const answer = await fetcher.forwarder.forward(request, signal)
+        const admitted = ends.use(admission.admit(request.caller))
+        const until = AbortSignal.any([signal, admitted.signal])
+        const answer = await fetcher.forwarder.forward(request, until)
+        const owned = ends.move()
+        answer.body.once('close', () => owned.dispose())
         metrics.requestAnswered({ ...answer, timing: { totalMs: clock.monotonic() - began } })
         const { status, worker, attempts } = answer
         return { ...answer, ended: (ending) => line.ended({ ...ending, status, worker, attempts }) }
@@ -123,27 +136,9 @@ export function createProxyBackend(
         throw error
       }
     },
-    requiresPassword: expected !== undefined,
-    authenticate: (given) => expected === undefined || timingSafeEqual(digest(given ?? ''), expected),
+    requiresPassword: keys !== undefined,
+    authenticate: (password) => (keys === undefined ? ANYBODY : keys.authenticate(password ?? '')),
+    onGone: ({ id }, listener) => keys?.onGone(id, listener) ?? { [Symbol.dispose]() {} },
     workerIdOf: (ref) => pool.entries().find(({ name }) => name.id === ref || String(name.n) === ref)?.name.id,
   }
-}
-
-/** Of the same length whatever the text has, so that comparing tells nothing of it. */
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
-}
-
-function passwordIn(file: string | undefined): string | undefined {
-  if (file === undefined) return undefined
-  let password: string
-  try {
-    password = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
-  } catch (error) {
-    throw new ConfigError([
-      `proxy.password_file: ${file} cannot be read: ${error instanceof Error ? error.message : error}`,
-    ])
-  }
-  if (password.length > 0) return password
-  throw new ConfigError([`proxy.password_file: ${file} is empty: expected a password`])
 }

@@ -22,6 +22,7 @@ import { createBackend, receivesTraffic } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
 import { ServiceEvents } from './service-events.ts'
 import { leaseOf } from './service-lease.ts'
+import { createOrder, type ServiceOrder } from './service-order.ts'
 import { checkEndpointsOf, circuitSupplyOf, governorPolicyOf, healthPolicyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
 import { openTunnels } from './service-tunnels.ts'
@@ -83,6 +84,8 @@ export async function createService(
     }),
   )
 
+  // A certificate that cannot be used shows before a key is made, which is told only once.
+  const tls = parts.use(await openListenerTls(config, { problems: told.problems, clock, logger }))
   const keys = parts.use(new KeyRing({ store, clock, random, keep: (write) => told.keep(write) }))
   const asksForKeys = config.auth === 'on' || config.proxy.auth === 'on'
   const adminKey = asksForKeys && keys.isEmpty ? createAdminKey(keys, adminKeyFile(config.state)) : undefined
@@ -126,9 +129,22 @@ export async function createService(
     mode: store.mode() ?? config.mode,
     desired,
     maxLeases: MAX_LEASES,
+    onRoom: (worker) => order.onRoom(worker),
   })
   pool.onEvent((event) => told.ofPool(event, pool.entries().some(receivesTraffic)))
   const unit = (id: string): WorkerUnit => pool.get(id).member
+
+  const { metrics } = told
+  const order: ServiceOrder = parts.use(
+    createOrder(config, {
+      ...{ clock, metrics, places: MAX_LEASES * units.length },
+      usage: {
+        usageOn: (day) => store.usageOn(day),
+        setUsage: (day, bytes) => told.keep(() => store.setUsage(day, bytes)),
+      },
+    }),
+  )
+  const { admission } = order
 
   // Fetching, for callers and for checks
   const fetching = {
@@ -154,19 +170,23 @@ export async function createService(
       // The checks are ours and go where they are configured to, whatever callers may reach.
       policy: fetching.policy.narrowedBy(config.targets),
       random,
+      order: order.order,
       source: {
-        acquire: (selection, tried) => leaseOf(pool.acquire(selection, tried)),
+        acquire: (selection, tried, busy) =>
+          leaseOf(pool.acquire(selection, tried, busy), (owner, socket) => admission.watch(owner, socket)),
         forget: (id, identity) => unit(id).forget(identity),
       },
       onSessionMoved: (worker) => told.events.record({ type: 'session_moved', worker }),
     }),
   )
-  const { metrics } = told
   const requests = new RequestLog({ clock, random, logger, targets: config.log_targets })
   // A port that is taken shows before anything is started.
-  const tls = parts.use(await openListenerTls(config, { problems: told.problems, clock, logger }))
   const proxy = parts.use(
-    await openProxyPorts(config.proxy, { fetcher, pool, metrics, requests, clock, random, logger }, tls),
+    await openProxyPorts(
+      config.proxy,
+      { fetcher, pool, keys, metrics, requests, admission, clock, random, logger },
+      tls,
+    ),
   )
 
   /** What the watch over a worker has found out decides who gets the next request, and what becomes of those under way. */
@@ -202,7 +222,10 @@ export async function createService(
   const onionChecks = checks.checkOnions(healthyWorkers, life.signal)
 
   const version = VERSION
-  const backend = createBackend({ version, clock, store, pool, fetcher, checks, told, requests, life: life.signal })
+  const backend = createBackend({
+    ...{ version, clock, store, pool, fetcher, checks, told, requests, admission },
+    life: life.signal,
+  })
   const { warm_up_interval: warmEveryMs, rotation_interval: rotateEveryMs } = config.health
   const upkeep = [
     onionChecks,

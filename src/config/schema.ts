@@ -4,20 +4,9 @@ import { MODES } from '../domain/exchange.ts'
 import { LOG_TARGETS } from '../events/request-log.ts'
 import { LOG_FORMATS } from '../lib/log.ts'
 import { ADDRESS_FORMS, parseListenAddress } from '../listen/address.ts'
-import { parseDuration } from './duration.ts'
+import { duration } from './duration-field.ts'
+import { limitsSchema, politenessSchema } from './limits.ts'
 import { targetsSchema } from './targets.ts'
-
-/** A duration with its unit outside (`10s`), milliseconds inside. */
-const NO_DURATION = 'expected a duration with its unit, such as 250ms, 10s or 15m'
-const duration = z
-  .string(NO_DURATION)
-  .transform((text, context) => {
-    const ms = parseDuration(text)
-    if (ms !== undefined) return ms
-    context.addIssue({ code: 'custom', message: NO_DURATION })
-    return z.NEVER
-  })
-  .describe('duration')
 
 /** Where the API listens. */
 const listen = z.string(ADDRESS_FORMS).transform((text, context) => {
@@ -130,7 +119,7 @@ export const configSchema = z.strictObject({
     .optional(),
   /** The names by which clients may call the API, besides loopback and the address that it listens on. */
   hosts: z.array(hostName).max(100).default([]),
-  /** The ports for programs that speak to proxies. What is not on loopback takes a password. */
+  /** The ports for programs that speak to proxies. */
   proxy: z
     .strictObject({
       /** HTTP; 127.0.0.1:8118 when left out. */
@@ -141,8 +130,6 @@ export const configSchema = z.strictObject({
       both: proxyPort.optional(),
       /** Whether clients have to give a key as the password; as `auth` when left out. */
       auth: onOrOff.optional(),
-      /** A file that holds the password that clients have to give; they need none when left out. */
-      password_file: z.string().startsWith('/', 'expected an absolute path').optional(),
       /** How long nothing may flow before a tunnel is ended. */
       idle_timeout: duration
         .refine((ms) => ms >= MIN_IDLE_MS && ms <= MAX_IDLE_MS, 'expected a duration from 1s to 7d')
@@ -205,6 +192,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   targets: targetsSchema.prefault({}),
+  limits: limitsSchema.prefault({}),
+  politeness: politenessSchema.prefault({}),
   health: z
     .strictObject({
       check_interval: duration.prefault('10s'),

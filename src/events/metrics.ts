@@ -14,10 +14,11 @@ export interface WorkerGauges {
 }
 
 const STATES: readonly HealthState[] = ['starting', 'healthy', 'suspect', 'dead', 'recovery']
+const WAIT_BUCKETS_S = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60]
 /** Through Tor: from a kept connection up to the longest `timeout_ms`. */
 const DURATION_BUCKETS_S = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300]
 
-/** The service in numbers, as Prometheus reads them. Labels have few values: workers, codes, states; never a target or key. */
+/** The service in numbers, as Prometheus reads them. Labels have few values: workers, codes, states, ids of keys; never a target or a sticky key. */
 export class Metrics {
   readonly #registry = new Registry()
   readonly #requests = this.#counter(
@@ -41,6 +42,17 @@ export class Metrics {
   )
   readonly #tunnelsOpen = this.#gauge('tunnels_open', 'Tunnels of proxy clients that stand.', ['worker'])
   readonly #tunnelBytes = this.#counter('tunnel_bytes_total', 'Bytes through tunnels that have ended.', ['direction'])
+  readonly #refusals = this.#counter('key_refusals_total', 'Requests that the limits of a key refused.', [
+    'code',
+    'key',
+  ])
+  readonly #waits = new Histogram({
+    name: 'cbtor_queue_wait_seconds',
+    help: 'Requests that waited for a worker or for their target to have room, when that was over.',
+    labelNames: ['outcome'],
+    buckets: WAIT_BUCKETS_S,
+    registers: [this.#registry],
+  })
   readonly #durations = new Histogram({
     name: 'cbtor_request_duration_seconds',
     help: 'Fetches from start to end, all tries included; through the proxy up to the head of the answer.',
@@ -67,6 +79,22 @@ export class Metrics {
         }
       },
     )
+  }
+
+  /** `waiting` is asked at each scrape. To be called once. */
+  waiting(waiting: () => number): void {
+    this.#gauge('queue_length', 'Requests that wait for a worker or for their target to have room.', [], (gauge) =>
+      gauge.set(waiting()),
+    )
+  }
+
+  /** The limits of a key refused a request. */
+  keyRefused(code: ProblemCode, key: string): void {
+    this.#refusals.inc({ code, key })
+  }
+
+  requestWaited(ms: number, outcome: 'served' | 'refused' | 'gone'): void {
+    this.#waits.observe({ outcome }, ms / 1_000)
   }
 
   /** A fetch, or the proxy, delivered the target's answer. */

@@ -49,7 +49,7 @@ export class Dialer {
   async open(request: TunnelRequest, earlyData: Uint8Array | undefined, signal: AbortSignal): Promise<Tunnel> {
     const target = this.#traffic.policyFor(request).checkTarget(request.host, request.port)
     using ends = new DisposableStack()
-    const passage = ends.use(this.#traffic.begin(request, target.host, signal))
+    const passage = ends.use(await this.#traffic.begin(request, target.host, signal))
     const tunnel = await this.#reach(passage, request, target.host, async ({ turn, trial, connecting }) => {
       const { lease } = turn
       // The client of a tunnel is told that it stands, and cannot be told later that nobody knew.
@@ -90,7 +90,7 @@ export class Dialer {
     if (isOnionHost(host)) {
       throw new CbtorError('resolve_failed', 'Cannot resolve the name: an onion service has no address')
     }
-    using passage = this.#traffic.begin(request, host, signal)
+    using passage = await this.#traffic.begin(request, host, signal)
     return await this.#reach(passage, request, host, async ({ turn, trial, connecting }) => {
       const address = await connecting(() => turn.lease.resolve(host, passage.identity, trial.signal))
       turn.end('ok')

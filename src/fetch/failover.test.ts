@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { ProblemCode } from '../domain/problems.ts'
 import { createFetchLab } from './test-fetch-lab.ts'
@@ -127,6 +128,7 @@ describe('failover', { timeout: 30_000 }, () => {
     const waiting = lab.fetch('http://a.test/')
     await reached.promise
     const connecting = lab.fetch('http://b.test/')
+    await setImmediate()
 
     lab.fetcher.abandonWorker('w2', 'Tor has exited')
     assert.equal((await connecting).worker, 'w3')

@@ -93,7 +93,7 @@ export class Forwarder implements Disposable {
     const checked = checkPlain(traffic.policyFor(request).checkUrl(request.url))
     const { url, target, isOnion } = checked
     using ends = new DisposableStack()
-    const passage = ends.use(traffic.begin(request, target.host, signal))
+    const passage = ends.use(await traffic.begin(request, target.host, signal))
     const isRepeatable = request.body === undefined && isIdempotent(request.method)
     const hop: Hop = {
       ...{ passage, isRepeatable },
@@ -168,6 +168,7 @@ export class Forwarder implements Disposable {
       else if (!isOnionHost(to.target.host)) passage.cameByUnknownExit()
     })
     const { statusCode: status = 0, statusMessage: statusText = '' } = head
+    passage.heard(status, head.headers['retry-after'])
     const body = isCloseDelimited(head) ? unlessLost(head, trial, traffic.verdictMs) : head
     const bodyOver = new Promise((resolve) => body.once('close', resolve))
     void Promise.all([exchange.over, bodyOver]).then(([isReusable]) => {

@@ -1,8 +1,12 @@
+import { CbtorError } from '../domain/errors.ts'
 import type { Routing } from '../domain/exchange.ts'
 import type { Identity } from '../domain/identity.ts'
+import { siteOf } from '../domain/site.ts'
 import type { Exit } from '../domain/worker.ts'
 import { onAbort } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
+import { LINES, type LineRequest, type Order } from './order.ts'
+import { PoliteSource } from './polite-source.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import { type Session, sessionName } from './session.ts'
 import { SessionSource } from './session-source.ts'
@@ -15,6 +19,7 @@ export interface PassageOptions {
   readonly source: WorkerSource
   readonly budget: RetryBudget
   readonly sessions: Sessions
+  readonly order: Order
   readonly routing: Routing
   /** The target's, as the target policy let it through. */
   readonly host: string
@@ -28,7 +33,7 @@ export interface PassageOptions {
 
 /**
  * One caller's fetch, tunnel or forwarded request, from the choice of its first worker to its end: who it is to the workers,
- * and its hold on them and on its session. Dispose it at the end.
+ * and its hold on them and on its session. It is to be started before it has a worker. Dispose it at the end.
  */
 export class Passage implements Disposable {
   readonly identity: Identity
@@ -36,20 +41,25 @@ export class Passage implements Disposable {
   /** Aborts when the caller is gone and when the service ends. */
   readonly signal: AbortSignal
   readonly #session: Session | undefined
+  readonly #options: PassageOptions
+  readonly #polite: PoliteSource | undefined
   readonly #source: SessionSource | undefined
   readonly #ends: DisposableStack
   readonly #rule: string
 
-  /** Throws what the pool or the session has against it. */
   constructor(options: PassageOptions) {
+    this.#options = options
     const { clock, budget, sessions, routing, host, signal, life } = options
+    const { politeness } = options.order
     const { caller, stickyKey, workerId, mode, onLoss = 'migrate' } = routing
     using ends = new DisposableStack()
     // A request that names its worker has the identity of its sticky key, but says nothing about where the session is.
     this.#session =
       stickyKey === undefined || workerId !== undefined ? undefined : sessions.open(sessionName(caller, stickyKey))
     if (this.#session) ends.use(this.#session.use(sessions.idleLimit(routing.sessionTtlMs)))
-    this.#source = this.#session && new SessionSource(options.source, this.#session, onLoss)
+    this.#polite = politeness && new PoliteSource(options.source, politeness, host)
+    const source = this.#polite ?? options.source
+    this.#source = this.#session && new SessionSource(source, this.#session, onLoss)
     this.identity = options.identityOf(this.#session)
     this.#session?.isKnownAs(this.identity)
     this.#rule = JSON.stringify(routing.exitRule ?? '')
@@ -63,10 +73,54 @@ export class Passage implements Disposable {
       ...(mode !== undefined && { mode }),
       ...(workerId !== undefined && { workerId }),
     }
-    this.tries = new Tries({ source: this.#source ?? options.source, selection, clock, budget })
+    this.tries = new Tries({ source: this.#source ?? source, selection, clock, budget })
     if (this.identity.isOneOff) ends.defer(() => this.#forget())
     ends.use(this.tries)
     this.#ends = ends.move()
+  }
+
+  /**
+   * Resolves once it has its first worker: at once if one is free, else when its turn has come, within `withinMs` at most. Rejects
+   * with what the pool, the session or politeness has against it, and with the signal's reason.
+   */
+  async start(withinMs: number): Promise<void> {
+    const { lines } = this.#options.order
+    if (lines === undefined) {
+      this.#checkHeldBack()
+      this.tries.start()
+      return
+    }
+    const { routing, host } = this.#options
+    const worker = routing.workerId ?? this.#session?.worker
+    const names = linesFor(host, worker)
+    const attempt: LineRequest<undefined>['attempt'] = () => {
+      this.#checkHeldBack()
+      try {
+        this.tries.start()
+        return { taken: undefined }
+      } catch (error) {
+        if (!(error instanceof CbtorError)) throw error
+        if (error.code === 'overloaded') return { line: names.worker, refusal: error }
+        if (error.code === 'target_busy') return { line: names.host, refusal: error, inMs: error.retryAfterMs }
+        throw error
+      }
+    }
+    const waiting = lines.enter({
+      ...{ key: this.#key, withinMs, signal: this.signal, attempt },
+      lines: [names.host, names.worker],
+    })
+    if (waiting !== undefined) await waiting
+  }
+
+  /** A redirect leads to that host. Throws `target_busy` when the host has asked to be left alone. */
+  goesTo(host: string): void {
+    this.#polite?.goesTo(host)
+    this.#checkHeldBack()
+  }
+
+  /** The host has answered, with what it says of when to come back. */
+  heard(status: number, retryAfter: string | undefined): void {
+    if (this.#polite) this.#options.order.politeness?.answered(this.#key, this.#polite.host, status, retryAfter)
   }
 
   /**
@@ -91,7 +145,26 @@ export class Passage implements Disposable {
     this.#ends.dispose()
   }
 
+  get #key(): string {
+    return this.#options.routing.caller?.id ?? ''
+  }
+
+  #checkHeldBack(): void {
+    const { politeness } = this.#options.order
+    const retryAfterMs = (this.#polite && politeness?.heldBackMs(this.#key, this.#polite.host)) ?? 0
+    if (retryAfterMs <= 0) return
+    const message = 'Cannot ask the target: it has asked to be left alone for a while'
+    throw new CbtorError('target_busy', message, { retryAfterMs })
+  }
+
   #forget(): void {
     for (const lease of this.tries.leases) lease.forget(this.identity)
   }
+}
+
+/** What it may have to wait for: room at the host, then room on a worker. */
+function linesFor(host: string, worker: string | undefined): { readonly host: string; readonly worker: string } {
+  const site = siteOf(host)
+  if (worker === undefined) return { host: LINES.host(site), worker: LINES.pool }
+  return { host: LINES.hostBy(site, worker), worker: LINES.worker(worker) }
 }

@@ -51,6 +51,7 @@ describe('stalls', { timeout: 30_000 }, () => {
 
     lab.workers.faults.set('w1', 'hang')
     const connecting = lab.fetch('http://a.test/', { method: 'POST' })
+    await turns(1)
     lab.workers.faults.set('w1', silent.port)
     lab.workers.rewind()
     const waiting = lab.fetch('http://b.test/')

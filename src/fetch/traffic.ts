@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
 import type { Connections } from './connections.ts'
 import { exitDemandOf } from './exit-demand.ts'
+import type { Order } from './order.ts'
 import { Passage } from './passage.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { type Session, type SessionName, type SessionView, sessionName } from './session.ts'
@@ -26,6 +27,8 @@ export interface TrafficOptions {
   /** Of the whole service: to be shared by all who send its callers' requests. */
   readonly budget?: RetryBudget
   readonly sessions?: Sessions
+  /** Also of the whole service. */
+  readonly order?: Order
 }
 
 const STALL_MS = 2_000
@@ -44,6 +47,7 @@ export class Traffic implements Disposable {
   readonly #source: WorkerSource
   readonly #identities: Pick<Identities, 'for'>
   readonly #budget: RetryBudget
+  readonly #order: Order
   readonly #life = new AbortController()
   readonly #connections: Pick<Connections<never>, 'dropWorker' | 'dropIdentity'>[] = []
 
@@ -57,6 +61,7 @@ export class Traffic implements Disposable {
     this.#source = options.source
     this.#identities = options.identities
     this.#budget = options.budget ?? new RetryBudget(options.clock)
+    this.#order = options.order ?? {}
   }
 
   /** What whoever asks may reach: it holds for each redirect, too. */
@@ -64,20 +69,38 @@ export class Traffic implements Disposable {
     return this.#policy.narrowedBy(caller?.targets)
   }
 
-  /** Throws when the signal is aborted or the service has ended, and what the pool or the session has against it. */
-  begin(routing: Routing, host: string, signal: AbortSignal): Passage {
+  /**
+   * Resolves once the request has its first worker, for which it may have to wait in line, `withinMs` at most. Rejects with what
+   * the pool, the session or politeness has against it, and when the signal is aborted or the service has ended.
+   */
+  async begin(
+    routing: Routing,
+    host: string,
+    signal: AbortSignal,
+    withinMs = Number.POSITIVE_INFINITY,
+  ): Promise<Passage> {
     signal.throwIfAborted()
     this.#life.signal.throwIfAborted()
     const exit = exitDemandOf(routing, host, this.sessions)
-    return new Passage({
+    using ends = new DisposableStack()
+    const passage = new Passage({
       clock: this.clock,
       source: this.#source,
       budget: this.#budget,
       sessions: this.sessions,
+      order: this.#order,
       ...{ routing, host, signal },
       life: this.#life.signal,
-      identityOf: (session) => ({ ...this.#identityOf(routing, host, session), ...(exit && { exit }) }),
+      identityOf: (session) => ({
+        ...this.#identityOf(routing, host, session),
+        ...(routing.caller && { owner: routing.caller.id }),
+        ...(exit && { exit }),
+      }),
     })
+    ends.use(passage)
+    await passage.start(withinMs)
+    ends.move()
+    return passage
   }
 
   /** From now on drops of a worker's or identity's connections hold for these, too. */

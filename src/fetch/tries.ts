@@ -22,11 +22,14 @@ export class Tries implements Disposable {
   #reserved: Lease | undefined
   #refusal: CbtorError | undefined
 
-  /** Reserves the first worker; throws what the source throws. */
   constructor(options: TriesOptions) {
     this.#options = options
-    this.#reserved = this.#acquire(options.selection)
-    this.#ends.use(options.budget.begin())
+  }
+
+  /** Reserves the first worker; throws what the source throws, and may then be called again. */
+  start(): void {
+    this.#reserved = this.#acquire(this.#options.selection)
+    this.#ends.use(this.#options.budget.begin())
   }
 
   /** Those that have ended, in the order in which they began. */

@@ -20,12 +20,10 @@ export const NO_LIMITS: LimitPolicy = {
 export interface AdmissionOptions {
   readonly clock: Clock
   readonly defaults: LimitPolicy
-  /** Keeps the day's bytes across restarts. */
+  /** Keeps the day's bytes across restarts. Its `setUsage` must not throw. */
   readonly usage?: UsageStore
   /** Told of each refusal. */
   onRefused?(code: ProblemCode, key: string): void
-  /** Told when the day's bytes cannot be written down; they are counted all the same. */
-  onError?(error: unknown): void
 }
 
 /** One request that may go on as far as its key's limits are concerned. Dispose it when all of it has ended. */
@@ -42,6 +40,11 @@ interface Account {
   underWay: number
   /** Those that go on, tunnels included, each with the bytes at which it ends. */
   readonly admitted: Map<AbortController, number>
+}
+
+/** How many may come at once where only is said how many per second: what comes in 5 seconds. */
+export function burstOf(rate: number): number {
+  return Math.max(1, Math.ceil(5 * rate))
 }
 
 /** Somebody's request ends every moment: how soon is not known. */
@@ -61,7 +64,7 @@ export class Admission implements Disposable {
   constructor(options: AdmissionOptions) {
     this.#options = options
     const { clock, usage } = options
-    this.#bytes = new DayBytes({ clock, store: usage, onError: (error) => options.onError?.(error) })
+    this.#bytes = new DayBytes({ clock, store: usage })
     this.#meter = new Meter(clock, (key, bytes) => this.#count(key, bytes))
   }
 
@@ -135,8 +138,7 @@ export class Admission implements Disposable {
 
   #limitsOf({ limits }: Caller): LimitPolicy {
     const { defaults } = this.#options
-    // A key that says how many per second, and not how many at once, is not to be held to the burst of the others.
-    const burst = limits.burst ?? (limits.rate === undefined ? defaults.burst : Math.max(1, 2 * limits.rate))
+    const burst = limits.burst ?? (limits.rate === undefined ? defaults.burst : burstOf(limits.rate))
     return {
       rate: limits.rate ?? defaults.rate,
       burst,

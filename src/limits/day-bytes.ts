@@ -5,8 +5,6 @@ import type { UsageStore } from './usage-store.ts'
 export interface DayBytesOptions {
   readonly clock: Clock
   readonly store?: UsageStore | undefined
-  /** Told when the store cannot be written; counting goes on. */
-  onError?(error: unknown): void
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000
@@ -65,11 +63,7 @@ export class DayBytes implements Disposable {
     if (this.#unsaved.size === 0) return
     const changed = new Map([...this.#unsaved].map((id) => [id, this.#used.get(id) ?? 0]))
     this.#unsaved.clear()
-    try {
-      this.#options.store?.setUsage(this.#day, changed)
-    } catch (error) {
-      this.#options.onError?.(error)
-    }
+    this.#options.store?.setUsage(this.#day, changed)
   }
 }
 

@@ -26,7 +26,7 @@ describe('how much a host gets from a worker', () => {
     assert.deepEqual(politeness.busy('a.test'), new Map([['w1', undefined]]), 'time alone brings nothing')
     places[0]?.[Symbol.dispose]()
     places[0]?.[Symbol.dispose]()
-    assert.deepEqual(rooms, ['a.test'])
+    assert.deepEqual(rooms, ['a.test w1'])
     assert.deepEqual(politeness.busy('a.test'), new Map())
     ask('a.test', 'w1')
     assert.deepEqual(politeness.busy('a.test'), new Map([['w1', undefined]]))
@@ -131,7 +131,7 @@ describe('memory', () => {
 function lab(options: Partial<PolitenessOptions> & { clock?: FakeClock } = {}) {
   const clock = options.clock ?? new FakeClock()
   const rooms: string[] = []
-  const onRoom = (host: string) => rooms.push(host)
+  const onRoom = (site: string, worker: string) => rooms.push(`${site} ${worker}`)
   const politeness = new Politeness({ policy: POLITENESS_POLICY, onRoom, ...options, clock })
   return { clock, politeness, rooms, ask: (host: string, worker: string) => politeness.enter(host, worker) }
 }

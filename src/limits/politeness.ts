@@ -1,3 +1,4 @@
+import { siteOf } from '../domain/site.ts'
 import type { Clock } from '../lib/clock.ts'
 import { parseRetryAfter } from '../lib/retry-after.ts'
 import { type Flow, TokenBucket } from './token-bucket.ts'
@@ -20,8 +21,8 @@ export const POLITENESS_POLICY: PolitenessPolicy = { concurrent: 4, rate: 2, bur
 export interface PolitenessOptions {
   readonly clock: Clock
   readonly policy: PolitenessPolicy
-  /** Told when a place at the host has become free. When a token comes, it is not: that is for the clock to tell. */
-  onRoom?(host: string): void
+  /** Told when a worker's place at a host has become free. When a token comes, it is not: that is for the clock to tell. */
+  onRoom?(site: string, worker: string): void
   /** Hosts that are remembered at most, beyond those that are in use. */
   readonly capacity?: number
 }
@@ -138,7 +139,7 @@ export class Politeness {
       if (!isHeld) return
       isHeld = false
       seat.inUse--
-      this.#options.onRoom?.(site)
+      this.#options.onRoom?.(site, worker)
     }
   }
 
@@ -165,11 +166,6 @@ export class Politeness {
     this.#hosts.delete(site)
     this.#hosts.set(site, seats)
   }
-}
-
-/** All names below one onion address are one service. */
-export function siteOf(host: string): string {
-  return host.endsWith('.onion') ? host.split('.').slice(-2).join('.') : host
 }
 
 /** A key's id has no blank in it, so that no two names have the same text. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { it } from 'node:test'
 import { storeContract } from '../../test/contracts/store-contract.ts'
+import { usageStoreContract } from '../../test/contracts/usage-store-contract.ts'
 import { SqliteStore } from './sqlite-store.ts'
 
 function temporaryFile() {
@@ -15,10 +16,12 @@ function temporaryFile() {
   }
 }
 
-storeContract('sqlite', () => {
-  const file = temporaryFile()
-  return { open: () => new SqliteStore(file.path), [Symbol.dispose]: () => file[Symbol.dispose]() }
-})
+for (const contract of [storeContract, usageStoreContract]) {
+  contract('sqlite', () => {
+    const file = temporaryFile()
+    return { open: () => new SqliteStore(file.path), [Symbol.dispose]: () => file[Symbol.dispose]() }
+  })
+}
 
 it('lets only its owner read the file', () => {
   using file = temporaryFile()

@@ -12,6 +12,7 @@ const SCHEMA_VERSION = 2
 const SCHEMA = `
   create table if not exists settings (name text primary key, value blob not null) strict;
   create table if not exists workers (id text primary key, desired text not null) strict;
+  create table if not exists usage (key text primary key, day text not null, bytes integer not null) strict;
   create table if not exists keys (
     id text primary key, name text not null, digest blob not null, scopes text not null, limits text not null,
     targets text not null, created_at integer not null, expires_at integer, last_used_at integer
@@ -51,6 +52,26 @@ export class SqliteStore implements Store {
       if (typeof id === 'string' && state !== undefined) states.set(id, state)
     }
     return states
+  }
+
+  usageOn(day: string): ReadonlyMap<string, number> {
+    const rows = this.#db.prepare('select key, bytes from usage where day = ?').all(day)
+    return new Map(rows.map(({ key, bytes }) => [String(key), Number(bytes)]))
+  }
+
+  setUsage(day: string, bytes: ReadonlyMap<string, number>): void {
+    const set = this.#db.prepare(
+      'insert into usage (key, day, bytes) values (?, ?, ?) on conflict (key) do update set day = excluded.day, bytes = excluded.bytes',
+    )
+    this.#db.exec('begin')
+    try {
+      this.#db.prepare('delete from usage where day <> ?').run(day)
+      for (const [key, count] of bytes) set.run(key, day, count)
+      this.#db.exec('commit')
+    } catch (error) {
+      this.#db.exec('rollback')
+      throw error
+    }
   }
 
   setDesiredState(workerId: string, desired: DesiredState): void {

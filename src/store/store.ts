@@ -11,6 +11,10 @@ export interface Store extends Disposable {
   /** By worker id; a worker that the operator never touched is not in it. */
   desiredStates(): ReadonlyMap<string, DesiredState>
   setDesiredState(workerId: string, desired: DesiredState): void
+  /** Bytes by key id on this day (`2026-11-26`, UTC); a key that has used none is not in it. */
+  usageOn(day: string): ReadonlyMap<string, number>
+  /** Replaces what is kept for these keys, and forgets all other days. */
+  setUsage(day: string, bytes: ReadonlyMap<string, number>): void
   /** In no order. */
   keys(): readonly StoredKey[]
   /** Throws when there is one of this id. */

@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createApiClient } from '../../src/api/client.ts'
 import { demoConfig } from '../../src/cli/commands/demo.ts'
 import { createService } from '../../src/service.ts'
 import type { TorNetwork } from '../../src/testnet/network.ts'
-import { createLab } from './lab.ts'
+import { createLab, withoutLimits } from './lab.ts'
 
 /** The demo, as programs with a proxy see it. */
 export interface ClientLab extends AsyncDisposable {
@@ -40,12 +40,9 @@ export async function createClientLab(): Promise<ClientLab> {
   }
 }
 
-/** A second gateway on the same network, of one worker, whose HTTP port asks for a password. */
+/** A second gateway on the same network, of one worker, whose HTTP port asks for a key. */
 export async function createLockedProxy(network: TorNetwork): Promise<LockedProxy> {
-  const password = 'a secret: with a colon'
-  const passwordFile = join(network.directory, 'password')
-  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 })
-  const base = demoConfig(network, '127.0.0.1:0', join(network.directory, 'locked'))
+  const base = withoutLimits(demoConfig(network, '127.0.0.1:0', join(network.directory, 'locked')))
   const config = {
     ...base,
     log: 'silent' as const,
@@ -59,11 +56,12 @@ export async function createLockedProxy(network: TorNetwork): Promise<LockedProx
     proxy: {
       ...base.proxy,
       socks: 'off' as const,
-      password_file: passwordFile,
     },
   }
   const service = await createService(config, {}, new AbortController().signal)
   await service.ready(AbortSignal.timeout(60_000))
+  const api = createApiClient({ baseUrl: service.url, key: service.adminKey })
+  const { key: password } = await api.createKey({ name: 'a browser', scopes: ['proxy'] })
   return {
     http: placeOf(service.proxy.http),
     password,

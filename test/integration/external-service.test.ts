@@ -40,6 +40,7 @@ describe('a service on Tors that somebody else runs', { timeout: 180_000 }, () =
           },
           { kind: 'external', id: 'bare', socks: `unix:${bare.directory.socksSocket}` },
         ],
+        ...{ limits: { rate: 'off', concurrent: 'off' }, politeness: 'off' },
         targets: { allow_reserved: ['203.0.113.0/24', '198.51.100.0/24'] },
         checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
       },

@@ -19,13 +19,19 @@ export function withoutKeys(config: ServiceConfig): ServiceConfig {
   return { ...config, auth: 'off', proxy: { ...config.proxy, auth: 'off' } }
 }
 
-/** `changes`: to the configuration of the demo, in which no keys are asked for. */
+/** And most ask the few sites that there are as often as they can. */
+export function withoutLimits(config: ServiceConfig): ServiceConfig {
+  const { POSITIVE_INFINITY: any } = Number
+  return { ...config, politeness: 'off', limits: { ...config.limits, rate: any, burst: any, concurrent: any } }
+}
+
+/** `changes`: to the configuration of the demo, in which no keys are asked for and nothing is limited. */
 export async function createLab(changes: Partial<ServiceConfig> = {}): Promise<Lab> {
   const never = new AbortController().signal
   await using parts = new AsyncDisposableStack()
   const network = parts.use(await TorNetwork.create())
   const config = {
-    ...withoutKeys(demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab'))),
+    ...withoutLimits(withoutKeys(demoConfig(network, '127.0.0.1:0', join(network.directory, 'lab')))),
     log: 'silent' as const,
     ...changes,
   }

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { createApiClient } from '../../src/api/client.ts'
 import { parseConfig } from '../../src/config/read-config.ts'
 import { createService, type Service } from '../../src/service.ts'
 import { eventually } from '../asking.ts'
@@ -148,20 +148,21 @@ describe('the ports of the proxy', { timeout: 120_000 }, () => {
   })
 })
 
-describe('one port for both, with a password', { timeout: 60_000 }, () => {
-  it('takes those who know it, by either protocol, and nobody else', async () => {
-    await using one = await withProxy(
-      { both: '127.0.0.1:0', password_file: await passwordFile('correct horse\n') },
-      'both',
-    )
+describe('one port for both, with keys', { timeout: 60_000 }, () => {
+  it('takes those who have one, by either protocol, and nobody else', async () => {
+    await using one = await withProxy({ both: '127.0.0.1:0', auth: 'on' }, 'both')
+    const api = createApiClient({ baseUrl: one.url })
+    const { key } = await api.createKey({ name: 'alice', scopes: ['proxy'] })
+    const { key: other } = await api.createKey({ name: 'not for the proxy', scopes: ['fetch'] })
     const { http = '', socks = '' } = one.proxy
     assert.equal(new URL(http).port, new URL(socks).port)
     await one.ready(AbortSignal.timeout(30_000))
     const url = `${lab.network.urls.www}/ip`
     for (const proxy of [http, socks]) {
-      assert.match(await curl(proxy, '--proxy-user', 'key-alice:correct horse', url), /203\.0\.113\./)
-      for (const user of [['--proxy-user', 'key-alice:wrong'], []]) {
-        await assert.rejects(curl(proxy, ...user, url), /407|No authentication method was acceptable|User was rejected/)
+      assert.match(await curl(proxy, '--proxy-user', `key-alice:${key}`, url), /203\.0\.113\./)
+      for (const user of [['--proxy-user', 'key-alice:wrong'], ['--proxy-user', `key-alice:${other}`], []]) {
+        const refused = /407|403|No authentication method was acceptable|User was rejected/
+        await assert.rejects(curl(proxy, ...user, url), refused)
       }
     }
     const codes = ['-o', '/dev/null', '-w', '%{http_code} %{http_connect}']
@@ -169,16 +170,17 @@ describe('one port for both, with a password', { timeout: 60_000 }, () => {
     assert.equal(await curlFails(http, ...codes, '--proxytunnel', url), '000 407')
   })
 
-  it('is no service when its port is taken or its password cannot be had, and starts no Tor before that shows', async () => {
+  it('is no service when its port is taken or others could reach it, and starts no Tor before that shows', async () => {
     const { host } = new URL(ports.http)
     await assert.rejects(withProxy({ http: host }), (error: Error) => {
       assert.equal(error.name, 'ConfigError')
-      assert.match(error.message, /proxy\.http: Cannot listen on 127\.0\.0\.1 port \d+: EADDRINUSE; free it/)
+      assert.match(error.message, /proxy\.http: Cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE; free it/)
       return true
     })
-    await assert.rejects(withProxy({ password_file: '/nowhere' }), /proxy\.password_file: \/nowhere cannot be read/)
-    await assert.rejects(withProxy({ password_file: await passwordFile('') }), /is empty/)
-    await assert.rejects(withProxy({ http: '0.0.0.0:0' }), /a proxy for everybody/)
+    await assert.rejects(
+      withProxy({ http: '0.0.0.0:0' }),
+      /proxy\.http: others can reach 0\.0\.0\.0:0, and would need no key/,
+    )
     assert.equal(existsSync(join(lab.network.directory, 'other', 'workers')), false)
   })
 })
@@ -194,16 +196,11 @@ async function withProxy(proxy: Readonly<Record<string, string>>, state = 'other
     proxy: 'both' in proxy ? proxy : { http: 'off', socks: 'off', ...proxy },
     workers: [{ kind: 'local', id: 'tor01', torrc: network.clientTorrc({ client: 5 }) }],
     tor: { command: network.clientCommand() },
+    ...{ limits: { rate: 'off', concurrent: 'off' }, politeness: 'off' },
     targets: { allow_reserved: ['203.0.113.0/24'] },
     checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
   }
   return await createService(parseConfig(document, {}), {}, new AbortController().signal)
-}
-
-async function passwordFile(password: string): Promise<string> {
-  const file = join(lab.network.directory, 'password')
-  await writeFile(file, password)
-  return file
 }
 
 /** Resolves with what curl printed; rejects when it fails or the answer's status is one of failure. */

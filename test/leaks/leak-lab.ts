@@ -83,6 +83,7 @@ export class LeakLab implements AsyncDisposable {
         targets: { allow_reserved: ['203.0.113.0/24', '198.51.100.0/24'], ca_file: network.caFile },
         // It is not the guards of this network that have to be spared.
         circuits: { rate: 1_000, burst: 1_000 },
+        ...{ limits: { rate: 'off', concurrent: 'off' }, politeness: 'off' },
         checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
         ...config,
       },

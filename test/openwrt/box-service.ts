@@ -37,6 +37,7 @@ export async function startBoxService(
       proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
       workers: rack.boxes.map(({ n }) => ({ kind: 'openwrt', id: `tor0${n}`, clearnet })),
       circuits,
+      ...{ limits: { rate: 'off', concurrent: 'off' }, politeness: 'off' },
       targets: { allow_reserved: ['203.0.113.0/24', '198.51.100.0/24'], ca_file: caFile },
       checks: { clearnet: [`${urls.check}/api/ip`], onion: [`${urls.onion}/`] },
       health,

@@ -35,7 +35,11 @@ async function runDrill(flags: DrillFlags, parts: CliParts): Promise<void> {
   const progress = new ProgressLine(err)
   const onProgress = ({ done, total, text }: TestNetworkProgress) => progress.show(done / total, text)
   await using network = await parts.createTestNetwork({ onProgress }, signal)
-  const config = demoConfig(network, '127.0.0.1:0', join(network.directory, 'drill'))
+  // It asks one site all the time.
+  const config = {
+    ...demoConfig(network, '127.0.0.1:0', join(network.directory, 'drill')),
+    politeness: 'off' as const,
+  }
   await using service = await parts.createService(config, signal)
   await service.ready(signal)
   progress.end()

@@ -1,0 +1,52 @@
+import type { CbtorError } from '../domain/errors.ts'
+
+/** Who keeps order among all the requests: `src/limits`. What is left out is not kept: no target is spared, nobody waits. */
+export interface Order {
+  readonly politeness?: Politeness
+  readonly lines?: Lines
+}
+
+/** How much a target gets. */
+export interface Politeness {
+  /** The workers that may not be asked for this host now, and in how many milliseconds they may; undefined: when a place is free. */
+  busy(host: string): ReadonlyMap<string, number | undefined>
+  /** A request goes to the host through the worker, whether there is room or not. */
+  enter(host: string, worker: string): Place
+  /** How long the key has to leave the host alone; 0 when it has not. */
+  heldBackMs(key: string, host: string): number
+  /** The host answered a request of the key. `retryAfter`: the header's value. */
+  answered(key: string, host: string, status: number, retryAfter: string | undefined): void
+}
+
+/** One request's place at a host; to be disposed when it has ended. */
+export interface Place extends Disposable {
+  /** It is a tunnel that stands. */
+  stands(): void
+  /** A redirect leads to another host. */
+  goesTo(host: string): void
+}
+
+/** Where requests wait. */
+export interface Lines {
+  /** What the request takes, at once if it can. Throws or rejects with the refusal, and with the signal's reason. */
+  enter<T>(request: LineRequest<T>): T | Promise<T>
+}
+
+export interface LineRequest<T> {
+  readonly key: string
+  readonly withinMs: number
+  /** It overtakes nobody in these. */
+  readonly lines: readonly string[]
+  readonly signal: AbortSignal
+  attempt():
+    | { readonly taken: T }
+    | { readonly line: string; readonly refusal: CbtorError; readonly inMs?: number | undefined }
+}
+
+/** The lines, by what is waited for: room on any worker, on this one, at a host, at a host by this worker. */
+export const LINES = {
+  pool: 'pool',
+  worker: (worker: string) => `worker ${worker}`,
+  host: (site: string) => `host ${site}`,
+  hostBy: (site: string, worker: string) => `host ${site} by ${worker}`,
+}
