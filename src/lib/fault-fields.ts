@@ -1,5 +1,5 @@
 /** What may be written of an error that nobody expected. */
-export interface FaultFields {
+export type FaultFields = {
   /** The name of its class, with the system's code where it has one: `Error ECONNREFUSED`. */
   readonly error: string
   /** The frames of its stack. */
