@@ -3,35 +3,69 @@
  * answer is another one than the table has says why.
  */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
-import type { Client, Lab, PortName } from './lab.ts'
-import { startLab } from './lab.ts'
+import { answerOf } from './answer.ts'
+import { filledIn, type Lab, type PortName, startLab } from './lab.ts'
 import type { HttpRow, SocksRow } from './rows.ts'
 import { FETCH_ROWS } from './rows-fetch.ts'
-import { HTTP_ROWS, NO_SOCKS_ROWS, SOCKS_ROWS } from './rows-proxy.ts'
+import { HTTP_ROWS, LOCKED_HTTP_ROWS, LOCKED_SOCKS_ROWS, NO_SOCKS_ROWS, SOCKS_ROWS } from './rows-proxy.ts'
 
-let lab: Lab
-before(async () => {
-  lab = await startLab()
+/** The numbers of the table. */
+const ALL = [
+  ...[
+    1, 2, 4, 5, 6, 7, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 25, 26, 28, 29, 30, 31, 34, 35, 36, 37, 38,
+    39,
+  ],
+  ...[
+    40, 41, 43, 44, 45, 46, 48, 50, 51, 52, 54, 55, 58, 59, 60, 62, 63, 64, 65, 66, 67, 68, 70, 71, 73, 75, 77, 78, 80,
+  ],
+  ...[82, 84, 85, 87, 89, 90],
+]
+/** Where the rows are that are more than one message. */
+const IN_TIME = new URL('bad-inputs-in-time.test.ts', import.meta.url)
+
+it('has every row of the table', () => {
+  const rows = [FETCH_ROWS, HTTP_ROWS, LOCKED_HTTP_ROWS, SOCKS_ROWS, NO_SOCKS_ROWS, LOCKED_SOCKS_ROWS].flat()
+  const elsewhere = [...readFileSync(IN_TIME, 'utf8').matchAll(/it\([`'](\d+)/g)].map(([, n]) => Number(n))
+  assert.deepEqual(
+    [...new Set([...rows.map(({ n }) => n), ...elsewhere])].sort((a, b) => a - b),
+    ALL,
+  )
 })
-after(() => lab[Symbol.asyncDispose]())
 
-for (const [port, rows] of [
-  ['api', FETCH_ROWS],
-  ['http', HTTP_ROWS],
-  ['both', HTTP_ROWS],
+let open: Lab
+/** Whose proxy ports ask for keys. */
+let locked: Lab
+before(async () => {
+  open = await startLab()
+  locked = await startLab({ auth: 'on' })
+})
+after(async () => {
+  await open[Symbol.asyncDispose]()
+  await locked[Symbol.asyncDispose]()
+})
+
+for (const [title, port, rows, labOf] of [
+  ['the API', 'api', FETCH_ROWS, () => open],
+  ['the HTTP proxy', 'http', HTTP_ROWS, () => open],
+  ['the port for both', 'both', HTTP_ROWS, () => open],
+  ['the HTTP proxy that asks for keys', 'http', LOCKED_HTTP_ROWS, () => locked],
+  ['the port for both that asks for keys', 'both', LOCKED_HTTP_ROWS, () => locked],
 ] as const) {
-  describe(`bad HTTP on the port ${port}`, { timeout: 120_000 }, () => {
-    for (const row of rows) it(titleOf(row), () => answersAsTold(port, row))
+  describe(`bad HTTP to ${title}`, { timeout: 120_000 }, () => {
+    for (const row of rows) it(titleOf(row), () => answersAsTold(labOf(), port, row))
   })
 }
 
-for (const [port, rows] of [
-  ['socks', [...SOCKS_ROWS, ...NO_SOCKS_ROWS]],
-  ['both', SOCKS_ROWS],
+for (const [title, port, rows, labOf] of [
+  ['the SOCKS proxy', 'socks', [...SOCKS_ROWS, ...NO_SOCKS_ROWS], () => open],
+  ['the port for both', 'both', SOCKS_ROWS, () => open],
+  ['the SOCKS proxy that asks for keys', 'socks', LOCKED_SOCKS_ROWS, () => locked],
+  ['the port for both that asks for keys', 'both', LOCKED_SOCKS_ROWS, () => locked],
 ] as const) {
-  describe(`bad SOCKS on the port ${port}`, { timeout: 60_000 }, () => {
-    for (const row of rows) it(titleOf(row), () => repliesAsTold(port, row))
+  describe(`bad SOCKS to ${title}`, { timeout: 60_000 }, () => {
+    for (const row of rows) it(titleOf(row), () => repliesAsTold(labOf(), port, row))
   })
 }
 
@@ -39,11 +73,10 @@ function titleOf({ n, name, because }: HttpRow | SocksRow): string {
   return `${n} ${JSON.stringify(name).slice(1, -1).slice(0, 100)}${because === undefined ? '' : ` (${because})`}`
 }
 
-async function answersAsTold(port: PortName, row: HttpRow): Promise<void> {
+async function answersAsTold(lab: Lab, port: PortName, row: HttpRow): Promise<void> {
   const before = lab.asked.length
   const client = await lab.dial(port)
-  const address = `127.0.0.1:${lab.ports[port]}`
-  client.send(row.bytes.replaceAll('{HOST}', address).replaceAll('{PORT}', `${lab.ports[port]}`))
+  client.send(filledIn(row.bytes, lab, port))
   const { status, headers, body } = await answerOf(client)
   assert.equal(status, row.status, client.text)
   for (const [name, value] of Object.entries(row.headers ?? {})) assert.match(headers.get(name) ?? 'none', value, name)
@@ -53,6 +86,7 @@ async function answersAsTold(port: PortName, row: HttpRow): Promise<void> {
     assert.equal(problem.status, status)
     assert.match(problem.detail, /^[\x20-\x7e]+$/)
     if (row.code !== undefined) assert.equal(problem.code, row.code, body)
+    if (row.detail !== undefined) assert.equal(problem.detail, row.detail)
     if (row.faults !== undefined)
       assert.deepEqual([...new Set(problem.errors.map((fault: { code: string }) => fault.code))].sort(), row.faults)
     if (row.redirects !== undefined) assert.equal(problem.redirects.length, row.redirects)
@@ -63,32 +97,11 @@ async function answersAsTold(port: PortName, row: HttpRow): Promise<void> {
   client.socket.destroy()
 }
 
-async function repliesAsTold(port: PortName, { bytes, answer, asks = [] }: SocksRow): Promise<void> {
+async function repliesAsTold(lab: Lab, port: PortName, { bytes, answer, asks = [] }: SocksRow): Promise<void> {
   const before = lab.asked.length
   const client = await lab.dial(port)
-  client.send(bytes)
+  client.send(filledIn(bytes, lab, port))
   assert.equal(await client.readsAll(), answer)
   client.socket.destroy()
   assert.deepEqual(lab.asked.slice(before), asks)
-}
-
-/** The first answer that is no interim one, once all of it has come. */
-async function answerOf(client: Client) {
-  const isWhole = (text: string) => {
-    const end = text.indexOf('\r\n\r\n')
-    const length = Number(/\r\ncontent-length: (\d+)\r\n/i.exec(text.slice(0, end + 2))?.[1])
-    return end >= 0 && text.length >= end + 4 + length
-  }
-  const text = await client.reads(isWhole)
-  const [head = '', ...rest] = text.split('\r\n\r\n')
-  const [statusLine = '', ...lines] = head.split('\r\n')
-  assert.match(statusLine, /^HTTP\/1\.1 \d{3} /, text)
-  const headers = new Map(
-    lines.map((line) => [line.split(':', 1)[0]?.toLowerCase() ?? '', line.slice(line.indexOf(':') + 2)]),
-  )
-  return {
-    status: Number(statusLine.slice(9, 12)),
-    headers,
-    body: Buffer.from(rest.join('\r\n\r\n'), 'latin1').toString(),
-  }
 }

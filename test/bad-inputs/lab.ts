@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type ApiClient, createApiClient } from '../../src/api/client.ts'
+import { MemoryLogger } from '../../src/api/test-app.ts'
 import { parseConfig } from '../../src/config/read-config.ts'
 import type { Identity } from '../../src/domain/identity.ts'
 import type { Target } from '../../src/domain/worker.ts'
-import { silentLogger } from '../../src/lib/log.ts'
 import { createService, type Service } from '../../src/service.ts'
 import type { ConnectOptions, WorkerConnection } from '../../src/workers/driver.ts'
 import { FakeDriver, type FakeDriverOptions } from '../../src/workers/fake/fake-driver.ts'
@@ -49,6 +50,20 @@ class WitnessDriver extends FakeDriver {
   }
 }
 
+/** Puts in what differs from lab to lab. Then `{BASIC:x}` becomes the base64 of x, and `{LENGTHED:x}` x behind a byte that is its length. */
+export function filledIn(bytes: string, { ports, key }: Pick<Lab, 'ports' | 'key'>, port: PortName): string {
+  const values = {
+    HOST: `127.0.0.1:${ports[port]}`,
+    PORT: `${ports[port]}`,
+    KEY: key,
+    KEYID: key.split('_', 2).join('_'),
+  }
+  return bytes
+    .replace(/\{(HOST|PORT|KEY|KEYID)\}/g, (_, name: keyof typeof values) => values[name])
+    .replace(/\{BASIC:([^}]*)\}/g, (_, text: string) => btoa(text))
+    .replace(/\{LENGTHED:([^}]*)\}/g, (_, text: string) => String.fromCharCode(text.length) + text)
+}
+
 export type PortName = 'api' | 'http' | 'socks' | 'both'
 
 export interface Lab extends AsyncDisposable {
@@ -57,11 +72,19 @@ export interface Lab extends AsyncDisposable {
   readonly workers: readonly WitnessDriver[]
   /** Targets that any worker was asked for, in order. */
   readonly asked: readonly string[]
+  /** The targets' ends of the connections that are open. */
+  readonly sockets: ReadonlySet<Socket>
+  /** One that may everything. */
+  readonly key: string
+  /** With that key. */
+  readonly api: ApiClient
+  /** Everything that was logged so far. */
+  logged(): string
   /** Connects to a port. */
   dial(port: PortName): Promise<Client>
 }
 
-/** `proxy`: further fields of that section. */
+/** `proxy`: further fields of that section. Keys are asked for on the API, and on the proxy ports if that says so. */
 export async function startLab(proxy: Readonly<Record<string, unknown>> = {}): Promise<Lab> {
   await using stack = new AsyncDisposableStack()
   const state = mkdtempSync(join(tmpdir(), 'cbtor-bad-inputs-'))
@@ -69,25 +92,27 @@ export async function startLab(proxy: Readonly<Record<string, unknown>> = {}): P
   const certificates = makeCertificates(state)
   const caFile = join(state, 'ca.pem')
   writeFileSync(caFile, certificates.trusted)
-  const { targets } = stack.use(targetsWith(certificates))
+  const { targets, sockets } = stack.use(targetsWith(certificates))
   const asked: string[] = []
   const workers = WORKERS.map((id) => new WitnessDriver({ id, targets, exits: EXITS }, asked))
   const both = await freePort()
+  const logger = new MemoryLogger()
   const config = parseConfig(
     {
       state,
-      auth: 'off',
+      auth: 'on',
       listen: '127.0.0.1:0',
-      proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0', both: `127.0.0.1:${both}`, ...proxy },
+      proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0', both: `127.0.0.1:${both}`, auth: 'off', ...proxy },
       workers: WORKERS.map((id) => ({ kind: 'local', id })),
       targets: { ca_file: caFile },
       checks: { clearnet: [`http://${CHECK}/`], onion: [] },
+      ...{ limits: { rate: 'off', concurrent: 'off' }, politeness: 'off' },
     },
     {},
   )
   const never = new AbortController().signal
   const createDriver = (id: string) => workers.find((worker) => worker.id === id) as WitnessDriver
-  const service = stack.use(await createService(config, { createDriver, logger: silentLogger }, never))
+  const service = stack.use(await createService(config, { createDriver, logger }, never))
   await service.ready(AbortSignal.timeout(10_000))
   const portOf = (url: string | undefined) => Number(/:(\d+)$/.exec(url ?? '')?.[1])
   const ports = {
@@ -100,7 +125,10 @@ export async function startLab(proxy: Readonly<Record<string, unknown>> = {}): P
   })
   const owned = stack.move()
   return {
-    ...{ service, ports, workers, asked },
+    ...{ service, ports, workers, asked, sockets },
+    key: service.adminKey ?? '',
+    api: createApiClient({ baseUrl: service.url, key: service.adminKey }),
+    logged: () => JSON.stringify(logger.lines),
     async dial(port) {
       const client = new Client(connect({ port: ports[port], host: '127.0.0.1', allowHalfOpen: true }))
       clients.add(client)

@@ -1,5 +1,5 @@
-/** Rows 6 to 63 that are one request to POST /api/v1/fetch with one answer. */
-import { fetching, fields, type HttpRow, posted, request, urls } from './rows.ts'
+/** Rows 1 to 63 that are one request to POST /api/v1/fetch with one answer. */
+import { AUTHORIZATION, fetching, fields, type HttpRow, posted, request, urls } from './rows.ts'
 import { ONION } from './targets.ts'
 
 const good = { url: 'http://ok.test/' }
@@ -51,7 +51,51 @@ const TARGETS_AT_FAULT: readonly HttpRow[] = [
   ).map(([name, code]) => fetching(59, { url: `https://${name}.test/` }, 502, code, { asks: 'whatever' })),
 ]
 
+/** Rows 1 to 5. */
+const KEYS: readonly HttpRow[] = [
+  {
+    ...{ n: 1, name: 'F no Authorization', status: 401, code: 'auth_required' },
+    ...{ bytes: posted(good).replace(`${AUTHORIZATION}\r\n`, ''), headers: { 'www-authenticate': /^Bearer/ } },
+  },
+  ...[
+    ...['Bearer', 'Bearer ', 'Bearer x', 'Basic eDp5', 'bearer {KEY}x', 'Bearer {KEY} x', '{KEY}', 'Bearer cbt_'],
+    ...[
+      `Bearer cbt_00000000_${'0'.repeat(43)}`,
+      `Bearer cbt_00000000_${'0'.repeat(42)}`,
+      `Bearer {KEYID}_${'0'.repeat(43)}`,
+    ],
+    ...[
+      `Bearer {KEYID}_${'0'.repeat(44)}`,
+      `Bearer ${'x'.repeat(8_000)}`,
+      'Bearer ../../etc/passwd',
+      'Bearer __proto__',
+    ],
+  ].map(
+    (value): HttpRow => ({
+      ...{ n: 2, name: `F Authorization: ${value}`, status: 401, code: 'auth_invalid' },
+      ...{
+        bytes: posted(good).replace(AUTHORIZATION, `Authorization: ${value}`),
+        headers: { 'www-authenticate': /^Bearer/ },
+      },
+      detail: 'Cannot take the request: the key is unknown, revoked or expired',
+    }),
+  ),
+  ...['api_key', 'token', 'key', 'access_token', 'API_KEY', 'x'].map(
+    (name): HttpRow => ({
+      ...{ n: 4, name: `F ?${name}=KEY`, status: 401, code: 'auth_in_query_refused' },
+      bytes: posted(good, ['Content-Type: application/json'], `/api/v1/fetch?${name}={KEY}`),
+    }),
+  ),
+  ...[AUTHORIZATION, 'Authorization: Bearer x', 'AUTHORIZATION: Basic eDp5'].map(
+    (second): HttpRow => ({
+      ...{ n: 5, name: `F Authorization twice, ${second}`, status: 400, code: 'duplicate_header' },
+      bytes: posted(good, ['Content-Type: application/json', second]),
+    }),
+  ),
+]
+
 export const FETCH_ROWS: readonly HttpRow[] = [
+  ...KEYS,
   ...['GET', 'PUT', 'DELETE', 'TRACE', 'PATCH'].map(
     (method): HttpRow => ({
       ...{ n: 6, name: `F ${method}`, bytes: request(method, '/api/v1/fetch', []), status: 405 },

@@ -247,3 +247,56 @@ export const NO_SOCKS_ROWS: readonly SocksRow[] = [
   { n: 78, name: 'S 0x06', bytes: '\x06', answer: '' },
   { n: 78, name: 'S 0x00', bytes: '\x00', answer: '' },
 ]
+
+const wrongPasswords = [
+  'x',
+  'cbt_',
+  `cbt_00000000_${'0'.repeat(43)}`,
+  `{KEYID}_${'0'.repeat(43)}`,
+  `{KEYID}_${'0'.repeat(42)}`,
+  '{KEY}x',
+]
+
+/** Of ports that ask for keys. `{BASIC:…}` stands for the base64 of the rest, filled in. */
+export const LOCKED_HTTP_ROWS: readonly HttpRow[] = [
+  ...[
+    'GET http://ok.test/',
+    'GET http://127.0.0.1/',
+    'GET /',
+    'CONNECT ok.test:443',
+    'CONNECT nothing',
+    'TRACE http://ok.test/',
+  ].flatMap((line) => [
+    http(64, `${line}, no credentials`, `${line} HTTP/1.1\r\nHost: a\r\n\r\n`, 407, 'proxy_auth_required', {
+      headers: BASIC,
+    }),
+    ...[
+      ...wrongPasswords.map((password) => `Basic {BASIC::${password}}`),
+      'Basic {BASIC:worker-9:x}',
+      'Basic !!!',
+      'Bearer {KEY}',
+      'Basic {BASIC:{KEY}}',
+    ].map((value) =>
+      http(
+        65,
+        `${line}, ${value}`,
+        `${line} HTTP/1.1\r\nHost: a\r\nProxy-Authorization: ${value}\r\n\r\n`,
+        407,
+        'proxy_auth_required',
+        {
+          headers: BASIC,
+        },
+      ),
+    ),
+  ]),
+]
+
+export const LOCKED_SOCKS_ROWS: readonly SocksRow[] = [
+  { n: 80, name: 'S no method but none', bytes: NONE, answer: '\x05\xff' },
+  ...wrongPasswords.map(
+    (password): SocksRow => ({
+      ...{ n: 80, name: `S password ${password}`, answer: '\x05\x02\x01\x01' },
+      bytes: `${OFFERS_USER}\x01\x05key-a{LENGTHED:${password}}`,
+    }),
+  ),
+]

@@ -5,12 +5,13 @@ export interface HttpRow {
   /** Number in the table of bad inputs. */
   readonly n: number
   readonly name: string
-  /** As ISO 8859-1; `{HOST}` stands for the address of the port, `{PORT}` for its number. */
+  /** As ISO 8859-1. `{HOST}` stands for the address of the port, `{PORT}` for its number, `{KEY}` for a good key. */
   readonly bytes: string
   readonly status: number
   readonly code?: ProblemCode
   /** Headers of the answer, by name in lower case. */
   readonly headers?: Readonly<Record<string, RegExp>>
+  readonly detail?: string
   /** The connection is ended behind the answer. */
   readonly closes?: true
   /** Codes of `errors`, each once. */
@@ -35,8 +36,11 @@ export interface SocksRow {
 
 type More = Partial<Omit<HttpRow, 'n' | 'name' | 'bytes' | 'status' | 'code'>>
 
+/** Of every request to the API. */
+export const AUTHORIZATION = 'Authorization: Bearer {KEY}'
+
 export function request(method: string, path: string, headers: readonly string[], body = ''): string {
-  return [`${method} ${path} HTTP/1.1`, 'Host: {HOST}', ...headers, '', body].join('\r\n')
+  return [`${method} ${path} HTTP/1.1`, 'Host: {HOST}', AUTHORIZATION, ...headers, '', body].join('\r\n')
 }
 
 const JSON_TYPE = 'Content-Type: application/json'

@@ -25,6 +25,8 @@ const REDIRECTS: Readonly<Record<string, string>> = {
 
 export interface Targets extends Disposable {
   readonly targets: FakeTargets
+  /** Their ends of the connections that are open. */
+  readonly sockets: ReadonlySet<Socket>
 }
 
 export function targetsWith({ good, expired, stranger }: Certificates): Targets {
@@ -94,6 +96,7 @@ export function targetsWith({ good, expired, stranger }: Certificates): Targets 
   })
   return {
     targets: new Map(remembering),
+    sockets,
     [Symbol.dispose]() {
       for (const socket of sockets) socket.destroy()
     },
