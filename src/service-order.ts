@@ -21,6 +21,8 @@ export interface OrderParts {
 export interface ServiceOrder extends Disposable {
   readonly admission: Admission
   readonly order: Order
+  /** How many requests wait. */
+  readonly waiting: number
   /** To be told when the worker has room. */
   onRoom(worker: WorkerName): void
 }
@@ -52,6 +54,9 @@ export function createOrder(config: Pick<ServiceConfig, 'limits' | 'politeness'>
   return {
     admission,
     order: { lines, ...(politeness && { politeness }) },
+    get waiting() {
+      return lines.waiting
+    },
     onRoom({ id, n }) {
       // A client may call it by its number.
       lines.look(LINES.worker(id))
