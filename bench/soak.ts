@@ -9,8 +9,8 @@ import { readFileSync } from 'node:fs'
 import { createApiClient } from '../src/api/client.ts'
 
 const [file = '', fetches = '10000', concurrency = '32'] = process.argv.slice(2)
-const demo = JSON.parse(readFileSync(file, 'utf8')) as { api: string; www_url: string }
-const api = createApiClient({ baseUrl: demo.api })
+const demo = JSON.parse(readFileSync(file, 'utf8')) as { api: string; key_file: string; www_url: string }
+const api = createApiClient({ baseUrl: demo.api, key: readFileSync(demo.key_file, 'utf8').trim() })
 const servicePid = pidListeningOn(new URL(demo.api).port)
 const failures = new Map<string, number>()
 const times: number[] = []

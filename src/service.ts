@@ -13,6 +13,7 @@ import { createTargetPolicy } from './fetch/target-policy.ts'
 import type { MonitorEvent } from './health/monitored.ts'
 import { OutcomeLedger } from './health/outcome-ledger.ts'
 import { PoolGovernor } from './health/pool-governor.ts'
+import type { JobStore } from './jobs/job-store.ts'
 import { onAbort } from './lib/abort.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/log.ts'
@@ -21,6 +22,7 @@ import { Pool } from './pool/pool.ts'
 import { createBackend, receivesTraffic } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
 import { ServiceEvents } from './service-events.ts'
+import { createJobs, openJobStore } from './service-jobs.ts'
 import { leaseOf } from './service-lease.ts'
 import { createOrder, type ServiceOrder } from './service-order.ts'
 import { checkEndpointsOf, circuitSupplyOf, governorPolicyOf, healthPolicyOf } from './service-policy.ts'
@@ -40,6 +42,7 @@ export interface ServiceOverrides {
   readonly random?: Random
   readonly logger?: Logger
   readonly store?: Store
+  readonly jobStore?: JobStore
   readonly createDriver?: (id: string) => WorkerDriver
 }
 
@@ -71,6 +74,7 @@ export async function createService(
 
   await prepareState(config.state)
   const store = parts.use(overrides.store ?? new SqliteStore(join(config.state, 'cbtor.db')))
+  const jobStore = parts.use(overrides.jobStore ?? openJobStore(config))
   const identities = new Identities(
     store.poolSecret(() => random.bytes(32)),
     () => random.bytes(32),
@@ -81,6 +85,7 @@ export async function createService(
       ...{ clock, logger },
       workers: () =>
         pool.entries().map((entry) => ({ ...entry, worker: entry.name.id, receivesTraffic: receivesTraffic(entry) })),
+      jobs: () => jobs.counts(),
     }),
   )
 
@@ -222,8 +227,13 @@ export async function createService(
   const onionChecks = checks.checkOnions(healthyWorkers, life.signal)
 
   const version = VERSION
+  const jobs = createJobs(config, {
+    ...{ clock, random, logger, store: jobStore, keys },
+    policy: fetching.policy.narrowedBy(config.targets),
+    fetch: (request, fetchSignal) => backend.fetch(request, fetchSignal),
+  })
   const backend = createBackend({
-    ...{ version, clock, store, pool, fetcher, checks, told, requests, admission },
+    ...{ version, clock, store, pool, fetcher, checks, told, requests, admission, jobs },
     life: life.signal,
   })
   const { warm_up_interval: warmEveryMs, rotation_interval: rotateEveryMs } = config.health
@@ -249,6 +259,8 @@ export async function createService(
       giveUp: () => fetcher[Symbol.dispose](),
     }),
   )
+  // Ended before the API, which may still tell of them.
+  parts.use(jobs).start()
   const { url } = await server.listen(config.listen)
   told.events.record({ type: 'service_started', version })
   signal.throwIfAborted()

@@ -147,7 +147,9 @@ export function invitation(
     `  curl -s ${url}/api/v1/health -H "authorization: Bearer $KEY"`,
     ...(proxy.http ? [`  curl -s -x ${proxy.http} --proxy-user key-my-session:$KEY ${pages.check}`] : []),
     ...(proxy.socks
-      ? [`  curl -s -x ${proxy.socks} --proxy-user x:$KEY --cacert ${network.caFile} ${pages.httpsCheck}`]
+      ? [
+          `  curl -s -x ${proxy.socks} --proxy-user isolate-destination:$KEY --cacert ${network.caFile} ${pages.httpsCheck}`,
+        ]
       : []),
     ...more,
     '',

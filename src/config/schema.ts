@@ -5,6 +5,7 @@ import { LOG_TARGETS } from '../events/request-log.ts'
 import { LOG_FORMATS } from '../lib/log.ts'
 import { ADDRESS_FORMS, parseListenAddress } from '../listen/address.ts'
 import { duration } from './duration-field.ts'
+import { jobsSchema } from './jobs.ts'
 import { limitsSchema, politenessSchema } from './limits.ts'
 import { targetsSchema } from './targets.ts'
 
@@ -193,6 +194,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   targets: targetsSchema.prefault({}),
   limits: limitsSchema.prefault({}),
+  jobs: jobsSchema.prefault({}),
   politeness: politenessSchema.prefault({}),
   health: z
     .strictObject({

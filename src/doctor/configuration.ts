@@ -13,12 +13,7 @@ const NAME = 'configuration'
 
 /** What the service would only notice when it starts: files that are missing or open to others, torrc lines that are refused. */
 export function checkConfiguration(config: ServiceConfig): readonly Finding[] {
-  const { password_file: password } = config.proxy
-  const found = [
-    ...caFaults(config),
-    ...(password === undefined ? [] : secretFaults(`${NAME}: proxy.password_file`, password, true)),
-    ...config.workers.flatMap((worker) => workerFaults(config, worker)),
-  ]
+  const found = [...caFaults(config), ...config.workers.flatMap((worker) => workerFaults(config, worker))]
   return worst(found, ok(NAME, showWorkers(config.workers)))
 }
 

@@ -161,8 +161,6 @@ describe('a configuration', () => {
         { tor: { torrc: ['SafeLogging 0', 'SocksPort 9050'] }, workers: [{ kind: 'local', id: 'a' }] },
         /names targets in the log/,
       ],
-      [{ proxy: { password_file: '/nowhere' } }, /no such file/],
-      [{ proxy: { password_file: password } }, /everybody may read/],
       [{ state: `/${'s'.repeat(100)}` }, /too long for unix sockets/],
       [{ workers: [{ ...external, cookie_file: '/nowhere' }] }, /no such file/],
       [{ workers: [{ ...external, password_file: password }] }, /everybody may read/],

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import type { Caller } from '../domain/caller.ts'
 import type { Routing, TunnelRequest } from '../domain/exchange.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import type { Exit } from '../domain/worker.ts'
@@ -26,10 +27,15 @@ export interface ProxyBackend {
   /** One exchange by plain http. Resolves with the head of the answer; both bodies flow at the pace of who reads them. */
   forward(request: ForwardRequest, signal: AbortSignal): Promise<ForwardAnswer>
 
-  /** Whether clients have to show a password. */
+  /** Whether clients have to show a key as the password. */
   readonly requiresPassword: boolean
-  /** Whether this password will do. `undefined`: the client showed none. Takes the same time whatever is wrong with it. */
-  authenticate(password: string | undefined): boolean
+  /**
+   * Whom the password stands for; undefined when it will not do. `undefined`: the client showed none. Takes the same time whatever
+   * is wrong with it. What the caller may do is still to be asked.
+   */
+  authenticate(password: string | undefined): Caller | undefined
+  /** Calls `listener` once the caller's key is revoked or expires. Dispose to stop listening. */
+  onGone(caller: Caller, listener: () => void): Disposable
 
   /** The id of the worker that a client names by id or number; undefined when there is none. */
   workerIdOf(ref: string): string | undefined

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { ANYBODY, type Caller } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
 import type { TunnelRequest } from '../domain/exchange.ts'
 import { onAbort } from '../lib/abort.ts'
@@ -21,6 +22,10 @@ export type BackendCall =
 /** A service without workers: its tunnels lead to sockets of the test's. */
 export class FakeBackend implements ProxyBackend, AsyncDisposable {
   password: string | undefined
+  /** Whom the password stands for. */
+  caller: Caller = ANYBODY
+  /** Those who wait for the caller's key to go. */
+  readonly onRevoked = new Set<() => void>()
   readonly calls: BackendCall[] = []
   readonly aborted: unknown[] = []
   readonly outcomes: TunnelOutcome[] = []
@@ -55,8 +60,19 @@ export class FakeBackend implements ProxyBackend, AsyncDisposable {
     return this.password !== undefined
   }
 
-  authenticate(password: string | undefined): boolean {
-    return this.password === undefined || password === this.password
+  authenticate(password: string | undefined): Caller | undefined {
+    return this.password === undefined || password === this.password ? this.caller : undefined
+  }
+
+  onGone(_caller: Caller, listener: () => void): Disposable {
+    this.onRevoked.add(listener)
+    return { [Symbol.dispose]: () => void this.onRevoked.delete(listener) }
+  }
+
+  /** The key of everybody is of no use any more. */
+  revoke(): void {
+    this.password = 'another'
+    for (const listener of [...this.onRevoked]) listener()
   }
 
   workerIdOf(ref: string): string | undefined {

@@ -2,7 +2,9 @@ import type { Socket } from 'node:net'
 import { CbtorError } from '../domain/errors.ts'
 import type { TunnelRequest } from '../domain/exchange.ts'
 import type { ClientBytes } from './client-bytes.ts'
+import { cutOff } from './cut-off.ts'
 import type { PortOptions } from './port.ts'
+import { type AdmittedRouting, keyGone } from './routing.ts'
 import { splice } from './tunnel.ts'
 
 export interface TunnelClient {
@@ -16,14 +18,19 @@ export interface TunnelClient {
 /**
  * Opens a tunnel, tells its client only then, and resolves when the tunnel has ended. What the client has sent ahead goes
  * first: what may be delivered twice with the request, the rest once the tunnel stands. Rejects with the CbtorError that
- * kept the tunnel from standing, before the client was told anything.
+ * kept the tunnel from standing, before the client was told anything. A tunnel whose caller's key is revoked or expires is cut off.
  */
 export async function runTunnel(
   { backend, clock, limits }: PortOptions,
-  request: TunnelRequest,
+  request: TunnelRequest & AdmittedRouting,
   client: TunnelClient,
 ): Promise<void> {
   const { socket, bytes } = client
+  let isOpen = false
+  using _gone = backend.onGone(request.caller, () => {
+    bytes.giveUp(keyGone())
+    if (isOpen) cutOff(socket)
+  })
   bytes.watch()
   const earlyData = bytes.takeSafe()
   using tunnel = await inTime(bytes, { clock, limits }, (signal) =>
@@ -34,6 +41,7 @@ export async function runTunnel(
     throw bytes.signal.reason
   }
 
+  isOpen = true
   client.accept()
   const ahead = bytes.takeAll()
   bytes[Symbol.dispose]()

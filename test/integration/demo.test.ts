@@ -10,6 +10,7 @@ import { eventually } from '../asking.ts'
 
 interface DemoFile {
   readonly api: string
+  readonly key_file: string
   readonly check_url: string
   readonly https_check_url: string
   readonly www_url: string
@@ -59,6 +60,11 @@ async function demoFile(state: string, child: ChildProcess): Promise<DemoFile> {
   return JSON.parse(readFileSync(path, 'utf8')) as DemoFile
 }
 
+/** With the key that the demo has made for itself. */
+function clientOf({ api, key_file: keyFile }: Pick<DemoFile, 'api' | 'key_file'>) {
+  return createApiClient({ baseUrl: api, key: readFileSync(keyFile, 'utf8').trim() })
+}
+
 /** Processes that have `directory` in their command line. */
 function processesOf(directory: string): string[] {
   return readdirSync('/proc').filter((pid) => {
@@ -94,11 +100,12 @@ describe('cbtor demo', { timeout: 240_000 }, () => {
     assert.deepEqual(Object.keys(file.pids), file.workers)
     assert.ok(Object.values(file.pids).every((pid) => existsSync(`/proc/${pid}`)))
     assert.match(readFileSync(file.ca_file, 'utf8'), /BEGIN CERTIFICATE/)
-    const api = createApiClient({ baseUrl: file.api })
+    const api = clientOf(file)
+    await assert.rejects(createApiClient({ baseUrl: file.api }).health(), /without a key/)
     for (const url of [file.check_url, file.https_check_url, file.www_url, file.onion_url]) {
       assert.equal((await api.fetch({ url })).status, 200, url)
     }
-    await using warmup = startCli(['warmup', '--api', file.api])
+    await using warmup = startCli(['warmup', '--api', file.api, '--state', demo.state])
     const warm = await warmup.end()
     assert.equal(warm.code, 0, warm.err)
     assert.equal(warm.out.match(/^tor0[1-4] +warm /gm)?.length, 4)
@@ -119,7 +126,7 @@ describe('cbtor demo', { timeout: 240_000 }, () => {
     assert.equal(code, 1)
     assert.match(err, /another service uses it/)
     assert.deepEqual(JSON.parse(readFileSync(join(demo.state, 'demo.json'), 'utf8')), file)
-    assert.equal((await createApiClient({ baseUrl: file.api }).fetch({ url: file.www_url })).status, 200)
+    assert.equal((await clientOf(file).fetch({ url: file.www_url })).status, 200)
     demo.child.kill('SIGINT')
     assert.equal((await demo.end()).code, 0)
   })
@@ -159,7 +166,10 @@ describe('cbtor testnet up and cbtor up', { timeout: 180_000 }, () => {
       'cbtor.yaml': JSON.stringify(configuration),
     })
     const url = await eventually(async () => /API answers at (\S+)/.exec(service.outputs.err)?.[1])
-    const api = createApiClient({ baseUrl: url })
+    const keyFile = join(service.state, 'admin.key')
+    const [, shown] = /the admin key, shown this once and kept in \S+: (\S+)/.exec(service.outputs.err) ?? []
+    assert.equal(readFileSync(keyFile, 'utf8'), `${shown}\n`)
+    const api = clientOf({ api: url, key_file: keyFile })
     await eventually(async () => (await api.health()).receiving_traffic === 2)
     await api.setMode('failover')
     await api.drain('first')
@@ -169,7 +179,8 @@ describe('cbtor testnet up and cbtor up', { timeout: 180_000 }, () => {
     assert.equal((await service.end()).code, 0)
     await using again = startCli(['up', '--config', `${service.state}/cbtor.yaml`, '--state', service.state])
     const urlAgain = await eventually(async () => /API answers at (\S+)/.exec(again.outputs.err)?.[1])
-    const health = await createApiClient({ baseUrl: urlAgain }).health()
+    const health = await clientOf({ api: urlAgain, key_file: keyFile }).health()
+    assert.doesNotMatch(again.outputs.err, /cbt_/, 'the key is shown once')
     assert.equal(health.mode, 'failover', 'the mode outlasts a restart')
     assert.deepEqual(
       health.workers.map(({ id, desired }) => [id, desired]),

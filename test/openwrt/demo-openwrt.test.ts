@@ -15,6 +15,7 @@ import { eventually } from '../asking.ts'
 
 interface DemoFile {
   readonly api: string
+  readonly key_file: string
   readonly check_url: string
   readonly onion_url: string
   readonly ca_file: string
@@ -59,7 +60,7 @@ describe('cbtor demo --openwrt', { timeout: 240_000 }, () => {
       file.boxes.map((box) => `${box.worker} ${box.name} ${box.address} ${box.interface}`),
       [1, 2, 3, 4].map((n) => `tor0${n} box${n} 192.0.2.1${n} wg-tor0${n}`),
     )
-    const api = createApiClient({ baseUrl: file.api })
+    const api = createApiClient({ baseUrl: file.api, key: readFileSync(file.key_file, 'utf8').trim() })
     const { status, receipt } = await api.fetch({ url: file.check_url })
     assert.deepEqual([status, receipt.route], [200, 'transparent'])
     assert.equal((await api.fetch({ url: file.onion_url })).receipt.route, 'socks')

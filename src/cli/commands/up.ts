@@ -16,14 +16,14 @@ export function upCommand(parts: CliParts): Command {
     .action(async (flags: Record<string, string>) => {
       const config = readConfig(flags, parts.env)
       await using service = await parts.createService(config, parts.signal)
-      parts.err.write(`cbtor: the API answers at ${service.url} (documents: ${service.url}/docs)\n`)
-      const { http, socks } = service.proxy
-      const proxies = [http, socks].filter((url) => url !== undefined)
-      if (proxies.length > 0) parts.err.write(`cbtor: the proxy answers at ${proxies.join(' and ')}\n`)
       if (service.adminKey !== undefined) {
         const file = adminKeyFile(config.state)
         parts.err.write(`cbtor: the admin key, shown this once and kept in ${file}: ${service.adminKey}\n`)
       }
+      parts.err.write(`cbtor: the API answers at ${service.url} (documents: ${service.url}/docs)\n`)
+      const { http, socks } = service.proxy
+      const proxies = [http, socks].filter((url) => url !== undefined)
+      if (proxies.length > 0) parts.err.write(`cbtor: the proxy answers at ${proxies.join(' and ')}\n`)
       await untilAborted(parts.signal)
       parts.err.write('cbtor: stopping; once more to stop at once\n')
     })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { ANYBODY } from '../../domain/caller.ts'
 import { failure, untilAborted } from '../fake-backend.ts'
 import { Client, startPort, turn } from '../test-lab.ts'
 
@@ -29,7 +30,7 @@ describe('CONNECT', { timeout: 20_000 }, () => {
     client.socket.end()
     await port.isQuiet()
     assert.deepEqual(port.backend.calls, [
-      { type: 'tunnel', request: { host: 'example.com', port: 443, isolation: 'request' }, early: '' },
+      { type: 'tunnel', request: { host: 'example.com', port: 443, isolation: 'request', caller: ANYBODY }, early: '' },
     ])
     assert.deepEqual(port.backend.outcomes, ['ok'])
     assert.equal(port.clock.pending, 0)
@@ -161,5 +162,23 @@ describe('CONNECT', { timeout: 20_000 }, () => {
     target.socket.end('answer')
     assert.equal(await client.readsAll(), `${ESTABLISHED}answer`)
     await port.isQuiet()
+  })
+
+  it('is cut off when its key is revoked, and refused while it is being opened', async () => {
+    await using port = await startPort('http')
+    const open = await port.dial()
+    open.send(CONNECT)
+    await open.reads(ESTABLISHED)
+    port.backend.ready = untilAborted
+    const opening = await port.dial()
+    opening.send(CONNECT)
+    while (port.backend.calls.length < 2) await turn()
+    port.backend.revoke()
+    assert.equal(await open.closed, 'reset')
+    assert.match(await opening.readsAll(), /^HTTP\/1\.1 407 [\s\S]*"detail":"Cannot go on: the key was revoked/)
+    opening.socket.end()
+    await port.isQuiet()
+    assert.equal(port.backend.onRevoked.size, 0)
+    assert.deepEqual(port.backend.outcomes, ['client_gone'])
   })
 })

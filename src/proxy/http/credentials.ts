@@ -1,23 +1,23 @@
 import { isUtf8 } from 'node:buffer'
 import { CbtorError } from '../../domain/errors.ts'
-import type { Routing } from '../../domain/exchange.ts'
 import type { ProxyBackend } from '../backend.ts'
-import { parseUserName } from '../user-name.ts'
+import { type AdmittedRouting, routingOf } from '../routing.ts'
 import { type HeaderList, valuesOf } from './headers.ts'
 
 const BASIC = /^Basic +([A-Za-z0-9+/]*={0,2})$/i
 
 /**
- * As whom the request goes, by its Proxy-Authorization. Throws `proxy_auth_required` when there is none and one is needed, or
- * when it is not what it should be, and what `parseUserName` throws. The password is looked at first: who has none learns
- * nothing about workers.
+ * Who asks, and as whom the request goes, by its Proxy-Authorization. Throws `proxy_auth_required` when there is none and one is
+ * needed, or when it is not what it should be, and what `routingOf` throws. The password is looked at first: who has none
+ * learns nothing about workers.
  */
-export function admit(backend: ProxyBackend, headers: HeaderList): Routing {
+export function admit(backend: ProxyBackend, headers: HeaderList): AdmittedRouting {
   const [value, ...others] = valuesOf(headers, 'proxy-authorization')
-  if (value === undefined && !backend.requiresPassword) return parseUserName('', () => undefined)
   const credentials = value === undefined || others.length > 0 ? undefined : parseBasic(value)
-  const isRight = backend.authenticate(credentials?.password)
-  if (credentials !== undefined && isRight) return parseUserName(credentials.userName, (ref) => backend.workerIdOf(ref))
+  const caller = backend.authenticate(credentials?.password)
+  if (caller !== undefined && (credentials !== undefined || value === undefined)) {
+    return routingOf(backend, caller, credentials?.userName ?? '')
+  }
   throw new CbtorError('proxy_auth_required', `Cannot take the request: ${reasonFor(value, credentials)}`)
 }
 
@@ -41,5 +41,5 @@ function parseBasic(value: string): Credentials | undefined {
 function reasonFor(value: string | undefined, credentials: Credentials | undefined): string {
   if (value === undefined) return 'it has no Proxy-Authorization'
   if (credentials === undefined) return 'its Proxy-Authorization is not one of Basic, with a user name and a password'
-  return 'the password is wrong'
+  return 'its password is no key, or one that is revoked or expired'
 }

@@ -10,6 +10,7 @@ import type { ForwardAnswer, ForwardRequest, ProxyBackend } from '../backend.ts'
 import { cutOff } from '../cut-off.ts'
 import type { PortOptions } from '../port.ts'
 import { problemOf } from '../problem-of.ts'
+import { type AdmittedRouting, keyGone } from '../routing.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { admit } from './credentials.ts'
 import { answeredHeaders, forwardedHeaders, type HeaderList, headerList, valuesOf } from './headers.ts'
@@ -48,9 +49,16 @@ export async function serveExchange(options: PortOptions, exchange: Exchange): P
     () => socket.bytesRead + socket.bytesWritten - socket.writableLength,
     () => stop.abort(new CbtorError('timeout', 'Cannot go on with the request: nothing has flowed for too long')),
   )
+  using ends = new DisposableStack()
   try {
     stop.signal.throwIfAborted() // what came right behind the head may have shown that it is broken
     const checked = check(backend, request)
+    ends.use(
+      backend.onGone(checked.caller, () => {
+        if (response.headersSent) cutOff(socket)
+        stop.abort(keyGone())
+      }),
+    )
     if (request.httpVersionMinor === 1 && request.headers.expect !== undefined) response.writeContinue()
     body = bodyOf(request)
     answer = await backend.forward({ ...checked, body }, stop.signal)
@@ -72,7 +80,7 @@ export async function serveExchange(options: PortOptions, exchange: Exchange): P
 }
 
 /** What the request asks for. Throws what is wrong with it: first the credentials, so that strangers learn nothing else. */
-function check(backend: ProxyBackend, request: IncomingMessage): Omit<ForwardRequest, 'body'> {
+function check(backend: ProxyBackend, request: IncomingMessage): Omit<ForwardRequest, 'body'> & AdmittedRouting {
   const { method = '', url = '' } = request
   const headers = headerList(request.rawHeaders)
   const routing = admit(backend, headers)

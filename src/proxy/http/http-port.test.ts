@@ -295,6 +295,43 @@ describe('refusals of the HTTP port', { timeout: 20_000 }, () => {
     assert.deepEqual(port.backend.calls, [])
   })
 
+  it('ask for the key again with each request of a connection', async () => {
+    await using port = await startPort('http')
+    port.backend.password = 'pw'
+    const client = await port.dial()
+    const good = GET.replace('\r\n\r\n', `\r\n${basic(':pw')}\r\n`)
+    client.send(good)
+    await client.reads('hello')
+    client.send(GET)
+    await client.reads(/ 407 [\s\S]*"}/)
+    client.send(good)
+    await client.reads(/hello[\s\S]*hello/)
+    port.backend.revoke()
+    client.send(good)
+    await client.reads(/ 407 [\s\S]* 407 [\s\S]*"}/)
+    assert.equal(port.backend.calls.length, 2)
+    assert.equal(port.backend.onRevoked.size, 0)
+  })
+
+  it('end when their key is revoked, before their answer and in the middle of it', async () => {
+    await using port = await startPort('http')
+    port.backend.ready = untilAborted
+    const waiting = await port.dial()
+    waiting.send(GET)
+    while (port.backend.calls.length < 1) await turn()
+    port.backend.ready = async () => {}
+    const body = new PassThrough()
+    port.backend.answer = async () => okAnswer(body)
+    const reading = await port.dial()
+    reading.send(GET)
+    body.write('some')
+    await reading.reads('some')
+    port.backend.revoke()
+    await waiting.reads(/^HTTP\/1\.1 407 [\s\S]*the key was revoked/)
+    assert.equal(await reading.closed, 'reset')
+    assert.equal(port.backend.onRevoked.size, 0)
+  })
+
   it('leave the connection usable where the next request can be told', async () => {
     await using port = await startPort('http')
     const client = await port.dial()

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { Routing } from '../../domain/exchange.ts'
+import { ANYBODY } from '../../domain/caller.ts'
+import type { AdmittedRouting } from '../routing.ts'
 import { type Doorkeeper, SocksRefusal, type SocksRequest, serveHandshake } from './handshake.ts'
 
-const DEFAULTS: Routing = { isolation: 'destination' }
-const KEYED: Routing = { isolation: 'destination', mode: 'sticky', stickyKey: 'a' }
+const DEFAULTS: AdmittedRouting = { isolation: 'destination', caller: ANYBODY }
+const KEYED: AdmittedRouting = { ...DEFAULTS, mode: 'sticky', stickyKey: 'a' }
 
 /** Greeting, user `key-a` with password `pw`, CONNECT example.com:443. */
 const GREETING = '050102'

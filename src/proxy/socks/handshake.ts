@@ -1,4 +1,3 @@
-import type { Routing } from '../../domain/exchange.ts'
 import { type Handshake, read, write } from '../../lib/handshake.ts'
 import {
   ADDRESS_BYTES,
@@ -11,6 +10,7 @@ import {
   PORT_BYTES,
   SOCKS_VERSION,
 } from '../../lib/socks5.ts'
+import type { AdmittedRouting } from '../routing.ts'
 import { AUTH_REFUSED, METHODS_REFUSED, REPLY, reply, SOCKS4_REFUSED, SOCKS4_VERSION } from './messages.ts'
 
 export interface SocksRequest {
@@ -18,7 +18,7 @@ export interface SocksRequest {
   /** As the client wrote it: a name, or an address, IPv6 without brackets. */
   readonly host: string
   readonly port: number
-  readonly routing: Routing
+  readonly routing: AdmittedRouting
 }
 
 /** The client gets `answer`, and its connection ends. Without an answer it did not speak SOCKS. */
@@ -36,8 +36,8 @@ export class SocksRefusal extends Error {
 export interface Doorkeeper {
   /** Whether a client without credentials may come in. */
   readonly requiresPassword: boolean
-  withoutCredentials(): Routing
-  withCredentials(userName: string, password: string): Routing
+  withoutCredentials(): AdmittedRouting
+  withCredentials(userName: string, password: string): AdmittedRouting
 }
 
 /**
@@ -51,7 +51,7 @@ export function* serveHandshake(door: Doorkeeper): Handshake<SocksRequest> {
   return { command, host, port, routing }
 }
 
-function* negotiate(door: Doorkeeper): Handshake<Routing> {
+function* negotiate(door: Doorkeeper): Handshake<AdmittedRouting> {
   /* +----+----------+----------+
    * |VER | NMETHODS | METHODS  |
    * +----+----------+----------+
@@ -73,7 +73,7 @@ function* negotiate(door: Doorkeeper): Handshake<Routing> {
   return door.withoutCredentials()
 }
 
-function* authenticate(door: Doorkeeper): Handshake<Routing> {
+function* authenticate(door: Doorkeeper): Handshake<AdmittedRouting> {
   /* +----+------+----------+------+----------+
    * |VER | ULEN |  UNAME   | PLEN |  PASSWD  |
    * +----+------+----------+------+----------+
@@ -86,7 +86,7 @@ function* authenticate(door: Doorkeeper): Handshake<Routing> {
   const [passwordLength = 0] = yield* read(1)
   if (passwordLength === 0) throw new SocksRefusal('its password is empty', AUTH_REFUSED)
   const password = (yield* read(passwordLength)).toString('utf8')
-  let routing: Routing
+  let routing: AdmittedRouting
   try {
     routing = door.withCredentials(userName, password)
   } catch {

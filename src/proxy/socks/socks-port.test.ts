@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { ANYBODY } from '../../domain/caller.ts'
 import type { ProblemCode } from '../../domain/problems.ts'
 import { failure, untilAborted } from '../fake-backend.ts'
 import { Client, startPort, turn } from '../test-lab.ts'
@@ -34,7 +35,14 @@ describe('the SOCKS port', { timeout: 20_000 }, () => {
     assert.equal(await client.readsAll(), `\x05\x02\x01\x00${OK}pong`)
     client.socket.end()
     await port.isQuiet()
-    const request = { host: 'example.com', port: 443, isolation: 'destination', stickyKey: 'my-shop', mode: 'sticky' }
+    const request = {
+      host: 'example.com',
+      port: 443,
+      isolation: 'destination',
+      stickyKey: 'my-shop',
+      mode: 'sticky',
+      caller: ANYBODY,
+    }
     assert.deepEqual(port.backend.calls, [{ type: 'tunnel', request, early: '' }])
     assert.deepEqual(port.backend.outcomes, ['ok'])
     assert.equal(port.clock.pending, 0)
@@ -108,6 +116,37 @@ describe('the SOCKS port', { timeout: 20_000 }, () => {
     await client.reads(`\x05\x02\x01\x00${OK}`)
     const [call] = port.backend.calls
     assert.equal(call?.type === 'tunnel' && call.request.workerId, 'tor02')
+  })
+
+  it('takes no key that is not for the proxy, and says no more than no', async () => {
+    await using port = await startPort('socks')
+    port.backend.password = 'pw'
+    port.backend.caller = { ...ANYBODY, scopes: new Set(['fetch'] as const) }
+    const client = await port.dial()
+    client.send(USER + auth('key-a', 'pw'))
+    assert.equal(await client.readsAll(), '\x05\x02\x01\x01')
+  })
+
+  it('cuts a tunnel off when the key is revoked, and opens or resolves nothing for it any more', async () => {
+    await using port = await startPort('socks')
+    port.backend.password = 'pw'
+    const open = await port.dial()
+    open.send(USER + auth('key-a', 'pw') + connect('example.com'))
+    await open.reads(OK)
+    port.backend.ready = untilAborted
+    const opening = await port.dial()
+    opening.send(USER + auth('key-a', 'pw') + connect('example.com'))
+    const resolving = await port.dial()
+    resolving.send(`${USER}${auth('key-a', 'pw')}\x05\xf0\x00\x03${lengthed('example.com')}\x00\x00`)
+    while (port.backend.calls.length < 3) await turn()
+    port.backend.revoke()
+    assert.equal(await open.closed, 'reset')
+    for (const client of [opening, resolving])
+      assert.equal((await client.readsAll()).slice(0, 6), '\x05\x02\x01\x00\x05\x01')
+    for (const { socket } of [opening, resolving]) socket.end()
+    await port.isQuiet()
+    assert.equal(port.backend.onRevoked.size, 0)
+    assert.deepEqual(port.backend.outcomes, ['client_gone'])
   })
 
   it('has the fixed answer of each malformed handshake, or closes', async () => {

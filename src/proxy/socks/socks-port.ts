@@ -5,7 +5,7 @@ import { endGently } from '../end-gently.ts'
 import { inTime, runTunnel } from '../open-tunnel.ts'
 import type { Port, PortOptions, Served } from '../port.ts'
 import { problemOf } from '../problem-of.ts'
-import { parseUserName } from '../user-name.ts'
+import { keyGone, routingOf } from '../routing.ts'
 import { type Doorkeeper, SocksRefusal, type SocksRequest, serveHandshake } from './handshake.ts'
 import { REPLY, reply, replyCodeOf } from './messages.ts'
 
@@ -17,16 +17,17 @@ export class SocksPort implements Port {
   constructor(options: PortOptions) {
     const { backend } = options
     this.#options = options
+    const admit = (userName: string, password: string | undefined) => {
+      const caller = backend.authenticate(password)
+      if (caller !== undefined) return routingOf(backend, caller, userName)
+      throw new CbtorError('proxy_auth_required', 'Cannot come in: wrong password')
+    }
     this.#door = {
       get requiresPassword() {
         return backend.requiresPassword
       },
-      withoutCredentials: () => parseUserName('', () => undefined),
-      withCredentials(userName, password) {
-        if (!backend.authenticate(password))
-          throw new CbtorError('proxy_auth_required', 'Cannot come in: wrong password')
-        return parseUserName(userName, (ref) => backend.workerIdOf(ref))
-      },
+      withoutCredentials: () => admit('', undefined),
+      withCredentials: admit,
     }
   }
 
@@ -85,6 +86,7 @@ export class SocksPort implements Port {
   async #lookUp({ host, routing }: SocksRequest, client: Socket, bytes: ClientBytes): Promise<void> {
     bytes.watch()
     const { backend } = this.#options
+    using _gone = backend.onGone(routing.caller, () => bytes.giveUp(keyGone()))
     const address = await inTime(bytes, this.#options, (signal) => backend.resolve({ ...routing, host }, signal))
     bytes[Symbol.dispose]()
     client.write(reply(REPLY.succeeded, address))
