@@ -1,6 +1,6 @@
 import type { ServiceEvent } from './domain/events.ts'
 import { Events } from './events/events.ts'
-import { Metrics, type WorkerGauges } from './events/metrics.ts'
+import { Metrics, type MetricsSources } from './events/metrics.ts'
 import { Problems } from './events/problems.ts'
 import type { MonitorEvent } from './health/monitored.ts'
 import type { PoolHealthEvent } from './health/pool-governor.ts'
@@ -16,7 +16,7 @@ export class ServiceEvents implements Disposable {
   readonly problems: Problems
   readonly #logger: Logger
 
-  constructor(options: { readonly clock: Clock; readonly logger: Logger; workers(): readonly WorkerGauges[] }) {
+  constructor(options: MetricsSources & { readonly clock: Clock; readonly logger: Logger }) {
     this.#logger = options.logger
     this.metrics = new Metrics(options)
     this.events = new Events({ ...options, metrics: this.metrics })

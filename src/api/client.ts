@@ -7,6 +7,7 @@ import type { EventBody, EventsBody, EventsLostBody } from './schemas/event.ts'
 import type { FetchAnswerBody } from './schemas/fetch-answer.ts'
 import type { fetchBody } from './schemas/fetch-request.ts'
 import type { InspectedWorkerBody } from './schemas/inspected-worker.ts'
+import type { JobBody, JobResultBody, JobResultsBody, JobsBody, jobOrderBody } from './schemas/job.ts'
 import type { CreatedKeyBody, KeyBody, KeysBody, newKeyBody } from './schemas/key.ts'
 import type { NewCircuitsBody, NewCircuitsPendingBody } from './schemas/new-circuits.ts'
 import type { HealthBody, ModeAnswerBody, StatusBody } from './schemas/pool.ts'
@@ -42,6 +43,12 @@ export interface EventsQuery {
   readonly since_id?: number
 }
 
+/** Which part of a list; `cursor`: `next_cursor` of the page before. */
+export interface PageQuery {
+  readonly cursor?: string
+  readonly limit?: number
+}
+
 export type StreamedEvent =
   | { readonly type: 'event'; readonly event: EventBody }
   /** Events that the caller does not have are no longer kept. */
@@ -69,6 +76,18 @@ export interface ApiClient {
     options?: { readonly wait_ms?: number },
     signal?: AbortSignal,
   ): Promise<NewCircuitsBody | NewCircuitsPendingBody>
+  /** With the same `idempotencyKey`, the same order within 24 hours is the same job. */
+  submitJob(
+    order: z.input<typeof jobOrderBody>,
+    options?: { readonly idempotencyKey?: string },
+    signal?: AbortSignal,
+  ): Promise<JobBody>
+  jobs(query?: PageQuery & { readonly owner?: string }, signal?: AbortSignal): Promise<JobsBody>
+  job(id: string, signal?: AbortSignal): Promise<JobBody>
+  jobResults(id: string, query?: PageQuery, signal?: AbortSignal): Promise<JobResultsBody>
+  jobResult(id: string, n: number, signal?: AbortSignal): Promise<JobResultBody>
+  cancelJob(id: string, signal?: AbortSignal): Promise<JobBody>
+  removeJob(id: string, signal?: AbortSignal): Promise<JobBody>
   sessions(signal?: AbortSignal): Promise<SessionsBody>
   session(key: string, signal?: AbortSignal): Promise<SessionBody>
   rotateSession(key: string, signal?: AbortSignal): Promise<SessionBody>
@@ -114,10 +133,17 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const { baseUrl, key, fetch = patientFetch(options) } = options
 
   /** Resolves once the headers of an answer that is no problem are there. */
-  async function send(method: Method, path: string, signal?: AbortSignal, body?: object): Promise<HttpAnswer> {
+  async function send(
+    method: Method,
+    path: string,
+    signal?: AbortSignal,
+    body?: object,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<HttpAnswer> {
     const request = {
       method,
       headers: {
+        ...headers,
         accept: '*/*',
         ...(key && { authorization: `Bearer ${key}` }),
         ...(body && { 'content-type': 'application/json' }),
@@ -153,8 +179,14 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   }
 
   /** Answers are taken for what their schema says: they come from the same version of this code. */
-  async function call<T>(method: Method, path: string, signal?: AbortSignal, body?: object): Promise<T> {
-    const answer = await send(method, path, signal, body)
+  async function call<T>(
+    method: Method,
+    path: string,
+    signal?: AbortSignal,
+    body?: object,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<T> {
+    const answer = await send(method, path, signal, body, headers)
     return (await told(answer.json(), `${method} ${path.split('?', 1)[0]}`, BROKEN_OFF, signal)) as T
   }
 
@@ -173,6 +205,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   }
 
   const path = (ref: WorkerRef) => `/api/v1/tor/workers/${encodeURIComponent(ref)}`
+  const jobPath = (id: string) => `/api/v1/jobs/${encodeURIComponent(id)}`
   const sessionPath = (key: string) => `/api/v1/sessions/${encodeURIComponent(key)}`
   return {
     fetch: (request, signal) => call('POST', '/api/v1/fetch', signal, request),
@@ -190,6 +223,14 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     drain: (ref, options, signal) => call('POST', '/api/v1/workers/drain', signal, { worker: ref, ...options }),
     enable: (ref, signal) => call('POST', '/api/v1/workers/enable', signal, { worker: ref }),
     newCircuits: (ref, options = {}, signal) => call('POST', `${path(ref)}/newnym`, signal, options),
+    submitJob: (order, { idempotencyKey } = {}, signal) =>
+      call('POST', '/api/v1/jobs', signal, order, idempotencyKey ? { 'idempotency-key': idempotencyKey } : {}),
+    jobs: (query = {}, signal) => call('GET', `/api/v1/jobs${queryOf(query)}`, signal),
+    job: (id, signal) => call('GET', jobPath(id), signal),
+    jobResults: (id, query = {}, signal) => call('GET', `${jobPath(id)}/results${queryOf(query)}`, signal),
+    jobResult: (id, n, signal) => call('GET', `${jobPath(id)}/results/${n}`, signal),
+    cancelJob: (id, signal) => call('POST', `${jobPath(id)}/cancel`, signal),
+    removeJob: (id, signal) => call('DELETE', jobPath(id), signal),
     sessions: (signal) => call('GET', '/api/v1/sessions', signal),
     session: (key, signal) => call('GET', sessionPath(key), signal),
     rotateSession: (key, signal) => call('POST', `${sessionPath(key)}/rotate`, signal),
@@ -210,7 +251,7 @@ type Method = 'GET' | 'POST' | 'DELETE'
 
 const BROKEN_OFF = 'the answer is broken off or is not what it should be'
 
-function queryOf(query: EventsQuery & { readonly limit?: number }): string {
+function queryOf(query: object): string {
   const fields = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) if (value !== undefined) fields.set(name, String(value))
   return fields.size === 0 ? '' : `?${fields}`

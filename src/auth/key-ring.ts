@@ -78,6 +78,12 @@ export class KeyRing implements Disposable {
     return held.caller
   }
 
+  /** Whom the key of this id stands for; undefined when there is none of use. */
+  callerOf(id: string): Caller | undefined {
+    const held = this.#held.get(id)
+    return held === undefined || this.#isExpired(held.key) ? undefined : held.caller
+  }
+
   /** A key that is not in the ring yet. */
   draw({ name, scopes, expiresAt, limits = {}, targets = {} }: KeyOrder): NewKey & StoredKey {
     let drawn = drawKey(this.#random)

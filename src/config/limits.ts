@@ -9,7 +9,7 @@ const NO_SIZE = 'expected a size with its unit, such as 500MB or 20GiB, or off'
 const MAX_WAIT_MS = 60_000
 
 /** A size with its unit outside (`20GiB`), bytes inside; Infinity for `off`. */
-const size = z.string(NO_SIZE).transform((text, context) => {
+export const size = z.string(NO_SIZE).transform((text, context) => {
   if (text === 'off') return Number.POSITIVE_INFINITY
   const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)([kKMGT]i?B|B)$/.exec(text) ?? []
   const factor = UNITS[unit]

@@ -1,4 +1,4 @@
-import type { Attempt, FetchAnswer, FetchRequest, Redirect } from './exchange.ts'
+import type { Attempt, FailureReceipt, FetchAnswer, FetchRequest, Redirect } from './exchange.ts'
 import type { ProblemCode } from './problems.ts'
 
 /** How far a fetch had come when it failed: what the wait before its next try depends on. */
@@ -96,6 +96,7 @@ export interface KeptProblem {
   readonly message: string
   readonly attempts: readonly Attempt[]
   readonly redirects: readonly Redirect[]
+  readonly receipt?: FailureReceipt
 }
 
 export interface JobFetchView {

@@ -13,6 +13,12 @@ export interface WorkerGauges {
   readonly leases: number
 }
 
+/** Asked at each scrape. */
+export interface MetricsSources {
+  workers(): readonly WorkerGauges[]
+  jobs?(): { readonly jobs: Readonly<Record<string, number>>; readonly running: number; readonly bytes: number }
+}
+
 const STATES: readonly HealthState[] = ['starting', 'healthy', 'suspect', 'dead', 'recovery']
 const WAIT_BUCKETS_S = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60]
 /** Through Tor: from a kept connection up to the longest `timeout_ms`. */
@@ -61,8 +67,16 @@ export class Metrics {
     registers: [this.#registry],
   })
 
-  /** `workers` is asked at each scrape. */
-  constructor(options: { workers(): readonly WorkerGauges[] }) {
+  constructor(options: MetricsSources) {
+    this.#gauge('jobs', 'Jobs that are kept.', ['state'], (gauge) => {
+      for (const [state, count] of Object.entries(options.jobs?.().jobs ?? {})) gauge.set({ state }, count)
+    })
+    this.#gauge('job_fetches_running', 'Fetches of jobs that go on.', [], (gauge) =>
+      gauge.set(options.jobs?.().running ?? 0),
+    )
+    this.#gauge('jobs_stored_bytes', 'What is kept for jobs: requests to send, and answers.', [], (gauge) =>
+      gauge.set(options.jobs?.().bytes ?? 0),
+    )
     this.#gauge('worker_leases', 'Requests that hold the worker.', ['worker'], (gauge) => {
       for (const { worker, leases } of options.workers()) gauge.set({ worker }, leases)
     })

@@ -5,8 +5,8 @@ import type { JobFetch, KeptProblem, Phase } from '../domain/job.ts'
 /** Each row costs about that much beside what is in it. */
 export const ROW_BYTES = 256
 
-export function keptProblem({ code, message, attempts, redirects }: CbtorError): KeptProblem {
-  return { code, message, attempts, redirects }
+export function keptProblem({ code, message, attempts, redirects, receipt }: CbtorError): KeptProblem {
+  return { code, message, attempts, redirects, ...(receipt && { receipt }) }
 }
 
 /** What is to be sent, as JSON; `parseRequest` reads it. */

@@ -113,6 +113,7 @@ describe('nextStep()', () => {
     assert.equal(type(failed('connection_refused')), 'end')
     assert.equal(type(failed('timeout')), 'end')
     assert.equal(type(failed('tor_failure')), 'end')
+    assert.equal(type(failed('shutting_down')), 'end')
     assert.equal(type(failed('overloaded', { attempts: [attempt('connection_lost')] })), 'end')
     assert.equal(type(failed('onion_not_found', { redirects: [redirect] })), 'end')
     assert.equal(type({ type: 'answered', status: 503 }), 'end')
@@ -181,6 +182,7 @@ describe('nextStep()', () => {
           'timeout',
           'tor_failure',
           'worker_unreachable',
+          'shutting_down',
           'tls_failure',
         ]
         if (outcome.type === 'failed')

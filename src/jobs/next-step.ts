@@ -50,10 +50,15 @@ const PHASE_OF: Partial<Record<ProblemCode, Phase>> = {
 
 /**
  * Before any of these, no byte of a request was written. `tor_failure` is not one of them: where the route does not tell, it is also
- * what an answered connection that ends becomes; nor is `worker_unreachable`, which ends tries that go on.
+ * what an answered connection that ends becomes; nor are `worker_unreachable` and `shutting_down`, which end tries that go on.
  */
 const BEFORE_SENDING: ReadonlySet<string> = new Set<ProblemCode>([
-  ...(Object.keys(REFUSALS) as ProblemCode[]),
+  'target_busy',
+  'rate_limited',
+  'concurrency_limited',
+  'quota_exceeded',
+  'overloaded',
+  'no_worker',
   'onion_not_found',
   'onion_descriptor_invalid',
   'onion_intro_failed',

@@ -76,6 +76,7 @@ export async function docsRoutes(app: ApiApp): Promise<void> {
       servers: [{ url: '/', description: 'This service.' }],
       tags: [
         { name: 'Core', description: 'Fetching, and the pool.' },
+        { name: 'Jobs', description: 'Fetches that take their time.' },
         { name: 'Workers', description: 'Single workers and their Tor.' },
         { name: 'Sessions', description: 'Sticky keys that are in use.' },
         { name: 'Keys', description: 'Who may use the service, and for what.' },
