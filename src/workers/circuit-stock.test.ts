@@ -132,6 +132,36 @@ describe('CircuitStock', { timeout: 10_000 }, () => {
     assert.equal(ordered(), 4)
   })
 
+  it('keeps to the budget under a thousand fresh identities of many callers, and starves none for a greedy one', async (t) => {
+    const budget = { rate: 2, burst: 4 }
+    const { stock, ordered, become, clock } = await stockWith(t, { budget, circuits: [`1 BUILT ${PATH} ${GENERAL}`] })
+    const fates: Record<string, ReturnType<typeof fateOf>[]> = { greedy: [], modest: [] }
+    for (let second = 0; second < 30; second++) {
+      // A caller with 20 identities a second, and one with a circuit's worth in every two seconds.
+      for (let n = 0; n < 20; n++) fates.greedy?.push(fateOf(stock.take(`g${second}-${n}`, 'circuit', never, 'greedy')))
+      if (second % 2 === 0) fates.modest?.push(fateOf(stock.take(`m${second}`, 'circuit', never, 'modest')))
+      await settled()
+      for (let part = 0; part < 4; part++) {
+        await clock.advance(250)
+        await become('BUILT')
+      }
+      assert.ok(ordered() <= budget.burst + budget.rate * (second + 1), `${ordered()} circuits in ${second + 1} s`)
+    }
+    const count = (who: string, state: string) => fates[who]?.filter((fate) => fate.state === state).length ?? 0
+    assert.deepEqual([count('modest', 'refused'), count('modest', 'gone')], [0, 15])
+    assert.ok(count('greedy', 'gone') >= 40, `${count('greedy', 'gone')} of the greedy one`)
+    assert.ok(count('greedy', 'refused') > 400, `${count('greedy', 'refused')} refused`)
+  })
+
+  it('has room for who waits for little, however many wait of another', async (t) => {
+    const { stock } = await stockWith(t, { policy: { maxWaiting: 10, maxBuilding: 1 } })
+    for (let n = 0; n < 20; n++) fateOf(stock.take(`g${n}`, 'circuit', never, 'greedy'))
+    const refused = fateOf(stock.take('g20', 'circuit', never, 'greedy'))
+    const other = fateOf(stock.take('m', 'circuit', never, 'modest'))
+    await settled()
+    assert.deepEqual([codeOf(refused.error), other.state], ['overloaded', 'waiting'])
+  })
+
   it('has more built for all who wait, but never more at once than it may', async (t) => {
     const { stock, ordered, become } = await stockWith(t, { policy: { maxBuilding: 4 } })
     const fates = Array.from({ length: 8 }, (_, n) => fateOf(stock.take(`user${n}`, 'circuit', never)))

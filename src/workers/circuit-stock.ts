@@ -9,6 +9,7 @@ import type { Charge, CircuitAccount, CircuitBudget } from './circuit-budget.ts'
 import { type BuilderPolicy, CircuitBuilder } from './circuit-builder.ts'
 import type { CircuitOrders } from './circuit-orders.ts'
 import { burdensGuard } from './circuits.ts'
+import { FairQueue } from './fair-queue.ts'
 
 export interface StockPolicy extends BuilderPolicy {
   /** Clean circuits that are kept for identities to come. */
@@ -51,6 +52,8 @@ export type Need = 'circuit' | 'budget'
 
 /** A new identity's claim on the next circuit; all its streams that are on their way have it together. */
 interface Place {
+  /** The caller whose identity it is, which takes its turn among the others. */
+  readonly owner: string
   readonly need: Need
   /** Streams that have it. */
   uses: number
@@ -80,8 +83,8 @@ export class CircuitStock implements Disposable {
   readonly #builder: CircuitBuilder
   /** By identity. */
   readonly #places = new Map<string, Place>()
-  /** Those that are not granted yet, in the order in which they came. */
-  readonly #waiting = { circuit: new Set<Place>(), budget: new Set<Place>() }
+  /** Those that are not granted yet: callers take turns, so that none with a thousand identities starves another. */
+  readonly #waiting = { circuit: new FairQueue<Place>(), budget: new FairQueue<Place>() }
   readonly #forgotten = new Set<string>()
   readonly #warmers = new Set<{ readonly count: number; readonly done: () => void }>()
   /** Places that are reserved. */
@@ -101,16 +104,16 @@ export class CircuitStock implements Disposable {
   /**
    * Resolves when the identity's stream may go: at once when the identity has a circuit, else when there is one for it. The ticket is
    * to be held until the stream is on its circuit or has failed. Rejects with `overloaded` when there is no budget for another
-   * circuit in time, as soon as that is clear, and with the signal's reason.
+   * circuit in time, as soon as that is clear, and with the signal's reason. `owner`: the caller's id.
    */
-  async take(user: string, need: Need, signal: AbortSignal): Promise<Ticket> {
+  async take(user: string, need: Need, signal: AbortSignal, owner = ''): Promise<Ticket> {
     const { book, orders } = this.#options
     this.#forgotten.delete(user)
     let place = this.#places.get(user)
     if (place === undefined) {
       const mayGo = book.has(user) || this.#isClosed || !this.#builder.canBuild || orders.silentInMs === 0
       if (mayGo) return NO_TICKET
-      place = this.#open(user, need)
+      place = this.#open(user, need, owner)
     }
     place.uses++
     place.isForgotten = false
@@ -188,13 +191,12 @@ export class CircuitStock implements Disposable {
     if (this.#isClosed) return
     const { policy, account } = this.#options
     const { circuit, budget } = this.#waiting
-    for (const place of circuit) {
-      if (this.available <= 0) break
+    for (let place = circuit.first(); place !== undefined && this.available > 0; place = circuit.first()) {
       place.isReserved = true
       this.#reserved++
       this.#grant(place)
     }
-    for (const place of budget) {
+    for (let place = budget.first(); place !== undefined; place = budget.first()) {
       const waitMs = account.waitMs()
       if (waitMs > 0) {
         this.#builder.wake(waitMs)
@@ -219,7 +221,7 @@ export class CircuitStock implements Disposable {
   }
 
   #letGo(): void {
-    for (const queue of Object.values(this.#waiting)) for (const place of queue) this.#grant(place)
+    for (const queue of Object.values(this.#waiting)) for (const place of [...queue]) this.#grant(place)
   }
 
   #grant(place: Place): void {
@@ -227,9 +229,9 @@ export class CircuitStock implements Disposable {
     place.granted.resolve()
   }
 
-  #open(user: string, need: Need): Place {
+  #open(user: string, need: Need, owner: string): Place {
     const place: Place = {
-      ...{ need, uses: 0, isReserved: false, hold: undefined, isForgotten: false },
+      ...{ owner, need, uses: 0, isReserved: false, hold: undefined, isForgotten: false },
       granted: Promise.withResolvers<void>(),
     }
     this.#places.set(user, place)
@@ -240,13 +242,12 @@ export class CircuitStock implements Disposable {
 
   async #granted(place: Place, signal: AbortSignal): Promise<void> {
     const { clock, policy, account } = this.#options
-    const { circuit, budget } = this.#waiting
-    const isHopeless = this.#budgetMs(place.need) > policy.waitMs
-    if (isHopeless || circuit.size + budget.size > policy.maxWaiting) throw this.#overloaded(place.need)
+    const isHopeless = this.#budgetMs(place) > policy.waitMs
+    if (isHopeless || this.#areTooMany(place)) throw this.#overloaded(place)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     using _aborted = onAbort(signal, reject)
     using _late = clock.timer(policy.waitMs, () => {
-      if (account.waitMs() > 0) reject(this.#overloaded(place.need))
+      if (account.waitMs() > 0) reject(this.#overloaded(place))
       else this.#grant(place)
     })
     void place.granted.promise.then(resolve)
@@ -285,19 +286,28 @@ export class CircuitStock implements Disposable {
     if (book.isBusy(user)) this.#forgotten.add(user)
   }
 
-  /** How long until there is budget for all who wait so far. */
-  #budgetMs(need: Need): number {
+  /** Whether as many wait as may, and of this owner no fewer than its share of them. */
+  #areTooMany({ owner }: Place): boolean {
+    const { maxWaiting } = this.#options.policy
+    const queues = Object.values(this.#waiting)
+    const sum = (count: (queue: FairQueue<Place>) => number) => queues.reduce((all, queue) => all + count(queue), 0)
+    if (sum(({ size }) => size) <= maxWaiting) return false
+    return sum((queue) => queue.countOf(owner)) > maxWaiting / sum(({ owners }) => owners)
+  }
+
+  /** How long until there is budget for it and for those whose turn is before. */
+  #budgetMs(place: Place): number {
     const { account, book, orders } = this.#options
-    const { circuit, budget } = this.#waiting
-    const missing = need === 'budget' ? budget.size : circuit.size - book.coming - orders.unanswered
+    const before = this.#waiting[place.need].placeOf(place)
+    const missing = place.need === 'budget' ? before : before - book.coming - orders.unanswered
     return missing <= 0 ? 0 : account.waitMs(missing)
   }
 
-  #overloaded(need: Need): CbtorError {
+  #overloaded(place: Place): CbtorError {
     return new CbtorError(
       'overloaded',
       `Cannot build a circuit for a new identity through worker ${this.#options.worker}: its guard has got as many as it is asked for`,
-      { retryAfterMs: Math.max(1_000, this.#budgetMs(need)) },
+      { retryAfterMs: Math.max(1_000, this.#budgetMs(place)) },
     )
   }
 }

@@ -178,7 +178,7 @@ export class TorLink implements WorkerLink {
   }
 
   /** For an identity whose exit is chosen, Tor builds a circuit that nobody else could use. */
-  #ticket({ token, exit }: Identity, signal: AbortSignal): Promise<Ticket> {
-    return this.watch.stock.take(token, exit === undefined ? 'circuit' : 'budget', signal)
+  #ticket({ token, exit, owner }: Identity, signal: AbortSignal): Promise<Ticket> {
+    return this.watch.stock.take(token, exit === undefined ? 'circuit' : 'budget', signal, owner)
   }
 }

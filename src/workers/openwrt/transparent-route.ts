@@ -110,7 +110,7 @@ export class TransparentRoute {
     let ticket: Ticket | undefined
     try {
       if (watch?.refusal) throw watch.refusal
-      if (!isCheck) ticket = await watch?.stock.take(lease.host, 'circuit', signal)
+      if (!isCheck) ticket = await watch?.stock.take(lease.host, 'circuit', signal, identity.owner)
       const wanted = expected ? AbortSignal.any([signal, expected.stopped]) : signal
       const socket = await this.#dial(target, lease, wanted)
       isDialled = true
