@@ -22,6 +22,21 @@ describe('Sessions', () => {
     )
   })
 
+  it('are forgotten of the owner who has most, however many that one makes', () => {
+    const sessions = new Sessions({ clock: new FakeClock(), capacity: 100 })
+    const modest = Array.from({ length: 30 }, (_, n) => ({ owner: 'modest', key: `m${n}` }))
+    for (const name of modest) sessions.open(name).place('w1')
+    for (let n = 0; n < 10_000; n++) sessions.open({ owner: 'greedy', key: `g${n}` }).place('w1')
+    assert.ok(modest.every((name) => sessions.find(name) !== undefined))
+    assert.equal(sessions.list().length, 100)
+    assert.equal(sessions.find({ owner: 'greedy', key: 'g9929' }), undefined)
+    assert.ok(sessions.find({ owner: 'greedy', key: 'g9930' }))
+    sessions.open({ owner: 'greedy', key: 'g9930' })
+    sessions.open({ owner: 'greedy', key: 'another' })
+    assert.ok(sessions.find({ owner: 'greedy', key: 'g9930' }), 'it was used')
+    assert.equal(sessions.find({ owner: 'greedy', key: 'g9931' }), undefined)
+  })
+
   it('shows what a key holds on to', async () => {
     const clock = new FakeClock(5_000)
     const sessions = new Sessions({ clock })

@@ -8,7 +8,7 @@ export interface SessionsOptions {
   readonly idleMs?: number
   /** How long it keeps one identity: it then goes on under a new one. No request may ask for a longer idle time. */
   readonly maxAgeMs?: number
-  /** How many are remembered; beyond, the one that was not used for longest is forgotten. */
+  /** How many are remembered; beyond, of the owner who has the most, the one that was not used for longest is forgotten. */
   readonly capacity?: number
 }
 
@@ -28,6 +28,8 @@ export class Sessions {
   readonly #capacity: number
   /** The one that was not used for longest is first. */
   readonly #byName = new Map<string, Session>()
+  /** The names of each owner's, in the same order: no owner loses any as long as another one has more. */
+  readonly #byOwner = new Map<string, Set<string>>()
 
   constructor(options: SessionsOptions) {
     this.#clock = options.clock
@@ -68,10 +70,8 @@ export class Sessions {
   /** The session of the key for its next request: the one that goes on, or a new one. */
   open(name: SessionName): Session {
     const session = this.#forNext(name)
-    this.#byName.delete(textOf(name))
-    this.#byName.set(textOf(name), session)
-    const [oldest] = this.#byName.keys()
-    if (this.#byName.size > this.#capacity && oldest !== undefined) this.#byName.delete(oldest)
+    this.#toTheEnd(name, session)
+    if (this.#byName.size > this.#capacity) this.#forgetOne()
     return session
   }
 
@@ -93,6 +93,28 @@ export class Sessions {
   /** Ends the session: the next request of the key begins another one. Throws `session_not_found`. */
   end(name: SessionName): void {
     this.current(name).end()
+  }
+
+  #toTheEnd(name: SessionName, session: Session): void {
+    const text = textOf(name)
+    this.#byName.delete(text)
+    this.#byName.set(text, session)
+    const own = this.#byOwner.get(name.owner) ?? new Set()
+    own.delete(text)
+    own.add(text)
+    this.#byOwner.set(name.owner, own)
+  }
+
+  #forgetOne(): void {
+    let [most] = this.#byOwner
+    for (const entry of this.#byOwner) if (most === undefined || entry[1].size > most[1].size) most = entry
+    if (most === undefined) return
+    const [owner, own] = most
+    const [oldest] = own
+    if (oldest === undefined) return
+    own.delete(oldest)
+    if (own.size === 0) this.#byOwner.delete(owner)
+    this.#byName.delete(oldest)
   }
 
   #forNext(name: SessionName): Session {
