@@ -302,8 +302,10 @@ async function createLab({ workers = 2, maxLeases = 64, politeness }: LabOptions
     stack.use(server)
   }
   const fetch = (url: string, changes: Partial<FetchRequest> = {}) => fetcher.fetch(fetchRequest(url, changes), never)
-  const serve = async (address: string, answer = (response: ServerResponse) => void response.end('ok')) =>
-    use(address, await TestServer.http((_, response) => answer(response)))
+  const serve = async (
+    address: string,
+    answer: (response: ServerResponse) => unknown = (response) => response.end('ok'),
+  ) => use(address, await TestServer.http((_, response) => answer(response)))
   return {
     ...{ clock, pool, connects, fetcher, use, fetch, serve },
     waiting: () => order.waiting,
