@@ -90,7 +90,10 @@ function isProblemCode(value: unknown): value is ProblemCode {
 /** Fastify's own errors in our words, by their code; those of what it sends files with have only a name. */
 const OF_FASTIFY: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'Cannot read the request body: it is not valid JSON'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['payload_too_large', 'Cannot read the request body: it is larger than 1 MiB, or 8 MiB of a job'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [
+    'payload_too_large',
+    'Cannot read the request body: it is larger than 1 MiB, or 8 MiB of a job',
+  ],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'unsupported_media_type',
     'Cannot read the request body: it must be application/json, in UTF-8',

@@ -6,6 +6,7 @@ import { ChildFailed } from './child-failed.ts'
 import { demoCommand } from './commands/demo.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { drillCommand } from './commands/drill.ts'
+import { jobsCommand } from './commands/jobs.ts'
 import { keysCommand } from './commands/keys.ts'
 import { testnetCommand } from './commands/testnet.ts'
 import { tunnelCommand } from './commands/tunnel.ts'
@@ -31,6 +32,7 @@ export async function runCli(argv: readonly string[], parts: DemoParts): Promise
     testnetCommand(parts),
     warmupCommand(parts),
     keysCommand(parts),
+    jobsCommand(parts),
     workerCommand(parts),
     tunnelCommand(parts),
   ]) {

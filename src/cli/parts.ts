@@ -104,5 +104,5 @@ export interface DemoParts extends CliParts {
 
 export interface TextOutput {
   readonly isTTY?: boolean
-  write(text: string): unknown
+  write(text: string | Uint8Array): unknown
 }

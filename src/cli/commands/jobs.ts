@@ -1,0 +1,209 @@
+import { readFileSync } from 'node:fs'
+import { Command, InvalidArgumentError } from 'commander'
+import type { ApiClient } from '../../api/client.ts'
+import type { JobBody, JobResultBody } from '../../api/schemas/job.ts'
+import { parseDuration } from '../../config/duration.ts'
+import type { CliParts } from '../parts.ts'
+import { type ServiceFlags, serviceClient, withService } from '../service-client.ts'
+import { formatTable } from '../table.ts'
+
+type Flags = ServiceFlags & { readonly json?: true }
+
+interface SubmitFlags extends Flags {
+  readonly file?: string
+  readonly name?: string
+  readonly deadline?: number
+  readonly webhook?: string
+  readonly idempotencyKey?: string
+}
+
+type Order = Parameters<ApiClient['submitJob']>[0]
+
+const PAGE = 100
+
+export function jobsCommand(parts: CliParts): Command {
+  return new Command('jobs')
+    .description('fetches that take their time: onion services that are slow, or down for hours')
+    .addCommand(submitCommand(parts))
+    .addCommand(listCommand(parts))
+    .addCommand(ofJob(parts, 'show', 'show how far a job has come', (api, id) => api.job(id, parts.signal)))
+    .addCommand(resultsCommand(parts))
+    .addCommand(
+      ofJob(parts, 'cancel', 'end a job at once; what it has got stays', (api, id) => api.cancelJob(id, parts.signal)),
+    )
+    .addCommand(
+      ofJob(parts, 'remove', 'forget a job that has ended, with its results', (api, id) =>
+        api.removeJob(id, parts.signal),
+      ),
+    )
+}
+
+function submitCommand(parts: CliParts): Command {
+  return withService(new Command('submit'))
+    .description('order a job, and print its id')
+    .argument('[urls...]', 'what to fetch by GET')
+    .option('--file <file>', 'the order in JSON, as POST /api/v1/jobs takes it; "-" for standard input')
+    .option('--name <name>', 'for people')
+    .option('--deadline <duration>', 'how long it may go on, such as 2d', toDuration)
+    .option('--webhook <url>', 'where to tell that it has ended')
+    .option('--idempotency-key <key>', 'with the same key, the same order within 24 hours is the same job')
+    .option('--json', 'the whole job, as JSON')
+    .addHelpText(
+      'after',
+      '\nThe secret that webhooks are signed with stands in --file, where other users of this machine do not see it.\n' +
+        '\nExamples:\n  cbtor jobs submit http://example.onion/ --deadline 2d\n  cbtor jobs submit --file order.json --json',
+    )
+    .action(async (urls: readonly string[], flags: SubmitFlags) => {
+      const { idempotencyKey } = flags
+      const job = await serviceClient(flags, parts).submitJob(
+        orderOf(urls, flags),
+        { ...(idempotencyKey !== undefined && { idempotencyKey }) },
+        parts.signal,
+      )
+      parts.out.write(flags.json ? `${JSON.stringify(job, null, 2)}\n` : `${job.id}\n`)
+    })
+}
+
+/** What is wrong with it, the service says. */
+function orderOf(urls: readonly string[], { file, name, deadline, webhook }: SubmitFlags): Order {
+  const written = file === undefined ? { fetches: [] } : readOrder(file)
+  return {
+    ...written,
+    fetches: [...written.fetches, ...urls.map((url) => ({ url }))],
+    ...(name !== undefined && { name }),
+    ...(deadline !== undefined && { retry: { ...written.retry, deadline_s: Math.ceil(deadline / 1_000) } }),
+    ...(webhook !== undefined && { webhook: { ...written.webhook, url: webhook } }),
+  }
+}
+
+function readOrder(file: string): Order {
+  let order: unknown
+  try {
+    order = JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`Cannot read the order ${file}: ${reason}`, { cause: error })
+  }
+  if (typeof order === 'object' && order !== null && 'fetches' in order && Array.isArray(order.fetches))
+    return order as Order
+  throw new Error(`Cannot take the order ${file}: it has no list "fetches"`)
+}
+
+function listCommand(parts: CliParts): Command {
+  return withService(new Command('list'))
+    .description('show the jobs of the key, the newest first')
+    .option('--owner <id>', 'those of another key, or "*" for all; takes the key of an admin')
+    .option('--json', 'as JSON')
+    .action(async (flags: Flags & { readonly owner?: string }) => {
+      const api = serviceClient(flags, parts)
+      const jobs = await all(async (cursor) => {
+        const query = { limit: PAGE, ...(cursor !== null && { cursor }), ...(flags.owner && { owner: flags.owner }) }
+        const page = await api.jobs(query, parts.signal)
+        return { items: page.jobs, next: page.next_cursor }
+      })
+      parts.out.write(`${flags.json ? JSON.stringify({ jobs }, null, 2) : jobTable(jobs)}\n`)
+    })
+}
+
+function resultsCommand(parts: CliParts): Command {
+  return withService(new Command('results'))
+    .description('show what the fetches of a job came to')
+    .argument('<id>', 'of the job')
+    .argument('[n]', 'of one fetch, from 0: prints the body that it got', toNumber)
+    .option('--json', 'as JSON, with bodies up to 64 KiB; with a number, the whole result')
+    .action(async (id: string, n: number | undefined, flags: Flags) => {
+      const api = serviceClient(flags, parts)
+      if (n !== undefined) {
+        const result = await api.jobResult(id, n, parts.signal)
+        parts.out.write(flags.json ? `${JSON.stringify(result, null, 2)}\n` : bodyOf(result))
+        return
+      }
+      const results = await all(async (cursor) => {
+        const page = await api.jobResults(id, { limit: PAGE, ...(cursor !== null && { cursor }) }, parts.signal)
+        return { items: page.results, next: page.next_cursor }
+      })
+      parts.out.write(`${flags.json ? JSON.stringify({ results }, null, 2) : resultTable(results)}\n`)
+    })
+}
+
+function ofJob(
+  parts: CliParts,
+  name: string,
+  description: string,
+  order: (api: ApiClient, id: string) => Promise<JobBody>,
+): Command {
+  return withService(new Command(name))
+    .description(description)
+    .argument('<id>', 'of the job')
+    .option('--json', 'as JSON')
+    .action(async (id: string, flags: Flags) => {
+      const job = await order(serviceClient(flags, parts), id)
+      parts.out.write(`${flags.json ? JSON.stringify(job, null, 2) : jobText(job)}\n`)
+    })
+}
+
+/** Page after page. */
+async function all<T>(
+  read: (cursor: string | null) => Promise<{ readonly items: readonly T[]; readonly next: string | null }>,
+): Promise<T[]> {
+  const found: T[] = []
+  let cursor: string | null = null
+  do {
+    const page = await read(cursor)
+    found.push(...page.items)
+    cursor = page.next
+  } while (cursor !== null)
+  return found
+}
+
+function jobTable(jobs: readonly JobBody[]): string {
+  const rows = jobs.map(({ id, name, state, created_at: at, fetches, counts }) => [
+    ...[id, name ?? '', state, at.slice(0, 16).replace('T', ' '), String(fetches)],
+    ...[counts.done, counts.failed, counts.waiting + counts.running].map(String),
+  ])
+  return formatTable(['id', 'name', 'state', 'ordered', 'fetches', 'done', 'failed', 'to go'], rows)
+}
+
+function jobText(job: JobBody): string {
+  const { counts, progress, webhook } = job
+  const stages = Object.entries(progress).flatMap(([phase, { waiting, running }]) =>
+    waiting + running === 0 ? [] : [`  ${phase}: ${waiting} waiting, ${running} running`],
+  )
+  return [
+    `${job.id}${job.name === null ? '' : ` (${job.name})`} is ${job.state}: ${counts.done} done, ${counts.failed} failed, ${counts.cancelled} cancelled, ${counts.waiting + counts.running} to go`,
+    ...stages,
+    ...(job.next_try_at === null ? [] : [`  next try: ${job.next_try_at}`]),
+    ...(job.ended_at === null ? [`  until: ${job.deadline_at}`] : [`  ended: ${job.ended_at}`]),
+    ...(webhook === null
+      ? []
+      : [
+          `  webhook: ${webhook.state}, ${webhook.tries} tries${webhook.outcome === null ? '' : `, last ${webhook.outcome}`}`,
+        ]),
+  ].join('\n')
+}
+
+function resultTable(results: readonly JobResultBody[]): string {
+  const rows = results.map(({ n, state, tries, answer, problem, body_bytes: bytes, url }) => [
+    ...[String(n), state, String(tries), answer === null ? (problem?.code ?? '') : String(answer.status)],
+    ...[answer === null ? '' : String(bytes), url],
+  ])
+  return formatTable(['n', 'state', 'tries', 'outcome', 'bytes', 'url'], rows)
+}
+
+function bodyOf({ n, state, answer, problem }: JobResultBody): string | Uint8Array {
+  const { body = null, body_encoding: encoding } = answer ?? {}
+  if (body !== null) return encoding === 'base64' ? Buffer.from(body, 'base64') : body
+  const why = answer === null ? `it is ${state}${problem ? `: ${problem.detail}` : ''}` : 'it was removed to make room'
+  throw new Error(`Cannot show the body of fetch ${n}: ${why}`)
+}
+
+function toDuration(text: string): number {
+  const ms = parseDuration(text)
+  if (ms !== undefined && ms > 0) return ms
+  throw new InvalidArgumentError('Expected a duration with its unit, such as 12h or 2d.')
+}
+
+function toNumber(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('Expected the number of a fetch, from 0.')
+}
