@@ -18,7 +18,9 @@ export function upCommand(parts: CliParts): Command {
       await using service = await parts.createService(config, parts.signal)
       if (service.adminKey !== undefined) {
         const file = adminKeyFile(config.state)
-        parts.err.write(`cbtor: the admin key, shown this once and kept in ${file}: ${service.adminKey}\n`)
+        // Elsewhere than on a terminal, what is written is kept: by a journal, by a container's log.
+        const shown = parts.err.isTTY ? `, shown this once: ${service.adminKey}` : ''
+        parts.err.write(`cbtor: the admin key is in ${file}${shown}\n`)
       }
       parts.err.write(`cbtor: the API answers at ${service.url} (documents: ${service.url}/docs)\n`)
       const { http, socks } = service.proxy
