@@ -26,13 +26,14 @@ export interface BackendParts {
   readonly told: ServiceEvents
   readonly requests: RequestLog
   readonly admission: Admission
+  readonly jobs: Backend['jobs']
   /** Aborts when the service ends. */
   readonly life: AbortSignal
 }
 
 /** What the API asks for, done with the parts. */
 export function createBackend(parts: BackendParts): Backend {
-  const { version, clock, store, pool, fetcher, checks, told, requests, admission, life } = parts
+  const { version, clock, store, pool, fetcher, checks, told, requests, admission, jobs, life } = parts
   const startedAt = clock.now()
   const unit = (id: string): WorkerUnit => pool.get(id).member
 
@@ -76,6 +77,33 @@ export function createBackend(parts: BackendParts): Backend {
         throw error
       }
     },
+
+    async stream(request, signal) {
+      const line = requests.begin('fetch', request)
+      const began = clock.monotonic()
+      using ends = new DisposableStack()
+      try {
+        const admitted = ends.use(admission.admit(request.caller))
+        const answer = await fetcher.stream(request, AbortSignal.any([signal, admitted.signal]))
+        told.metrics.requestAnswered(answer)
+        if (answer.sessionMoved) told.events.record({ type: 'session_moved', worker: answer.worker })
+        const { status, worker, attempts } = answer
+        const sent = request.body?.length ?? 0
+        const rest = ends.move()
+        void answer.ended.then(({ receipt, failure }) => {
+          rest.dispose()
+          const outcome = failure?.code ?? 'ok'
+          line.ended({ status, worker, attempts, outcome, sent, received: receipt.bytes.decoded })
+        })
+        return answer
+      } catch (error) {
+        told.metrics.requestFailed(error, clock.monotonic() - began)
+        line.failed(error)
+        throw error
+      }
+    },
+
+    jobs,
 
     mode: () => pool.mode,
     async setMode(mode: Mode) {

@@ -26,6 +26,16 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /problems/:code': 'public',
 
   'POST /api/v1/fetch': 'fetch',
+  'GET /api/v1/fetch/raw': 'fetch',
+  'POST /api/v1/fetch/raw': 'fetch',
+
+  'POST /api/v1/jobs': 'fetch',
+  'GET /api/v1/jobs': 'fetch',
+  'GET /api/v1/jobs/:id': 'fetch',
+  'GET /api/v1/jobs/:id/results': 'fetch',
+  'GET /api/v1/jobs/:id/results/:n': 'fetch',
+  'POST /api/v1/jobs/:id/cancel': 'fetch',
+  'DELETE /api/v1/jobs/:id': 'fetch',
 
   'GET /api/v1/sessions': 'sessions',
   'GET /api/v1/sessions/:key': 'sessions',

@@ -25,7 +25,9 @@ import { RouteTable } from './route-table.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { eventRoutes } from './routes/events.ts'
 import { fetchRoutes } from './routes/fetch.ts'
+import { fetchRawRoutes } from './routes/fetch-raw.ts'
 import { healthRoutes } from './routes/health.ts'
+import { jobRoutes } from './routes/jobs.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { modeRoutes } from './routes/mode.ts'
@@ -140,6 +142,8 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   await docsRoutes(app)
   rootRoutes(app)
   fetchRoutes(app, backend)
+  fetchRawRoutes(app, backend, clock)
+  jobRoutes(app, backend)
   healthRoutes(app, backend)
   modeRoutes(app, backend)
   endpointRoutes(app, backend)
@@ -209,6 +213,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     if (problem.retryAfterMs !== undefined) reply.header('retry-after', retryAfterSeconds(problem.retryAfterMs))
     if (PROBLEMS[problem.code].status === 401) reply.header('www-authenticate', 'Bearer realm="cbtor"')
     if (UNCLEAR.has(problem.code)) reply.header('connection', 'close')
+    reply.header('cbtor-error', problem.code)
     reply
       .code(PROBLEMS[problem.code].status)
       .header('content-type', 'application/problem+json')

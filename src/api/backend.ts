@@ -1,5 +1,6 @@
 import type { RecordedEvent, ServiceProblem } from '../domain/events.ts'
-import type { FetchAnswer, FetchRequest, Mode } from '../domain/exchange.ts'
+import type { FetchAnswer, FetchRequest, Mode, StreamedAnswer } from '../domain/exchange.ts'
+import type { Jobs } from './jobs.ts'
 import type {
   EndpointView,
   InspectionView,
@@ -39,6 +40,10 @@ export interface Backend {
 
   /** Delivers the target's answer, whatever its status. `signal` aborts when the client has gone: stop at once. */
   fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer>
+  /** The same with the body to come. It goes on until the body is over or destroyed, or `signal` aborts. */
+  stream(request: FetchRequest, signal: AbortSignal): Promise<StreamedAnswer>
+
+  readonly jobs: Jobs
 
   mode(): Mode
   /** Resolves once the mode holds and would outlast a restart. */

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { CbtorError } from '../domain/errors.ts'
 import { onAbort } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLogger } from '../lib/log.ts'
 import { systemRandom } from '../lib/random.ts'
 import { type ApiClient, ApiProblem, ApiUnreachable, createApiClient } from './client.ts'
-import { FakeBackend } from './fake-backend.ts'
+import { FakeBackend, fakeStream } from './fake-backend.ts'
 import { FakeKeys } from './fake-keys.ts'
 import { createApiServer } from './server.ts'
 
@@ -34,6 +37,9 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     await using running = await startClient()
     const { client, backend } = running
     assert.equal((await client.fetch({ url: 'http://example.com/', worker: 2 })).worker, 'tor02')
+    const raw = await client.fetchRaw({ url: 'http://example.com/' })
+    assert.deepEqual([raw.status, raw.headers['cbtor-worker'], await text(raw.body)], [200, 'tor01', '{"IsTor":true}'])
+    assert.equal(raw.trailers['cbtor-truncated'], 'false')
     assert.equal((await client.health()).total, 4)
     assert.equal((await client.setMode('random')).mode, 'random')
     assert.equal((await client.mode()).mode, 'random')
@@ -68,6 +74,7 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     assert.equal(await client.metrics(), 'cbtor_requests_total 1\n')
     assert.deepEqual(backend.calls, [
       'fetch',
+      'stream',
       'setMode random',
       'stopTor tor01',
       'startTor tor01',
@@ -130,6 +137,34 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     await assert.rejects(
       running.client.watchEvents({ worker: 'tor99' }).next(),
       (error) => error instanceof ApiProblem && error.problem.code === 'worker_not_found',
+    )
+  })
+
+  it('hands out a raw answer byte for byte as it comes, and tells a problem and a body that is not whole from it', async () => {
+    await using running = await startClient()
+    const { client, backend } = running
+    const coded = gzipSync('the body')
+    const headers = [['content-encoding', 'gzip']] as const
+    backend.streamed = async (request) => fakeStream(request, [coded], { status: 503, headers })
+    const { status, body } = await client.fetchRaw({ url: 'http://a.test/' })
+    assert.deepEqual([status, await buffer(body)], [503, coded])
+
+    const broken = new Readable({ read() {} })
+    backend.streamed = async (request) => fakeStream(request, broken)
+    const answer = await client.fetchRaw({ url: 'http://a.test/' })
+    broken.destroy(new Error('lost'))
+    await assert.rejects(buffer(answer.body))
+
+    backend.streamed = async () => {
+      throw new CbtorError('no_worker', 'Cannot fetch: every worker is dead')
+    }
+    await assert.rejects(
+      client.fetchRaw({ url: 'http://a.test/' }),
+      (error) => error instanceof ApiProblem && error.problem.code === 'no_worker',
+    )
+    await assert.rejects(
+      createApiClient({ baseUrl: 'http://127.0.0.1:1' }).fetchRaw({ url: 'http://a.test/' }),
+      ApiUnreachable,
     )
   })
 

@@ -1,10 +1,13 @@
+import { json } from 'node:stream/consumers'
 import { Agent, fetch as undiciFetch } from 'undici'
 import type { z } from 'zod'
 import type { EventType, Severity } from '../domain/events.ts'
 import type { Mode } from '../domain/exchange.ts'
+import { type RawAnswer, type RawRequest, rawRequestBy } from './raw-client.ts'
 import type { EndpointsBody } from './schemas/endpoint.ts'
 import type { EventBody, EventsBody, EventsLostBody } from './schemas/event.ts'
 import type { FetchAnswerBody } from './schemas/fetch-answer.ts'
+import type { fetchRawBody } from './schemas/fetch-raw-request.ts'
 import type { fetchBody } from './schemas/fetch-request.ts'
 import type { InspectedWorkerBody } from './schemas/inspected-worker.ts'
 import type { JobBody, JobResultBody, JobResultsBody, JobsBody, jobOrderBody } from './schemas/job.ts'
@@ -57,6 +60,8 @@ export type StreamedEvent =
 /** Each method rejects with `ApiProblem`, `ApiUnreachable`, or the signal's reason. */
 export interface ApiClient {
   fetch(request: z.input<typeof fetchBody>, signal?: AbortSignal): Promise<FetchAnswerBody>
+  /** Resolves with the head of the answer; the body comes as it is read, and the signal ends it. */
+  fetchRaw(request: z.input<typeof fetchRawBody>, signal?: AbortSignal): Promise<RawAnswer>
   health(signal?: AbortSignal): Promise<HealthBody>
   mode(signal?: AbortSignal): Promise<ModeAnswerBody>
   setMode(mode: Mode, signal?: AbortSignal): Promise<ModeAnswerBody>
@@ -125,12 +130,16 @@ export interface ApiClientOptions {
   /** What every request shows; none where the service asks for none. */
   readonly key?: string | undefined
   readonly fetch?: HttpFetch
+  readonly request?: RawRequest
 }
 
 const UNIX = /^unix:(\/.+)$/
 
 export function createApiClient(options: ApiClientOptions): ApiClient {
-  const { baseUrl, key, fetch = patientFetch(options) } = options
+  const { baseUrl, key } = options
+  const dispatcher = patientDispatcher(options)
+  const { fetch = (url, init) => undiciFetch(url, { ...init, dispatcher }), request = rawRequestBy(dispatcher) } =
+    options
 
   /** Resolves once the headers of an answer that is no problem are there. */
   async function send(
@@ -190,6 +199,21 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     return (await told(answer.json(), `${method} ${path.split('?', 1)[0]}`, BROKEN_OFF, signal)) as T
   }
 
+  async function fetchRaw(order: z.input<typeof fetchRawBody>, signal?: AbortSignal): Promise<RawAnswer> {
+    const init = {
+      method: 'POST' as const,
+      headers: { 'content-type': 'application/json', ...(key && { authorization: `Bearer ${key}` }) },
+      body: JSON.stringify(order),
+      ...(signal && { signal }),
+    }
+    const url = `${baseUrl.replace(UNIX, 'http://localhost')}${RAW_PATH}`
+    const answer = await told(request(url, init), `POST ${RAW_PATH}`, 'the service cannot be reached', signal)
+    if (answer.headers['cbtor-delivered'] !== undefined) return answer
+    const problem = await told(json(answer.body), `POST ${RAW_PATH}`, BROKEN_OFF, signal)
+    if (isProblem(problem)) throw new ApiProblem(problem)
+    throw unreachable(`POST ${RAW_PATH}`, `something else answered, with status ${answer.status}`)
+  }
+
   async function* watchEvents(query: EventsQuery = {}, signal?: AbortSignal): AsyncGenerator<StreamedEvent, void> {
     const { body } = await send('GET', `/api/v1/events/stream${queryOf(query)}`, signal)
     if (body === null) return
@@ -209,6 +233,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const sessionPath = (key: string) => `/api/v1/sessions/${encodeURIComponent(key)}`
   return {
     fetch: (request, signal) => call('POST', '/api/v1/fetch', signal, request),
+    fetchRaw,
     health: (signal) => call('GET', '/api/v1/health', signal),
     mode: (signal) => call('GET', '/api/v1/mode', signal),
     setMode: (mode, signal) => call('POST', '/api/v1/mode', signal, { mode }),
@@ -249,6 +274,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
 
 type Method = 'GET' | 'POST' | 'DELETE'
 
+const RAW_PATH = '/api/v1/fetch/raw'
 const BROKEN_OFF = 'the answer is broken off or is not what it should be'
 
 function queryOf(query: object): string {
@@ -261,11 +287,13 @@ function isProblem(answer: unknown): answer is ProblemBody {
   return typeof answer === 'object' && answer !== null && 'code' in answer && 'detail' in answer
 }
 
+/** A target's headers are that many in `fetch/raw`, and their names longer than they were. */
+const MAX_HEADER_BYTES = 256 * 1024
+
 /** The platform's fetch gives up after 300 s without headers, which a fetch through Tor may take; ours has its own limit. */
-function patientFetch({ baseUrl, certificate }: ApiClientOptions): HttpFetch {
+function patientDispatcher({ baseUrl, certificate }: ApiClientOptions): Agent {
   const pinned = certificate && { ca: certificate, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
   const [, socketPath] = UNIX.exec(baseUrl) ?? []
   const connect = { ...pinned, ...(socketPath && { socketPath }) }
-  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect })
-  return (url, init) => undiciFetch(url, { ...init, dispatcher })
+  return new Agent({ headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES, connect })
 }

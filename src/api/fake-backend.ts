@@ -1,3 +1,4 @@
+import { finished, Readable } from 'node:stream'
 import { ANYBODY } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
 import {
@@ -8,9 +9,10 @@ import {
   type ServiceProblem,
   severityOf,
 } from '../domain/events.ts'
-import type { FetchAnswer, FetchRequest, Mode } from '../domain/exchange.ts'
+import type { FetchAnswer, FetchRequest, Mode, StreamedAnswer } from '../domain/exchange.ts'
 import { History } from '../lib/history.ts'
 import type { Backend } from './backend.ts'
+import { FakeJobs } from './fake-jobs.ts'
 import type {
   EndpointView,
   InspectionView,
@@ -25,7 +27,10 @@ import type {
 export class FakeBackend implements Backend {
   readonly calls: string[] = []
   readonly requests: FetchRequest[] = []
+  readonly jobs = new FakeJobs()
   answer: (request: FetchRequest, signal: AbortSignal) => Promise<FetchAnswer> = async (request) => fakeAnswer(request)
+  streamed: (request: FetchRequest, signal: AbortSignal) => Promise<StreamedAnswer> = async (request) =>
+    fakeStream(request, ['{"IsTor":', 'true}'])
   inspection: (id: string, signal: AbortSignal) => Promise<InspectionView> = async () => fakeInspection
   renewal: () => NewCircuitsOrder = () => ({ actsAt: 0, acted: Promise.resolve(fakeRenewal) })
   openProblems: readonly ServiceProblem[] = []
@@ -80,6 +85,12 @@ export class FakeBackend implements Backend {
     this.calls.push('fetch')
     this.requests.push(request)
     return await this.answer(request, signal)
+  }
+
+  async stream(request: FetchRequest, signal: AbortSignal): Promise<StreamedAnswer> {
+    this.calls.push('stream')
+    this.requests.push(request)
+    return await this.streamed(request, signal)
   }
 
   mode(): Mode {
@@ -235,4 +246,24 @@ export function fakeAnswer(request: FetchRequest, change: Partial<FetchAnswer> =
     truncated: false,
     ...change,
   }
+}
+
+/** As a fetcher's: it ends with its body. A body that errs is one that failed with that error. */
+export function fakeStream(
+  request: FetchRequest,
+  body: Iterable<string | Uint8Array> | Readable,
+  change: Partial<StreamedAnswer> = {},
+): StreamedAnswer {
+  const { body: _, ...head } = fakeAnswer(request)
+  const passing = body instanceof Readable ? body : Readable.from(body, { objectMode: false })
+  const ended = Promise.withResolvers<Awaited<StreamedAnswer['ended']>>()
+  const answer = { ...head, body: passing, ended: ended.promise, ...change }
+  finished(
+    passing.on('error', () => {}),
+    (error) => {
+      const failure = error ? new CbtorError('connection_lost', error.message) : undefined
+      ended.resolve({ receipt: answer, failure })
+    },
+  )
+  return answer
 }

@@ -9,21 +9,29 @@ export const FOREIGN_BODY_HEADERS = {
   'cross-origin-resource-policy': 'same-origin',
 } as const satisfies Readonly<Record<string, string>>
 
+/** What a header of a target is called in an answer of ours, unless it is one of those that come through as they are. */
+const PREFIX = 'cbtor-target-'
+
 /**
- * Headers of a target that never come through under their own name: they would speak for our origin (cookies, policies, reports,
- * stored data, other ways to reach us) or for our connection.
+ * Headers of a target that come through under their own name: they describe the bytes, and nobody acts on them but whoever
+ * asked. A list of these and not of the others: browsers learn new headers every year that set something for the origin they
+ * come from (cookies, policies, reports, stored data), make a client load or follow something by itself, around Tor
+ * (`Location`, `Link`, `Refresh`), or ask for a password.
  */
-const NOT_OF_A_TARGET: ReadonlySet<string> = new Set([
-  ...Object.keys(FOREIGN_BODY_HEADERS),
-  ...['set-cookie', 'set-cookie2', 'clear-site-data', 'strict-transport-security', 'public-key-pins', 'alt-svc'],
-  ...['content-security-policy-report-only', 'nel', 'report-to', 'reporting-endpoints', 'expect-ct', 'origin-trial'],
-  ...['link', 'refresh', 'location', 'service-worker-allowed', 'sourcemap', 'x-sourcemap', 'speculation-rules'],
-  ...['www-authenticate', 'proxy-authenticate', 'authentication-info', 'proxy-authentication-info'],
-  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'te', 'trailer', 'upgrade'],
+const OF_THE_BYTES: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'content-encoding',
+  'content-language',
+  'content-range',
+  'content-type',
+  'etag',
+  'last-modified',
+  'retry-after',
 ])
 
-/** Whether a target's header may stand in an answer of ours. CORS, permissions and our own names are never a target's to set. */
-export function mayComeThrough(name: string): boolean {
+/** The name under which a target's header stands in an answer of ours; undefined when it is dropped, as one that poses as ours. */
+export function foreignHeaderName(name: string): string | undefined {
   const lower = name.toLowerCase()
-  return !NOT_OF_A_TARGET.has(lower) && !/^(?:access-control-|cross-origin-|permissions-policy|cbtor-)/.test(lower)
+  if (lower.startsWith('cbtor-')) return undefined
+  return OF_THE_BYTES.has(lower) ? lower : `${PREFIX}${lower}`
 }

@@ -14,7 +14,7 @@ const ANSWER_PACE = { bytes: 1024 * 1024, withinMs: 120_000 }
  */
 export function refuseSlowClients(app: ApiApp, clock: Clock): void {
   app.addHook('onRequest', async ({ raw }) => watchBody(raw))
-  app.addHook('onSend', async (_request, { raw }) => watchAnswer(raw))
+  app.addHook('onSend', async (_request, { raw }) => watchAnswer(raw, clock))
 
   function watchBody(request: IncomingMessage): void {
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers
@@ -31,15 +31,16 @@ export function refuseSlowClients(app: ApiApp, clock: Clock): void {
     const stop = () => watch[Symbol.dispose]()
     request.once('end', stop).once('close', stop)
   }
+}
 
-  function watchAnswer(response: ServerResponse): void {
-    const { socket } = response
-    if (socket === null || socket === undefined || socket.destroyed) return // `inject` makes answers without
-    const watch = new PaceWatch(clock, ANSWER_PACE, {
-      moved: () => socket.bytesWritten - socket.writableLength,
-      isWaiting: () => socket.writableLength > 0,
-      onSlow: () => socket.destroy(),
-    })
-    response.once('close', () => watch[Symbol.dispose]())
-  }
+/** For an answer that goes out by no hook of Fastify's. */
+export function watchAnswer(response: ServerResponse, clock: Clock): void {
+  const { socket } = response
+  if (socket === null || socket === undefined || socket.destroyed) return // `inject` makes answers without
+  const watch = new PaceWatch(clock, ANSWER_PACE, {
+    moved: () => socket.bytesWritten - socket.writableLength,
+    isWaiting: () => socket.writableLength > 0,
+    onSlow: () => socket.destroy(),
+  })
+  response.once('close', () => watch[Symbol.dispose]())
 }

@@ -20,6 +20,8 @@ const METHODS_OF_THE_ORIGINAL = [
 ]
 
 const LATER_METHODS = [
+  'GET /api/v1/fetch/raw',
+  'POST /api/v1/fetch/raw',
   'POST /api/v1/tor/workers/{n}/newnym',
   'GET /api/v1/sessions',
   'GET /api/v1/sessions/{key}',
@@ -118,6 +120,7 @@ it('/openapi.json', async (context) => {
     )
     assert.deepEqual(Object.fromEntries(required), {
       'POST /api/v1/fetch': true,
+      'POST /api/v1/fetch/raw': true,
       'POST /api/v1/keys': true,
       'POST /api/v1/mode': true,
       'POST /api/v1/workers/drain': true,

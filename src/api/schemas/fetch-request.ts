@@ -26,7 +26,8 @@ const headerValue = z.union([z.string(), z.array(z.string()), z.null()], { error
 
 const URL_TEXT = `must be the URL to fetch, a string of 1 to ${MAX_URL_CHARACTERS} characters`
 
-const fields = requestObject({
+/** The fields of a fetch. */
+export const fetchShape = {
   url: z
     .string({ error: URL_TEXT })
     .min(1, { error: URL_TEXT })
@@ -112,16 +113,22 @@ const fields = requestObject({
     .describe(
       `How to write the body of the answer. \`auto\`: text when its type is textual and its charset decodes without an error, else base64; \`text\`: always text, faulty bytes replaced, for \`max_bytes\` up to ${MAX_TEXT_BYTES}.`,
     ),
-})
+}
+
+const fields = requestObject(fetchShape)
 
 export type FetchBody = z.output<typeof fields>
+
+/** What is left out is as by default, or, of `max_bytes`, without a limit. */
+export type FetchFields = Omit<FetchBody, 'body_encoding' | 'response_encoding' | 'max_bytes'> &
+  Partial<Pick<FetchBody, 'body_encoding' | 'response_encoding'>> & { readonly max_bytes?: number | undefined }
 
 export const fetchBody = fields
   .superRefine(addContradictions, { when: ({ value }) => typeof value === 'object' && value !== null })
   .meta({ id: 'Fetch' })
 
 /** Faults of fields together. Runs also when single fields are faulty, so that all faults are told at once. */
-function addContradictions(body: FetchBody, context: z.RefinementCtx): void {
+export function addContradictions(body: FetchFields, context: z.RefinementCtx): void {
   const params = { problem: 'invalid_input' } // each of the fields is well by itself
   const fault = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message, params })
   if (body.sticky_key !== undefined && body.mode !== undefined && body.mode !== 'sticky') {
@@ -153,7 +160,7 @@ function addContradictions(body: FetchBody, context: z.RefinementCtx): void {
   if (body.body_encoding === 'base64' && typeof body.body === 'string' && !isBase64(body.body)) {
     fault('body', 'must be base64 with padding (RFC 4648 section 4), as body_encoding says')
   }
-  if (body.response_encoding === 'text' && body.max_bytes > MAX_TEXT_BYTES) {
+  if (body.response_encoding === 'text' && (body.max_bytes ?? 0) > MAX_TEXT_BYTES) {
     fault('response_encoding', `must be auto or base64 when max_bytes is more than ${MAX_TEXT_BYTES}`)
   }
 }
@@ -168,7 +175,7 @@ function isBase64(text: string): boolean {
 }
 
 /** `workerId`: the worker that `body.worker` names. */
-export function toFetchRequest(body: FetchBody, caller: Caller, workerId: string | undefined): FetchRequest {
+export function toFetchRequest(body: FetchFields, caller: Caller, workerId: string | undefined): FetchRequest {
   const chosenMode = body.sticky_key === undefined ? body.mode : 'sticky'
   const exitRule = exitRuleOf(body)
   const removed = Object.entries(body.headers ?? {}).flatMap(([name, value]) => (value === null ? name : []))
@@ -180,9 +187,11 @@ export function toFetchRequest(body: FetchBody, caller: Caller, workerId: string
       value === null ? [] : [value].flat().map((each) => [name, each] as const),
     ),
     ...(removed.length > 0 && { withoutHeaders: removed }),
-    ...(body.body !== undefined && { body: Buffer.from(body.body, body.body_encoding === 'text' ? 'utf8' : 'base64') }),
+    ...(body.body !== undefined && {
+      body: Buffer.from(body.body, body.body_encoding === 'base64' ? 'base64' : 'utf8'),
+    }),
     timeoutMs: body.timeout_ms,
-    maxBytes: body.max_bytes,
+    maxBytes: body.max_bytes ?? Number.POSITIVE_INFINITY,
     ...(body.allow_truncated && { allowTruncated: true }),
     ...(body.circuit_path && { circuitPath: true }),
     followRedirects: body.follow_redirects,
@@ -200,7 +209,7 @@ export function toFetchRequest(body: FetchBody, caller: Caller, workerId: string
   }
 }
 
-function exitRuleOf(body: FetchBody): ExitRule | undefined {
+function exitRuleOf(body: FetchFields): ExitRule | undefined {
   const { country, exclude_countries: excludeCountries, distinct_from: distinctFrom } = body
   if (country === undefined && excludeCountries === undefined && distinctFrom === undefined) return undefined
   return {
