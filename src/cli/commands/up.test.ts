@@ -10,8 +10,8 @@ async function up(adminKey: string | undefined, isTTY: boolean): Promise<string>
   const notHere = () => Promise.reject(new Error('There is none in this test'))
   const code = await runCli(['up'], {
     env: { CBTOR_STATE: '/var/lib/cbtor' },
-    out: { write: (text) => assert.fail(text) },
-    err: { isTTY, write: (text) => written.push(text) },
+    out: { write: (text) => assert.fail(String(text)) },
+    err: { isTTY, write: (text) => written.push(String(text)) },
     clock: new FakeClock(),
     signal: end.signal,
     async createService() {
