@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
+import { connect as connectTls } from 'node:tls'
+import { TestCertificate } from '../listen/test-certificate.ts'
 import { fakeAnswer } from './fake-backend.ts'
 import { post, read, startServer } from './test-server.ts'
 
@@ -43,6 +46,30 @@ describe('slow clients', { timeout: 20_000 }, () => {
     await running.clock.advance(600_000)
     finish.resolve()
     assert.match(await read(socket, 'total_ms'), /^HTTP\/1\.1 200 /)
+  })
+
+  it('may take an answer bit by bit, by TLS as well', async () => {
+    using files = new TestCertificate()
+    const body = Buffer.alloc(24 * 1024 * 1024, 'x')
+    for (const tls of [undefined, await files.tls()]) {
+      await using running = await startServer({ tls })
+      running.backend.answer = async (request) => ({ ...fakeAnswer(request), body })
+      const { port } = running
+      const socket: Socket = tls ? connectTls({ port, host: '127.0.0.1', ca: files.pem }) : connect(port, '127.0.0.1')
+      socket.on('error', () => {})
+      socket.write(post(port, '/api/v1/fetch', FETCH))
+      let received = 0
+      while (received < body.length) {
+        const before = received
+        for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+          received += chunk.length
+          if (received - before > 4 * 1024 * 1024 || received >= body.length) break
+        }
+        assert.ok(received > before, `the end came after ${received} bytes`)
+        await running.clock.advance(100_000)
+      }
+      socket.destroy()
+    }
   })
 
   it('have to take an answer, and get no more of it when they do not', async () => {

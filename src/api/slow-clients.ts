@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../lib/clock.ts'
 import { PaceWatch } from '../lib/pace-watch.ts'
 import type { ApiApp } from './app.ts'
+import { inPieces, PIECE } from './in-pieces.ts'
 
 /** A body comes no slower than this: 500 bytes a second. */
 const BODY_PACE = { bytes: 5_000, withinMs: 10_000 }
-/** An answer is taken no slower than this; what the kernel holds of it, some MiB, counts as taken. */
+/** An answer is taken no slower than this; what the kernel holds of it, up to some MiB, counts as taken. */
 const ANSWER_PACE = { bytes: 1024 * 1024, withinMs: 120_000 }
 
 /**
@@ -14,7 +15,12 @@ const ANSWER_PACE = { bytes: 1024 * 1024, withinMs: 120_000 }
  */
 export function refuseSlowClients(app: ApiApp, clock: Clock): void {
   app.addHook('onRequest', async ({ raw }) => watchBody(raw))
-  app.addHook('onSend', async (_request, { raw }) => watchAnswer(raw, clock))
+  app.addHook('onSend', async (_request, reply, payload) => {
+    watchAnswer(reply.raw, clock)
+    if (typeof payload !== 'string' || payload.length <= PIECE) return
+    reply.header('content-length', Buffer.byteLength(payload))
+    return inPieces(payload)
+  })
 
   function watchBody(request: IncomingMessage): void {
     const { 'content-length': length, 'transfer-encoding': coding } = request.headers

@@ -44,6 +44,12 @@ const WRONG: readonly (readonly [document: object, ...faults: string[]])[] = [
     withoutKey('proxy.socks', '[::]:3', 'auth'),
     inTheClear('proxy.socks', '[::]:3'),
   ],
+  [
+    { listen: '0.0.0.0:1', colour: 'red', health: { check_interval: 5 } },
+    'health.check_interval: expected a duration with its unit, such as 250ms, 10s or 15m, not 5',
+    'colour: there is no such field',
+    inTheClear('listen', '0.0.0.0:1'),
+  ],
   [{ listen: 'gateway.lan:32211' }, `listen: ${NO_NAME}, not "gateway.lan:32211"`],
   [{ proxy: { http: 'gateway.lan:8118' } }, `proxy.http: ${NO_NAME}, or off, not "gateway.lan:8118"`],
   [

@@ -1,7 +1,7 @@
 import { type ListenAddress, showListenAddress, staysOnMachine } from '../listen/address.ts'
 import type { ConfigDocument } from './schema.ts'
 
-export type ExposureDocument = Pick<ConfigDocument, 'listen' | 'auth' | 'tls' | 'hosts'> & {
+export type ExposureDocument = Pick<ConfigDocument, 'listen' | 'auth' | 'tls'> & {
   readonly proxy: Pick<ConfigDocument['proxy'], 'http' | 'socks' | 'both' | 'auth'>
 }
 

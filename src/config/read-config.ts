@@ -58,11 +58,20 @@ export function parseConfig(document: unknown, env: Environment, faults: string[
   if (config !== undefined) {
     faults.push(...duplicates(config.workers.map((worker) => worker.id)))
     faults.push(...sharedAddresses(config))
-    faults.push(...exposureFaults(config))
   }
+  // Also when something else is wrong.
+  const exposed = exposureSchema.safeParse(onlyFields(document, Object.keys(exposureSchema.shape)))
+  if (exposed.success) faults.push(...exposureFaults(exposed.data))
   if (config === undefined || faults.length > 0) throw new ConfigError(faults)
   const proxy = { ...config.proxy, auth: config.proxy.auth ?? config.auth }
   return { ...config, proxy, state: resolve(config.state ?? defaultState(env)) }
+}
+
+const exposureSchema = configSchema.pick({ listen: true, auth: true, tls: true, proxy: true })
+
+function onlyFields(document: unknown, names: readonly string[]): unknown {
+  if (typeof document !== 'object' || document === null) return document
+  return Object.fromEntries(Object.entries(document).filter(([name]) => names.includes(name)))
 }
 
 function readFile(path: string, faults: string[]): Record<string, unknown> {
