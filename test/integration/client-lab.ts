@@ -15,9 +15,11 @@ export interface ClientLab extends AsyncDisposable {
     readonly name: string
     readonly address: string
   }[]
-  /** Where the ports are: `127.0.0.1:8118`. They ask for no password. */
+  /** Where the ports are: `127.0.0.1:8118`. */
   readonly http: string
   readonly socks: string
+  /** What the ports ask for, where they do. */
+  readonly key: string
 }
 
 export interface LockedProxy extends AsyncDisposable {
@@ -25,10 +27,16 @@ export interface LockedProxy extends AsyncDisposable {
   readonly password: string
 }
 
-export async function createClientLab(): Promise<ClientLab> {
-  // There are four exits, each in a country of its own.
-  const lab = await createLab({ exits: { min_exits: 1, min_families: 1 } })
+/** `auth`: whether the ports ask for a key. */
+export async function createClientLab(auth: 'on' | 'off' = 'on'): Promise<ClientLab> {
+  const at = { host: '127.0.0.1', port: 0 }
+  const lab = await createLab({
+    // There are four exits, each in a country of its own.
+    exits: { min_exits: 1, min_families: 1 },
+    proxy: { http: at, socks: at, both: undefined, auth, idle_timeout: 60_000 },
+  })
   const { http, socks } = lab.service.proxy
+  const { key } = await lab.api.createKey({ name: 'programs', scopes: ['proxy'] })
   return {
     network: lab.network,
     urls: lab.network.urls,
@@ -36,6 +44,7 @@ export async function createClientLab(): Promise<ClientLab> {
     exits: lab.exits,
     http: placeOf(http),
     socks: placeOf(socks),
+    key,
     [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose](),
   }
 }

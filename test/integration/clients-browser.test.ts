@@ -26,7 +26,7 @@ const MAX_DRAWS = 16
 let lab: ClientLab
 
 before(async () => {
-  lab = await createClientLab()
+  lab = await createClientLab('off')
 })
 
 after(async () => {

@@ -29,22 +29,24 @@ describe('curl', { timeout: 180_000 }, () => {
 
   it('goes through the HTTP port to http, https and onion services', async () => {
     const { http, ca, urls } = lab
-    assert.ok(isExit(await curl('-x', `http://${http}`, `${urls.check}/api/ip`)))
-    assert.ok(isExit(await curl('-x', `http://${http}`, '--cacert', ca, `${urls.httpsCheck}/api/ip`)))
-    assert.match(await curl('-x', `http://${http}`, `${urls.onion}/`), /It works/)
+    const by = ['-x', `http://${http}`, '--proxy-user', `:${lab.key}`]
+    assert.ok(isExit(await curl(...by, `${urls.check}/api/ip`)))
+    assert.ok(isExit(await curl(...by, '--cacert', ca, `${urls.httpsCheck}/api/ip`)))
+    assert.match(await curl(...by, `${urls.onion}/`), /It works/)
   })
 
   it('goes through the SOCKS port to http, https and onion services', async () => {
     const { socks, ca, urls } = lab
-    assert.ok(isExit(await curl('--socks5-hostname', socks, `${urls.check}/api/ip`)))
-    assert.ok(isExit(await curl('-x', `socks5h://${socks}`, '--cacert', ca, `${urls.httpsCheck}/api/ip`)))
-    assert.match(await curl('--socks5-hostname', socks, `${urls.onion}/`), /It works/)
+    const user = ['--proxy-user', `isolate-destination:${lab.key}`]
+    assert.ok(isExit(await curl('--socks5-hostname', socks, ...user, `${urls.check}/api/ip`)))
+    assert.ok(isExit(await curl('-x', `socks5h://${socks}`, ...user, '--cacert', ca, `${urls.httpsCheck}/api/ip`)))
+    assert.match(await curl('--socks5-hostname', socks, ...user, `${urls.onion}/`), /It works/)
   })
 
   it('says by --proxy-user who it is: the same at both ports, and others are others', async () => {
     const { http, socks, urls } = lab
     const by = (proxy: readonly string[], user: string) =>
-      curl(...proxy, '--proxy-user', `${user}:x`, `${urls.check}/api/ip`)
+      curl(...proxy, '--proxy-user', `${user}:${lab.key}`, `${urls.check}/api/ip`)
     const ports = [
       ['-x', `http://${http}`],
       ['--socks5-hostname', socks],
@@ -55,24 +57,27 @@ describe('curl', { timeout: 180_000 }, () => {
     const fresh = []
     for (let n = 0; n < 12; n++) fresh.push(exitOf(await by(ports[n % 2] ?? ports[0], 'isolate-request')))
     assert.ok(new Set(fresh).size > 1, 'each request is somebody else')
-    const url = `http://key-curl;isolate-none:x@${http}`
+    const url = `http://key-curl;isolate-none:${lab.key}@${http}`
     await assert.rejects(curl('--fail', '-x', url, `${urls.check}/api/ip`), /400/)
   })
 
   it('leaves where its user name says, by either port', async () => {
     const { http, socks, urls } = lab
     const [german] = lab.exits
-    for (const proxy of [`http://key-curl-country-de:x@${http}`, `socks5h://key-curl-country-de:x@${socks}`])
+    for (const proxy of [
+      `http://key-curl-country-de:${lab.key}@${http}`,
+      `socks5h://key-curl-country-de:${lab.key}@${socks}`,
+    ])
       assert.equal(exitOf(await curl('-x', proxy, `${urls.check}/api/ip`)), german?.address)
-    const nowhere = await curl('-x', `http://country-jp:x@${http}`, `${urls.check}/api/ip`)
+    const nowhere = await curl('-x', `http://country-jp:${lab.key}@${http}`, `${urls.check}/api/ip`)
     assert.equal(JSON.parse(nowhere).code, 'no_exit_for_country_port')
   })
 
   it('is told what is wrong with a user name', async () => {
     const { http, socks, urls } = lab
-    const answer = await curl('-x', `http://kye-shop7:x@${http}`, `${urls.check}/api/ip`)
+    const answer = await curl('-x', `http://kye-shop7:${lab.key}@${http}`, `${urls.check}/api/ip`)
     assert.equal(JSON.parse(answer).code, 'user_name_invalid')
-    await assert.rejects(curl('-x', `socks5h://kye-shop7:x@${socks}`, `${urls.check}/api/ip`), /rejected/)
+    await assert.rejects(curl('-x', `socks5h://kye-shop7:${lab.key}@${socks}`, `${urls.check}/api/ip`), /rejected/)
   })
 })
 
@@ -87,9 +92,11 @@ describe('wget', { timeout: 180_000 }, () => {
 
   it('goes through the HTTP port to http, https and onion services', async () => {
     const { http, ca, urls } = lab
-    assert.ok(isExit(await wget(`http://${http}`, `${urls.check}/api/ip`)))
-    assert.ok(isExit(await wget(`http://key-wget:x@${http}`, `--ca-certificate=${ca}`, `${urls.httpsCheck}/api/ip`)))
-    const given = ['--proxy-user=key-wget', '--proxy-password=x']
+    assert.ok(isExit(await wget(`http://isolate-destination:${lab.key}@${http}`, `${urls.check}/api/ip`)))
+    assert.ok(
+      isExit(await wget(`http://key-wget:${lab.key}@${http}`, `--ca-certificate=${ca}`, `${urls.httpsCheck}/api/ip`)),
+    )
+    const given = ['--proxy-user=key-wget', `--proxy-password=${lab.key}`]
     assert.match(await wget(`http://${http}`, ...given, `${urls.onion}/`), /It works/)
   })
 })
@@ -98,7 +105,7 @@ describe('git', { timeout: 180_000 }, () => {
   it('clones through either port, by http and https', async () => {
     const { http, socks, ca, urls } = lab
     let count = 0
-    for (const proxy of [`http://key-git:x@${http}`, `socks5h://key-git:x@${socks}`])
+    for (const proxy of [`http://key-git:${lab.key}@${http}`, `socks5h://key-git:${lab.key}@${socks}`])
       for (const site of [urls.www, urls.httpsWww]) {
         const clone = join(folder, `clone${count++}`)
         await run('git', [
@@ -132,7 +139,7 @@ for url in urls:
     const { http, socks, ca, urls } = lab
     const pages = [`${urls.check}/api/ip`, `${urls.httpsCheck}/api/ip`, `${urls.onion}/ip`]
     const exits = []
-    for (const proxy of [`http://key-python:x@${http}`, `socks5h://key-python:x@${socks}`]) {
+    for (const proxy of [`http://key-python:${lab.key}@${http}`, `socks5h://key-python:${lab.key}@${socks}`]) {
       const answers = (await run('/usr/bin/python3', ['-c', PROGRAM, proxy, ca, ...pages])).trim().split('\n')
       assert.equal(answers.length, 3)
       exits.push(...answers.slice(0, 2).map(exitOf))
@@ -146,7 +153,7 @@ describe("undici's ProxyAgent, and Node by itself", { timeout: 180_000 }, () => 
   it('goes through the HTTP port to http, https and onion services', async () => {
     const { http, ca, urls } = lab
     const requestTls = { ca: readFileSync(ca, 'utf8') }
-    await using dispatcher = closing(new ProxyAgent({ uri: `http://key-undici:x@${http}`, requestTls }))
+    await using dispatcher = closing(new ProxyAgent({ uri: `http://key-undici:${lab.key}@${http}`, requestTls }))
     const text = async (url: string) => await (await undiciFetch(url, { dispatcher: dispatcher.agent })).text()
     const exits = [await text(`${urls.check}/api/ip`), await text(`${urls.httpsCheck}/api/ip`)].map(exitOf)
     assert.equal(new Set(exits).size, 1)
@@ -155,7 +162,7 @@ describe("undici's ProxyAgent, and Node by itself", { timeout: 180_000 }, () => 
 
   it('does so by the environment alone, where Node is told to heed it', async () => {
     const { http, ca, urls } = lab
-    const proxy = `http://key-node:x@${http}`
+    const proxy = `http://key-node:${lab.key}@${http}`
     const program = 'for (const url of process.argv.slice(1)) console.log(await (await fetch(url)).text())'
     const answers = await run(
       process.execPath,
@@ -176,7 +183,7 @@ describe('crawlee', { timeout: 180_000 }, () => {
     const { http, urls } = lab
     log.setLevel(LogLevel.OFF)
     const proxyConfiguration = new ProxyConfiguration({
-      newUrlFunction: (sessionId) => `http://key-${sessionId}:x@${http}`,
+      newUrlFunction: (sessionId) => `http://key-${sessionId}:${lab.key}@${http}`,
     })
     const seen: { session: string; url: string; body: string }[] = []
     const failures: string[] = []
@@ -221,7 +228,7 @@ describe('the sites', () => {
     for (const { rawHeaders, path } of requests)
       for (const [name, value] of rawHeaders) {
         assert.doesNotMatch(name, /^(?:proxy-.*|via|forwarded|x-forwarded-.*|x-real-ip|x-cbtor-.*|keep-alive)$/i, path)
-        assert.doesNotMatch(value, /key-(?:curl|wget|git|python|undici|node)|127\.0\.0\.1/, path)
+        assert.doesNotMatch(value, /key-(?:curl|wget|git|python|undici|node)|cbt_|127\.0\.0\.1/, path)
       }
   })
 })

@@ -204,7 +204,7 @@ describe('cbtor', { timeout: 60_000 }, () => {
       [['demo', '--nonsense'], 2, /unknown option '--nonsense'/],
       [['nonsense'], 2, /unknown command 'nonsense'/],
       [['up', '--listen', 'nowhere'], 2, /listen: expected HOST:PORT.*"nowhere"/],
-      [['up', '--listen', '0.0.0.0:0', '--state', 'STATE'], 1, /loopback/],
+      [['up', '--listen', '0.0.0.0:0', '--state', 'STATE'], 2, /listen: others can reach 0\.0\.0\.0:0/],
       [['up', '--config', '/nowhere.yaml'], 2, /\/nowhere\.yaml: cannot be read/],
     ]
     for (const [args, expected, message] of cases) {
