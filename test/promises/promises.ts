@@ -199,8 +199,13 @@ export const PROMISES: readonly KeptPromise[] = [
   },
   {
     promise: '**No secrets and no targets** in logs, metrics and errors',
-    figure: '0 planted words found, over every code of a problem',
+    figure: '0 planted words found, on the way to every problem, at each level of the log',
     tests: [
+      ...titles('test/secrets/secrets.test.ts', [
+        'is there after every problem but those that are provoked elsewhere',
+        'has no planted word and no key: the log, the store, all files, metrics, events, and what others are told',
+        'tells nobody a secret of its own in a problem, nor of this machine',
+      ]),
       ...titles(`${LEAKS}/secrets.test.ts`, [
         'L37: log, store, metrics, events and the views of the API hold no target, key, header or body',
         'L38: what Tor says holds no onion address and no target, and nobody can ask it to be less safe',
