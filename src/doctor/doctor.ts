@@ -14,6 +14,7 @@ import { checkSystemClock } from './clock.ts'
 import { checkConfiguration, configurationFaults } from './configuration.ts'
 import { judgeEgress } from './egress.ts'
 import { type Finding, unchecked } from './finding.ts'
+import { checkKeysAsked } from './keys-asked.ts'
 import { checkNames } from './names.ts'
 import { checkNode } from './node-version.ts'
 import { type ConfiguredPort, judgeOwnListeners } from './own-listeners.ts'
@@ -64,6 +65,7 @@ export async function examine(patient: Patient, parts: DoctorParts, signal: Abor
   if (config.workers.some(({ kind }) => kind === 'local'))
     found.push(await checkTorProgram(config.tor.command, parts.run, signal))
   found.push(...checkConfiguration(config), ...(await checkCertificate(config, clock.now())))
+  found.push(checkKeysAsked(config))
 
   const { boxes, faults } = findBoxes(config.state)
   found.push(...faults, ...checkBoxFiles(boxes, config))
@@ -71,8 +73,8 @@ export async function examine(patient: Patient, parts: DoctorParts, signal: Abor
   found.push(checkNames({ listens: ports, boxes }))
 
   const url = patient.api ?? urlOf(config)
-  const port = url === undefined ? 0 : Number(new URL(url).port)
-  const service = port === 0 ? undefined : await parts.processAt(port)
+  const port = url === undefined ? undefined : portOf(new URL(url))
+  const service = port === undefined ? undefined : await parts.processAt(port)
   found.push(...judgeState(await parts.lookAtState(config.state), service?.uid ?? parts.uid))
   if (url === undefined) {
     found.push(unchecked('service', 'the configuration lets it take any free port', 'Say where it listens: --api'))
@@ -99,6 +101,12 @@ function ownListeners(
   if (service !== undefined) return judgeOwnListeners(name, service.sockets, ports)
   const why = uid === 0 ? 'it does not run' : 'it does not run, or is of another user'
   return [unchecked(name, `the service's process is not found: ${why}`, 'Run this while it is up, as the same user')]
+}
+
+/** URLs leave out the port that is their scheme's. Undefined for a unix socket. */
+function portOf({ port, protocol }: URL): number | undefined {
+  if (port !== '') return Number(port)
+  return { 'http:': 80, 'https:': 443 }[protocol]
 }
 
 /** The only certificate that the service's own API may show: the first of its file. A fault in it is told elsewhere. */

@@ -58,7 +58,11 @@ describe('a proxy port', { timeout: 10_000 }, () => {
       await server[Symbol.asyncDispose]()
       return server
     })
-    const found = await checkProxyPort({ ...http, address: { host: '127.0.0.1', port } }, { requiresPassword: false, clock: systemClock }, never)
+    const found = await checkProxyPort(
+      { ...http, address: { host: '127.0.0.1', port } },
+      { requiresPassword: false, clock: systemClock },
+      never,
+    )
     assert.equal(found.verdict, 'wrong')
     assert.match(found.text, /does not answer: connect ECONNREFUSED/)
   })
