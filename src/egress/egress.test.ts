@@ -67,6 +67,20 @@ describe('waysOut()', () => {
     assert.deepEqual(conflicts, [])
   })
 
+  it('goes to the receivers of webhooks that the operator has listed, and to nobody for those that are on this machine', () => {
+    const jobs = { webhook_allow: ['127.0.0.1:9000', '10.1.0.0/16:9001', '[fd00::/8]:9002', '[::1]:9003'] }
+    const { ways } = waysOut(parseConfig({ state: '/nowhere', jobs }, {}), [], UNIT)
+    const rules = egressRules({ subject: UNIT, ways, hasRemoteClients: false })
+    assert.deepEqual(
+      rules.split('\n').flatMap((line) => (line.includes('webhooks') ? line.trim() : [])),
+      [
+        'ip daddr 10.1.0.0/16 tcp dport 9001 accept comment "webhooks"',
+        'ip6 daddr fd00::/8 tcp dport 9002 accept comment "webhooks"',
+      ],
+    )
+    assert.deepEqual(waysOut(parseConfig({ state: '/nowhere' }, {}), [], UNIT).ways, [])
+  })
+
   it('says what the lock would break: boxes that are known by a name, local Tors of the same user', () => {
     const boxes = [box('tor01', 'box.example', 'box.example:51820')]
     const { ways, conflicts } = waysOut(

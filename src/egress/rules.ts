@@ -14,7 +14,7 @@ export type LockSubject =
 export interface Way {
   /** For whom: `SSH of tor01`. */
   readonly why: string
-  /** An IP address. */
+  /** An IP address, or a network: `10.1.0.0/16`. */
   readonly address: string
   readonly protocol: 'tcp' | 'udp'
   readonly port: number

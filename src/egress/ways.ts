@@ -12,7 +12,7 @@ export interface WaysOut {
 
 /** Where the service of this configuration has to go, apart from this machine and the tunnels. */
 export function waysOut(
-  { workers }: Pick<ServiceConfig, 'workers'>,
+  { workers, jobs }: Pick<ServiceConfig, 'workers'> & { readonly jobs?: Pick<ServiceConfig['jobs'], 'webhook_allow'> },
   boxes: readonly BoxFile[],
   subject: LockSubject,
 ): WaysOut {
@@ -42,6 +42,10 @@ export function waysOut(
     const [host, port] = splitEndpoint(box.tunnel.boxEndpoint)
     // The kernel's own WireGuard is nobody's; wireguard-go is whoever makes the tunnels.
     add(`WireGuard of ${id}`, host, 'udp', port)
+  }
+  for (const { address, prefix, port } of jobs?.webhook_allow ?? []) {
+    if (!isLoopbackAddress(address))
+      ways.push({ why: 'webhooks', address: `${address}/${prefix}`, protocol: 'tcp', port })
   }
   const hasLocal = workers.some(({ kind }) => kind === 'local')
   if (hasLocal && subject.by === 'user')

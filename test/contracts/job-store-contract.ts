@@ -134,6 +134,7 @@ export function jobStoreContract(name: string, create: () => { open(): JobStore 
       store.putOff('a', 2, NOW + 60)
       store.end('a', 3, NOW + 1, { state: 'done', answer: answer('x') })
       store.end('a', 4, NOW + 1, { state: 'failed', problem: PROBLEM })
+      assert.deepEqual(store.outlook('a'), { nextAt: NOW, isOver: false })
       assert.deepEqual(store.tally('a'), {
         waiting: { first: 2, descriptor: 1, circuit: 0, http: 0 },
         running: { first: 0, descriptor: 0, circuit: 0, http: 1 },
@@ -197,6 +198,7 @@ export function jobStoreContract(name: string, create: () => { open(): JobStore 
       store.end('a', 0, NOW, { state: 'done', answer: answer('late') })
       store.putOff('a', 0, NOW)
       assert.deepEqual([store.result('a', 0)?.state, store.tally('a').cancelled], ['cancelled', 1])
+      assert.deepEqual(store.outlook('a'), { nextAt: undefined, isOver: true })
     })
 
     it('fails what waits for the reason it has, or else for the one that it is given', () => {
@@ -258,7 +260,7 @@ export function jobStoreContract(name: string, create: () => { open(): JobStore 
       using store = place.open()
       const before = store.bytes()
       assert.ok(before > 30_000 && before < 36_000, `${before}`)
-      assert.equal(store.largestOwner(), 'alice')
+      assert.deepEqual(store.ownersBySize(), ['alice', 'bob'])
       const freed = store.dropOldestBodies('alice')
       assert.equal(before - store.bytes(), freed)
       assert.equal(store.result('a', 0)?.body, 'removed')
@@ -269,7 +271,7 @@ export function jobStoreContract(name: string, create: () => { open(): JobStore 
       assert.equal(store.removeOldestEnded('alice'), true)
       store.remove('small')
       assert.equal(store.bytes(), 0)
-      assert.deepEqual([store.job('a'), store.largestOwner(), store.result('a', 0)], [undefined, undefined, undefined])
+      assert.deepEqual([store.job('a'), store.ownersBySize(), store.result('a', 0)], [undefined, [], undefined])
     })
 
     it('forgets what ended long ago, and orders of long ago', () => {
