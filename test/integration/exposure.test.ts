@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { Agent, createServer as createHttpsServer, request as httpsRequest } from 'node:https'
 import { createServer, type Socket } from 'node:net'
@@ -14,7 +14,7 @@ import { parseConfig } from '../../src/config/read-config.ts'
 import { TestCertificate } from '../../src/listen/test-certificate.ts'
 import { createService, type Service } from '../../src/service.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'
-import { eventually } from '../asking.ts'
+import { each, eventually } from '../asking.ts'
 
 /** One of this machine that others may reach, where it has one: the service listens on all of them. */
 const ADDRESS =
@@ -103,6 +103,42 @@ describe('a service that others can reach', { timeout: 120_000 }, () => {
       /"IsTor":true/,
     )
     await assert.rejects(curl(...proxy, '--proxy-user', 'key-alice:wrong', `${network.urls.check}/api/ip`))
+  })
+
+  it('is known to the commands on its machine by its configuration', async () => {
+    const config = join(network.directory, 'exposed.yaml')
+    const tls = { cert_file: files.cert_file, key_file: files.key_file }
+    const at = (url?: string) => `0.0.0.0:${portOf(url)}`
+    const { http, socks } = service.proxy
+    const proxy = { http: at(http), socks: at(socks) }
+    const workers = [{ kind: 'external', id: 'tor01', socks: '127.0.0.1:1' }]
+    writeFileSync(
+      config,
+      JSON.stringify({ listen: at(service.url), proxy, tls, workers, state: join(network.directory, 'exposed') }),
+    )
+
+    const made = await run('keys', 'create', 'laptop', '--scope', 'proxy', '--config', config)
+    const laptop = made.out.trim()
+    const proxied = ['-x', `https://${ADDRESS}:${portOf(http)}`, '--proxy-cacert', files.cert_file, '--proxy-user']
+    assert.match(await curl(...proxied, `:${laptop}`, `${network.urls.check}/api/ip`), /"IsTor":true/)
+    const { out } = await run('doctor', '--json', '--config', config)
+    const findings = JSON.parse(out).findings as { name: string; verdict: string; text: string }[]
+    for (const [name, text] of [
+      ['keys', /^asked for by the API and by every port/],
+      ['certificate', /^for DNS:cbtor\.test, /],
+      ['service', / at https:\/\/127\.0\.0\.1:\d+; /],
+      ['proxy.http', / answers, and asks for a key$/],
+      ['proxy.socks', / answers, and asks for a key$/],
+      ['listeners', /\(listen; others reach it, by TLS and a key\)/],
+    ] as const) {
+      const found = findings.filter((finding) => finding.name === name)
+      assert.deepEqual(
+        found.map(({ verdict }) => verdict),
+        ['ok'],
+        JSON.stringify(found),
+      )
+      assert.match(found[0]?.text ?? '', text)
+    }
   })
 
   it('shows a new certificate without failing a request, and keeps the connections that it has', async (test) => {
@@ -237,12 +273,13 @@ describe('a service that would be open to others in a wrong way', { timeout: 120
         /proxy\.both: Cannot listen on unix:.*: something is there that is not a socket/,
       ],
     ]
-    for (const [document, sentence] of cases) {
-      const { code, err } = await up(directory, document)
+    await each(cases.length, 3, async (n) => {
+      const [document = {}, sentence = /./] = cases[n] ?? []
+      const { code, err } = await up(join(directory, `case-${n}`), document)
       assert.match(err, sentence, JSON.stringify(document))
       assert.notEqual(code, 0)
       assert.doesNotMatch(err, /answers at/, JSON.stringify(document))
-    }
+    })
   })
 })
 
@@ -368,21 +405,28 @@ async function unwrap(port: number, ca: string): Promise<AsyncDisposable & { rea
   }
 }
 
-/** Starts the program as a user does; it is killed if it runs after all. */
+/** Starts the service as a user does; it is killed if it runs after all. */
 async function up(directory: string, document: object): Promise<{ code: number | null; err: string }> {
+  mkdirSync(directory)
   const config = join(directory, 'cbtor.yaml')
   const quiet = { listen: '127.0.0.1:0', proxy: { http: 'off', socks: 'off' }, tor: { command: ['false'] } }
   writeFileSync(config, JSON.stringify({ ...quiet, ...document }))
-  const main = join(import.meta.dirname, '../../src/main.ts')
-  const child = spawn(process.execPath, [main, 'up', '--config', config, '--state', join(directory, 'state')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 20_000,
+  return await run('up', '--config', config, '--state', join(directory, 'state'))
+}
+
+async function run(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../../src/main.ts'), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
     killSignal: 'SIGKILL',
   })
-  let err = ''
+  const written = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    written.out += text
+  })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    err += text
+    written.err += text
   })
   const [code] = (await once(child, 'close')) as [number | null]
-  return { code, err }
+  return { code, ...written }
 }
