@@ -20,6 +20,23 @@ async function lineOf(metrics: Metrics, start: string): Promise<string | undefin
 }
 
 describe('Metrics', () => {
+  it('shows jobs as they are at each scrape, where there are any', async () => {
+    let running = 1
+    const jobs = () => ({ jobs: { running, done: 2, cancelled: 0 }, running: 3, bytes: 4_000 })
+    const metrics = new Metrics({ workers: () => [], jobs })
+    assert.ok(await lineOf(metrics, 'cbtor_jobs{state="running"} 1'))
+    running = 0
+    const text = await metrics.text()
+    for (const line of [
+      'cbtor_jobs{state="running"} 0',
+      'cbtor_jobs{state="done"} 2',
+      'cbtor_job_fetches_running 3',
+      'cbtor_jobs_stored_bytes 4000',
+    ])
+      assert.ok(text.includes(`${line}\n`), line)
+    assert.ok(!(await new Metrics({ workers: () => [] }).text()).includes('cbtor_jobs{'))
+  })
+
   it('counts requests and their attempts by worker and outcome, and how long they took', async () => {
     const { metrics } = createMetrics()
     const attempts = [

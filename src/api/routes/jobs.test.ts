@@ -21,7 +21,9 @@ function result(n: number, change: Partial<JobFetchView> = {}): JobFetchView {
 }
 
 function answered(n: number, text: string): JobFetchView {
-  const { body, ...answer } = fakeAnswer({ url: URL, isolation: 'destination' } as FetchRequest, { body: Buffer.from(text) })
+  const { body, ...answer } = fakeAnswer({ url: URL, isolation: 'destination' } as FetchRequest, {
+    body: Buffer.from(text),
+  })
   return result(n, { state: 'done', tries: 1, nextAt: undefined, endedAt: 2_000, answer, body, bodyBytes: body.length })
 }
 
@@ -95,20 +97,18 @@ describe('POST /api/v1/jobs', () => {
         ['webhook/secret', 'invalid_input'],
       ],
     )
-    const unknown = await submit(
-      test,
-      {
-        fetches: [
-          { url: URL, worker: 'tor99' },
-          { url: URL, worker: 98 },
-        ],
-      },
-      { 'idempotency-key': 'a b' },
-    )
+    const unknown = await submit(test, {
+      fetches: [{ url: URL, worker: 'tor99' }, { url: URL }, { url: URL, worker: 98 }],
+    })
+    assert.deepEqual([unknown.statusCode, unknown.json().code], [404, 'worker_not_found'])
     assert.deepEqual(
       unknown.json().errors.map(({ path }: { path: string }) => path),
-      ['Idempotency-Key', 'fetches/0/worker', 'fetches/1/worker'],
+      ['fetches/0/worker', 'fetches/2/worker'],
     )
+    for (const key of ['a b', '', 'x'.repeat(256), 'ö']) {
+      const refused = await submit(test, { fetches: [{ url: URL }] }, { 'idempotency-key': key })
+      assert.deepEqual([refused.statusCode, refused.json().errors[0].path], [400, 'idempotency-key'], key)
+    }
     assert.deepEqual(test.backend.jobs.orders, [])
   })
 

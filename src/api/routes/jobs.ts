@@ -7,6 +7,7 @@ import {
   INLINE_BYTES,
   jobBody,
   jobOrderBody,
+  jobOrderHeaders,
   jobParams,
   jobResultBody,
   jobResultParams,
@@ -40,6 +41,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         summary: 'Fetch up to 1,000 URLs, for as long as it takes',
         description:
           'For onion services that are slow, or down for hours: answers at once, fetches as the caller within its limits, and tries again by how far a fetch had come. Outlasts restarts; a request that may have been sent and is not idempotent is never sent again. The body may have 8 MiB. With `Idempotency-Key`, the same order within 24 hours is the same job.',
+        headers: jobOrderHeaders,
         body: jobOrderBody,
         response: { 200: jobBody, 202: jobBody },
         ...documented({

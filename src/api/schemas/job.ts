@@ -165,9 +165,25 @@ export const jobResultsBody = z
 export type JobsBody = z.output<typeof jobsBody>
 export type JobResultsBody = z.output<typeof jobResultsBody>
 
-export const jobParams = z.object({ id: z.string().meta({ examples: ['job_b0cFqPzq8hYk3n2v'] }) })
+export const jobOrderHeaders = z.looseObject({
+  'idempotency-key': z
+    .string({ error: IDEMPOTENCY_KEY })
+    .regex(/^[\x21-\x7e]{1,255}$/, { error: IDEMPOTENCY_KEY })
+    .optional()
+    .describe('With the same key, the same order within 24 hours is the same job; another order is refused.')
+    .meta({ examples: ['5d9b7f2e-nightly'] }),
+})
 
-export const jobResultParams = jobParams.extend({ n: wholeNumberText(0, MAX_FETCHES - 1, '0') })
+export const jobParams = z.object({
+  id: z
+    .string()
+    .describe('The `id` of the job.')
+    .meta({ examples: ['job_b0cFqPzq8hYk3n2v'] }),
+})
+
+export const jobResultParams = jobParams.extend({
+  n: wholeNumberText(0, MAX_FETCHES - 1, '7').describe('Which fetch, from 0.'),
+})
 
 const page = {
   limit: wholeNumberText(1, MAX_PAGE, '50').optional().describe('How many at most; 50 when left out.'),
@@ -194,14 +210,10 @@ export const jobResultsQuery = requestObject({
 export function toJobOrder(
   body: JobOrderBody,
   caller: Caller,
-  idempotencyKey: string | string[] | undefined,
+  idempotencyKey: string | undefined,
   workerOf: (ref: string | number) => string,
 ): JobOrder {
   const faults: InputFault[] = []
-  const key = [idempotencyKey].flat().join(', ')
-  if (idempotencyKey !== undefined && !/^[\x21-\x7e]{1,255}$/.test(key))
-    faults.push({ path: 'Idempotency-Key', message: IDEMPOTENCY_KEY })
-
   const fetches = body.fetches.map((fetch, n): JobFetch => {
     let worker: string | undefined
     try {
@@ -228,7 +240,7 @@ export function toJobOrder(
       ...(statuses !== undefined && { statuses }),
     },
     ...(webhook && { webhook: { url: webhook.url, ...(webhook.secret !== undefined && { secret: webhook.secret }) } }),
-    ...(idempotencyKey !== undefined && { idempotency: { key, digest: digestOf(body) } }),
+    ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, digest: digestOf(body) } }),
   }
 }
 
