@@ -93,7 +93,7 @@ export async function createService(
   const tls = parts.use(await openListenerTls(config, { problems: told.problems, clock, logger }))
   const keys = parts.use(new KeyRing({ store, clock, random, keep: (write) => told.keep(write) }))
   const asksForKeys = config.auth === 'on' || config.proxy.auth === 'on'
-  const adminKey = asksForKeys && keys.isEmpty ? createAdminKey(keys, adminKeyFile(config.state)) : undefined
+  const adminKey = asksForKeys && !keys.hasAdmin ? createAdminKey(keys, adminKeyFile(config.state)) : undefined
 
   const hasBoxes = config.workers.some(({ kind }) => kind === 'openwrt') && overrides.createDriver === undefined
   const tunnels = hasBoxes ? parts.use(await openTunnels(config, { clock, logger }, signal)) : undefined

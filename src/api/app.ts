@@ -154,7 +154,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   eventRoutes(app, backend, clock)
   metricsRoutes(app, backend)
   problemRoutes(app)
-  keyRoutes(app, keys, clock)
+  keyRoutes(app, keys, clock, logger)
   await app.ready()
   access.finish()
   return app

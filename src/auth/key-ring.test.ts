@@ -43,12 +43,10 @@ describe('KeyRing', () => {
 
   it('keeps no secret, and knows its keys again from what it keeps', () => {
     const { ring, store } = createRing()
-    assert.ok(ring.isEmpty)
     const { key, text } = ring.create(ORDER)
     const kept = JSON.stringify(store.keys().map((stored) => ({ ...stored, digest: stored.digest.toString('latin1') })))
     assert.doesNotMatch(kept, new RegExp(text.split('_')[2] ?? ''))
     const again = createRing(store).ring
-    assert.ok(!again.isEmpty)
     assert.equal(again.authenticate(text)?.id, key.id)
   })
 
@@ -100,5 +98,28 @@ describe('KeyRing', () => {
     assert.ok(store.uses.length <= 3, `${store.uses.length} writes`)
     assert.equal((ring.list()[0]?.lastUsedAt ?? 1) % HOUR_MS, 0)
     assert.equal(store.keys()[0]?.key.lastUsedAt, ring.list()[0]?.lastUsedAt)
+  })
+
+  it('knows whether somebody can make keys', async () => {
+    const { ring, clock } = createRing()
+    ring.create(ORDER)
+    assert.equal(ring.hasAdmin, false)
+    const { key } = ring.create({ name: 'mine', scopes: ['admin'], expiresAt: clock.now() + HOUR_MS })
+    assert.equal(ring.hasAdmin, true)
+    await clock.advance(HOUR_MS)
+    assert.equal(ring.hasAdmin, false)
+    ring.create({ name: 'theirs', scopes: ['fetch', 'admin'] })
+    assert.equal(ring.hasAdmin, true)
+    ring.revoke(key.id)
+    assert.equal(ring.hasAdmin, true)
+  })
+
+  it('finds whom a key stood for by its id, as long as it is of use', async () => {
+    const { ring, clock } = createRing()
+    const { key, text } = ring.create({ ...ORDER, expiresAt: clock.now() + HOUR_MS })
+    assert.equal(ring.callerOf(key.id), ring.authenticate(text))
+    assert.equal(ring.callerOf('nobody'), undefined)
+    await clock.advance(HOUR_MS)
+    assert.equal(ring.callerOf(key.id), undefined)
   })
 })

@@ -59,8 +59,9 @@ export class KeyRing implements Disposable {
     this.#awaitExpiry()
   }
 
-  get isEmpty(): boolean {
-    return this.#held.size === 0
+  /** Whether somebody can make keys. */
+  get hasAdmin(): boolean {
+    return this.list().some((key) => key.scopes.includes('admin') && !this.#isExpired(key))
   }
 
   /** Those that have expired, too; the oldest first. */

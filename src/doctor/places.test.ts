@@ -35,7 +35,7 @@ describe('a state directory', () => {
   it('is wrong when it is open, and so is every secret in it that is', async () => {
     using state = temporaryState()
     chmodSync(state.path, 0o755)
-    for (const name of ['cbtor.db', 'boxes/tor02.json', 'workers/tor01/cookie', 'ssh/id_ed25519'])
+    for (const name of ['cbtor.db', 'admin.key', 'boxes/tor02.json', 'workers/tor01/cookie', 'ssh/id_ed25519'])
       chmodSync(join(state.path, name), 0o644)
     chmodSync(join(state.path, 'workers/tor01'), 0o750)
     const found = await judge(state.path)
@@ -211,7 +211,7 @@ describe('a program', () => {
 function temporaryState(): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), 'cbtor-doctor-'))
   for (const folder of ['boxes', 'ssh', 'workers', 'workers/tor01']) mkdirSync(join(path, folder), { mode: 0o700 })
-  for (const file of ['cbtor.db', 'boxes/tor02.json', 'ssh/id_ed25519', 'workers/tor01/cookie'])
+  for (const file of ['cbtor.db', 'admin.key', 'boxes/tor02.json', 'ssh/id_ed25519', 'workers/tor01/cookie'])
     writeFileSync(join(path, file), 'x', { mode: 0o600 })
   writeFileSync(join(path, 'ssh/id_ed25519.pub'), 'x', { mode: 0o644 })
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) }

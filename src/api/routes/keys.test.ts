@@ -36,6 +36,13 @@ describe('the routes about keys', () => {
     const again = await test.app.inject({ method: 'DELETE', url: '/api/v1/keys/key1' })
     assert.deepEqual([again.statusCode, again.json().code], [404, 'key_not_found'])
     assert.doesNotMatch(JSON.stringify(test.logger.lines), /secret|Crawler/)
+    assert.deepEqual(
+      test.logger.lines.filter(({ level }) => level === 'info').map(({ message, fields }) => [message, fields]),
+      [
+        ['key made', { key: 'key1', scopes: ['fetch', 'proxy'], by: 'anybody' }],
+        ['key revoked', { key: 'key1', by: 'anybody' }],
+      ],
+    )
   })
 
   it('take a name and scopes alone, and leave the rest as it is for all', async () => {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
 import type { ApiApp } from '../app.ts'
 import { documented } from '../docs/documented.ts'
 import type { Keys } from '../keys.ts'
@@ -15,7 +16,7 @@ import {
   toKeyOrder,
 } from '../schemas/key.ts'
 
-export function keyRoutes(app: ApiApp, keys: Keys, clock: Clock): void {
+export function keyRoutes(app: ApiApp, keys: Keys, clock: Clock, logger: Logger): void {
   app.get(
     '/api/v1/keys',
     {
@@ -59,12 +60,13 @@ export function keyRoutes(app: ApiApp, keys: Keys, clock: Clock): void {
         }),
       },
     },
-    async ({ body }) => {
+    async ({ body, caller }) => {
       const order = toKeyOrder(body)
       if (order.expiresAt !== undefined && order.expiresAt <= clock.now()) {
         throw new InputError([{ path: 'expires_at', message: 'must be in the future' }])
       }
       const { key, text } = keys.create(order)
+      logger.info({ key: key.id, scopes: key.scopes, by: caller.id }, 'key made')
       return { ...toKeyBody(key), key: text }
     },
   )
@@ -88,7 +90,11 @@ export function keyRoutes(app: ApiApp, keys: Keys, clock: Clock): void {
       },
       preValidation: async (request) => refuseBody(request.body),
     },
-    async ({ params }) => toKeyBody(keys.revoke(params.id)),
+    async ({ params, caller }) => {
+      const revoked = keys.revoke(params.id)
+      logger.info({ key: revoked.id, by: caller.id }, 'key revoked')
+      return toKeyBody(revoked)
+    },
   )
 }
 
