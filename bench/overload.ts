@@ -1,0 +1,103 @@
+/**
+ * What one greedy key does to the others, and how quickly it is refused: at 10 times what the service can do, for each thing that
+ * can be used up. The service is real but for its workers, and runs in a process of its own.
+ *
+ *   node bench/overload.ts [seconds of each]
+ */
+import {
+  type Answer,
+  codesOf,
+  isRefused,
+  isServed,
+  quantile,
+  share,
+  startOverloadLab,
+} from '../test/integration/overload-lab.ts'
+
+interface Scenario {
+  readonly name: string
+  readonly slowMs: number
+  readonly config: Readonly<Record<string, unknown>>
+  readonly greedy: { readonly perSecond: number; readonly limits?: Readonly<Record<string, number>> }
+  readonly modest: { readonly perSecond: number }
+  readonly hosts: readonly [greedy: string, modest: string]
+}
+
+const NO_LIMITS = { rate: 'off', concurrent: 'off' }
+/** Of one worker. */
+const PLACES = 128
+
+/** What `queue.wait` is, less what timers are early by: who waited for so long was not refused at once. */
+const WAIT_MS = 4_990
+
+const [seconds = '10'] = process.argv.slice(2)
+const ms = Number(seconds) * 1_000
+
+const SCENARIOS: readonly Scenario[] = [
+  {
+    // 16 requests per second
+    ...{ name: 'the pool is full', slowMs: 8_000, config: { limits: NO_LIMITS, politeness: 'off' } },
+    greedy: { perSecond: (10 * PLACES) / 8 },
+    modest: { perSecond: 1 },
+    hosts: ['a.test', 'b.test'],
+  },
+  {
+    ...{ name: 'rate of the key', slowMs: 20, config: { politeness: 'off' } },
+    greedy: { perSecond: 150, limits: { rate: 15, burst: 15 } },
+    modest: { perSecond: 5 },
+    hosts: ['a.test', 'b.test'],
+  },
+  {
+    ...{ name: 'concurrency of the key', slowMs: 600, config: { limits: { rate: 'off' }, politeness: 'off' } },
+    greedy: { perSecond: 150, limits: { concurrent: 9 } },
+    modest: { perSecond: 5 },
+    hosts: ['a.test', 'b.test'],
+  },
+  {
+    // 2 requests per second to one host
+    ...{ name: 'politeness, one host of both', slowMs: 20, config: { limits: NO_LIMITS } },
+    greedy: { perSecond: 20 },
+    modest: { perSecond: 0.5 },
+    hosts: ['a.test', 'a.test'],
+  },
+  {
+    ...{ name: 'politeness, a crowd of one host', slowMs: 20, config: { limits: NO_LIMITS } },
+    greedy: { perSecond: 150 },
+    modest: { perSecond: 1 },
+    hosts: ['a.test', 'b.test'],
+  },
+]
+
+for (const scenario of SCENARIOS) {
+  await using lab = await startOverloadLab(scenario.slowMs, scenario.config)
+  const greedy = await lab.client('greedy', scenario.greedy.limits)
+  const modest = await lab.client('modest')
+  const [greedyUrl, modestUrl] = scenario.hosts.map((host) => `http://${host}/`)
+  const [ofGreedy, ofModest] = await Promise.all([
+    greedy.load(scenario.greedy.perSecond, ms, { url: greedyUrl }),
+    modest.load(scenario.modest.perSecond, ms, { url: modestUrl }),
+  ])
+  const refused = ofGreedy.filter(isRefused)
+  const inLine = refused.filter((answer) => answer.ms >= WAIT_MS)
+  const atOnce = refused.filter((answer) => answer.ms < WAIT_MS)
+  print(`${scenario.name}: greedy ${scenario.greedy.perSecond}/s, modest ${scenario.modest.perSecond}/s`)
+  print(`  greedy: ${said(ofGreedy)}`)
+  print(`    refused at once: ${times(atOnce)}; after a wait in line: ${inLine.length}`)
+  print(`  modest: ${(100 * share(ofModest, isServed)).toFixed(1)} % served, ${times(ofModest)}; ${said(ofModest)}`)
+}
+
+function said(answers: readonly Answer[]): string {
+  return Object.entries(codesOf(answers))
+    .map(([code, count]) => `${count} ${code}`)
+    .join(', ')
+}
+
+function times(answers: readonly Answer[]): string {
+  if (answers.length === 0) return 'none'
+  const [p50, p99] = [0.5, 0.99].map((q) => quantile(answers, q).toFixed(1))
+  return `${answers.length}, p50 ${p50} ms, p99 ${p99} ms`
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
