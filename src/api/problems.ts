@@ -92,7 +92,7 @@ const OF_FASTIFY: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', 'Cannot read the request body: it is not valid JSON'],
   FST_ERR_CTP_BODY_TOO_LARGE: [
     'payload_too_large',
-    'Cannot read the request body: it is larger than 1 MiB, or 8 MiB of a job',
+    'Cannot read the request body: it is larger than 1 MiB, or 4 MiB of a job',
   ],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'unsupported_media_type',

@@ -47,6 +47,7 @@ interface Active {
 const GRACE_MS = 5_000
 const MAX_NAP_MS = 3_600_000
 const UNKNOWN_CALLER_MS = 60_000
+const STORE_TRIED_AGAIN_MS = 10_000
 
 /** Carries jobs out: each caller gets a turn, then the next one, and so does each job of a caller. */
 export class JobRunner {
@@ -59,6 +60,7 @@ export class JobRunner {
   #nap: Disposable | undefined
   #isStarted = false
   #isStopping = false
+  readonly #life = new AbortController()
 
   constructor(options: JobRunnerOptions) {
     this.#options = options
@@ -100,6 +102,7 @@ export class JobRunner {
   /** Begins no more, and ends what runs: at once where it can be done again, a little later where it cannot. */
   async stop(): Promise<void> {
     this.#isStopping = true
+    this.#life.abort()
     this.#nap?.[Symbol.dispose]()
     const running = [...this.#entries()].flatMap((entry) => [...entry.running.values()])
     const abort = (which: readonly Running[]) => {
@@ -119,9 +122,19 @@ export class JobRunner {
     this.#look(entry)
   }
 
-  /** Begins what may begin now, and sleeps until something may. */
+  /** Begins what may begin now, and sleeps until something may. Goes on later when the store cannot be written just now. */
   #pump(): void {
     if (this.#isStopping || !this.#isStarted) return
+    try {
+      this.#beginDue()
+    } catch (error) {
+      this.#options.onBug(error)
+      this.#nap?.[Symbol.dispose]()
+      this.#nap = this.#options.clock.timer(STORE_TRIED_AGAIN_MS, () => this.#pump())
+    }
+  }
+
+  #beginDue(): void {
     const now = this.#options.clock.now()
     for (const entry of [...this.#entries()]) if (entry.job.deadlineAt <= now) this.#expire(entry, now)
     for (let entry = this.#next(now); entry !== undefined; entry = this.#next(now)) this.#begin(entry, now)
@@ -162,11 +175,11 @@ export class JobRunner {
     const mayRepeat = isIdempotent(due.request.method)
     // Before it may be sent: what is not known to have been begun would be sent again.
     store.begin(id, due.n, { isDurable: !mayRepeat })
-    this.#look(entry)
     const controller = new AbortController()
     this.#runningCount++
     const over = this.#run(entry, due, { ...due.request, caller }, controller.signal).catch(this.#options.onBug)
     entry.running.set(due.n, { controller, isIdempotent: mayRepeat, over })
+    this.#look(entry)
   }
 
   async #run(entry: Active, due: DueFetch, request: FetchRequest, signal: AbortSignal): Promise<void> {
@@ -183,8 +196,22 @@ export class JobRunner {
     }
     // One that was dropped has been written down; one that the end of the service cut off goes on at its next start.
     const isCut = answer === undefined && (signal.aborted || this.#isStopping)
-    if (this.#find(entry.job.id) === entry && !isCut) this.#settle(entry, due, answer ?? this.#ourError(failure))
+    if (!isCut) await this.#settleInTheEnd(entry, due, answer ?? this.#ourError(failure))
     this.#pump()
+  }
+
+  /** What came must not be lost because a disk is full for a while. */
+  async #settleInTheEnd(entry: Active, due: DueFetch, result: FetchAnswer | CbtorError): Promise<void> {
+    while (this.#find(entry.job.id) === entry) {
+      try {
+        this.#settle(entry, due, result)
+        return
+      } catch (error) {
+        this.#options.onBug(error)
+        await this.#options.clock.sleep(STORE_TRIED_AGAIN_MS, this.#life.signal).catch(() => {})
+        if (this.#isStopping) return
+      }
+    }
   }
 
   #settle(entry: Active, due: DueFetch, result: FetchAnswer | CbtorError): void {

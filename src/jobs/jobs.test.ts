@@ -249,6 +249,32 @@ describe('Jobs', () => {
     assert.throws(() => test.jobs.get(ALICE, id), { code: 'job_not_found' })
   })
 
+  it('loses nothing when the store cannot be written for a while', async () => {
+    const store = new MemoryJobStore()
+    await using test = createTestJobs({ store, policy: { concurrency: 1 } })
+    const { id } = test.jobs.submit(ALICE, testOrder('a', 3)).job
+    const end = store.end.bind(store)
+    store.end = () => {
+      throw new Error('The disk is full')
+    }
+    test.going[0]?.answer()
+    await test.clock.advance(5_000)
+    assert.equal(test.jobs.result(ALICE, id, 0).state, 'running')
+    store.end = end
+    await test.clock.advance(5_000)
+    assert.equal(test.jobs.result(ALICE, id, 0).state, 'done')
+    const begin = store.begin.bind(store)
+    store.begin = () => {
+      throw new Error('The disk is full')
+    }
+    for (const each of [...test.going]) each.answer()
+    await test.clock.advance(5_000)
+    store.begin = begin
+    await test.clock.advance(5_000)
+    await answerAll(test)
+    assert.deepEqual([test.jobs.get(ALICE, id).tally.done, test.begun.length, test.bugs.length > 1], [3, 3, true])
+  })
+
   it('tells a bug from a problem', async () => {
     await using test = createTestJobs()
     const { id } = test.jobs.submit(ALICE, testOrder('a')).job

@@ -240,9 +240,13 @@ export class Jobs implements AsyncDisposable {
 
   /** What has been kept long enough goes. */
   #keepUp(): void {
-    const { store, clock, policy } = this.#options
+    const { store, clock, policy, onBug } = this.#options
     const now = clock.now()
-    store.removeEndedBefore(now - policy.retentionMs, now - ORDERED_MS)
+    try {
+      store.removeEndedBefore(now - policy.retentionMs, now - ORDERED_MS)
+    } catch (error) {
+      onBug(error)
+    }
     this.#upkeep = clock.timer(HOUR_MS, () => this.#keepUp())
   }
 

@@ -41,6 +41,7 @@ const DELAYS_MS = [
   180 * MINUTE_MS,
 ]
 const CONCURRENCY = 4
+const STORE_TRIED_AGAIN_MS = 10 * SECOND_MS
 const LOCAL_LIMIT_MS = 10 * SECOND_MS
 const TOR_LIMIT_MS = 60 * SECOND_MS
 /** Of the receiver's answer, which nobody reads. */
@@ -95,13 +96,19 @@ export class WebhookSender {
     this.#nap?.[Symbol.dispose]()
     this.#nap = undefined
     if (this.#isStopped) return
-    const { clock } = this.#options
+    const { clock, onBug } = this.#options
     const now = clock.now()
     let wakeAt = Number.POSITIVE_INFINITY
     for (const [id, at] of this.#waiting) {
       if (this.#sending.size >= CONCURRENCY) return // whoever ends looks again
-      if (at > now) wakeAt = Math.min(wakeAt, at)
-      else this.#begin(id)
+      try {
+        if (at > now) wakeAt = Math.min(wakeAt, at)
+        else this.#begin(id)
+      } catch (error) {
+        onBug(error) // the store cannot be read just now
+        this.#waiting.set(id, now + STORE_TRIED_AGAIN_MS)
+        wakeAt = Math.min(wakeAt, now + STORE_TRIED_AGAIN_MS)
+      }
     }
     if (wakeAt < Number.POSITIVE_INFINITY)
       this.#nap = clock.timer(Math.min(wakeAt - now, 60 * MINUTE_MS), () => this.#pump())
