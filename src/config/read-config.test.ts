@@ -27,6 +27,28 @@ function faultsOf(read: () => unknown): readonly string[] {
   return []
 }
 
+it('a fault does not show what may be a secret in the place of the file that has it, nor what no field takes', () => {
+  const secret = 'zq7planted'
+  const faults = faultsOf(() =>
+    parseConfig(
+      {
+        tls: { cert_file: secret, key_file: secret },
+        workers: [{ kind: 'external', id: 'a', socks: '127.0.0.1:1', control: '127.0.0.1:2', password_file: secret }],
+        proxy: { password: secret, [`${secret}`]: 1 },
+        log_format: 'loud',
+      },
+      env,
+    ),
+  )
+  assert.ok(faults.length >= 4, faults.join('\n'))
+  assert.ok(faults.some((fault) => fault.endsWith('not "loud"')))
+  // A name is shown, as somebody has to find it.
+  assert.deepEqual(
+    faults.filter((fault) => fault.includes(secret)),
+    [`proxy.${secret}: there is no such field`],
+  )
+})
+
 describe('the configuration', () => {
   it("is the original's when nothing is said", () => {
     const config = readConfig({}, env)

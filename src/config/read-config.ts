@@ -91,6 +91,9 @@ function readFile(path: string, faults: string[]): Record<string, unknown> {
   throw new ConfigError([`${path}: expected fields, such as "listen: 127.0.0.1:32211"`])
 }
 
+/** Fields in which somebody may have put the secret itself, instead of the file that has it. */
+const OF_SECRETS = /(?:file|password|secret|token|key)$/
+
 function describe(issue: z.core.$ZodIssue, document: unknown): string[] {
   const path = issue.path.map(String).join('.')
   if (issue.code === 'unrecognized_keys') {
@@ -100,7 +103,8 @@ function describe(issue: z.core.$ZodIssue, document: unknown): string[] {
     (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
     document,
   )
-  const shown = value === undefined ? '' : `, not ${JSON.stringify(value)?.slice(0, 64)}`
+  const isShown = value !== undefined && !OF_SECRETS.test(path)
+  const shown = isShown ? `, not ${JSON.stringify(value)?.slice(0, 64)}` : ''
   return [`${path || 'configuration'}: ${issue.message}${shown}`]
 }
 
