@@ -18,10 +18,12 @@ export const size = z.string(NO_SIZE).transform((text, context) => {
   return z.NEVER
 })
 
-const rate = z.number('expected a number, or off').positive().max(1_000_000)
-const count = z.int('expected a whole number, or off').min(1).max(1_000_000)
+const NO_NUMBER = 'expected a number above 0, or off'
+const MOST = 1_000_000
+const rate = z.number(NO_NUMBER).positive(NO_NUMBER).max(MOST, NO_NUMBER)
+const count = z.int(NO_NUMBER).min(1, NO_NUMBER).max(MOST, NO_NUMBER)
 const off = z.literal('off').transform(() => Number.POSITIVE_INFINITY)
-const orOff = <T extends z.ZodType>(field: T) => z.union([off, field], 'expected a number above 0, or off')
+const orOff = <T extends z.ZodType>(field: T) => z.union([off, field], NO_NUMBER)
 
 /** How much one key may use that says nothing of it itself, and how long requests wait for their turn. */
 export const limitsSchema = z.strictObject({

@@ -9,6 +9,7 @@ import { MemoryLogger } from '../../src/api/test-app.ts'
 import { parseConfig } from '../../src/config/read-config.ts'
 import type { Identity } from '../../src/domain/identity.ts'
 import type { Target } from '../../src/domain/worker.ts'
+import type { Logger } from '../../src/lib/log.ts'
 import { createService, type Service } from '../../src/service.ts'
 import type { ConnectOptions, WorkerConnection } from '../../src/workers/driver.ts'
 import { FakeDriver, type FakeDriverOptions } from '../../src/workers/fake/fake-driver.ts'
@@ -72,20 +73,28 @@ export interface Lab extends AsyncDisposable {
   readonly workers: readonly WitnessDriver[]
   /** Targets that any worker was asked for, in order. */
   readonly asked: readonly string[]
+  /** Empties `asked`. */
+  forget(): void
   /** The targets' ends of the connections that are open. */
   readonly sockets: ReadonlySet<Socket>
   /** One that may everything. */
   readonly key: string
   /** With that key. */
   readonly api: ApiClient
-  /** Everything that was logged so far. */
+  /** Everything that was logged so far, unless the logger is another one. */
   logged(): string
   /** Connects to a port. */
   dial(port: PortName): Promise<Client>
 }
 
-/** `proxy`: further fields of that section. Keys are asked for on the API, and on the proxy ports if that says so. */
-export async function startLab(proxy: Readonly<Record<string, unknown>> = {}): Promise<Lab> {
+export interface LabOptions {
+  /** Further fields of that section of the configuration. */
+  readonly proxy?: Readonly<Record<string, unknown>>
+  readonly logger?: Logger
+}
+
+/** Keys are asked for on the API, and on the proxy ports if `proxy` says so. */
+export async function startLab({ proxy, logger = new MemoryLogger() }: LabOptions = {}): Promise<Lab> {
   await using stack = new AsyncDisposableStack()
   const state = mkdtempSync(join(tmpdir(), 'cbtor-bad-inputs-'))
   stack.defer(() => rmSync(state, { recursive: true, force: true }))
@@ -96,7 +105,6 @@ export async function startLab(proxy: Readonly<Record<string, unknown>> = {}): P
   const asked: string[] = []
   const workers = WORKERS.map((id) => new WitnessDriver({ id, targets, exits: EXITS }, asked))
   const both = await freePort()
-  const logger = new MemoryLogger()
   const config = parseConfig(
     {
       state,
@@ -105,8 +113,9 @@ export async function startLab(proxy: Readonly<Record<string, unknown>> = {}): P
       proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0', both: `127.0.0.1:${both}`, auth: 'off', ...proxy },
       workers: WORKERS.map((id) => ({ kind: 'local', id })),
       targets: { ca_file: caFile },
+      limits: { rate: 'off' },
+      politeness: 'off',
       checks: { clearnet: [`http://${CHECK}/`], onion: [] },
-      ...{ limits: { rate: 'off', concurrent: 'off' }, politeness: 'off' },
     },
     {},
   )
@@ -128,7 +137,8 @@ export async function startLab(proxy: Readonly<Record<string, unknown>> = {}): P
     ...{ service, ports, workers, asked, sockets },
     key: service.adminKey ?? '',
     api: createApiClient({ baseUrl: service.url, key: service.adminKey }),
-    logged: () => JSON.stringify(logger.lines),
+    logged: () => JSON.stringify(logger instanceof MemoryLogger ? logger.lines : []),
+    forget: () => void asked.splice(0),
     async dial(port) {
       const client = new Client(connect({ port: ports[port], host: '127.0.0.1', allowHalfOpen: true }))
       clients.add(client)
