@@ -32,7 +32,7 @@ describe('what is written', { timeout: 240_000 }, () => {
   it('L39: what control ports tell of identities and targets is not kept', async () => {
     await gateway.circuits.settle()
     const users = [...new Set(gateway.circuits.streams.map(({ user }) => user))]
-    assert.ok(users.length > 10)
+    assert.ok(users.length > 5, `${users.length} identities`)
     const remains = await gateway.remains()
     for (const [where, text] of Object.entries(remains)) {
       for (const user of users) assert.ok(!text.includes(user), `an identity is in the ${where}`)
