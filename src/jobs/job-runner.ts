@@ -8,6 +8,7 @@ import { parseRetryAfter } from '../lib/retry-after.ts'
 import type { DueFetch, JobStore, StoredJob } from './job-store.ts'
 import { keptProblem } from './kept.ts'
 import { nextStep, type Outcome } from './next-step.ts'
+import { Turns } from './turns.ts'
 
 export interface JobRunnerOptions {
   readonly clock: Clock
@@ -37,6 +38,8 @@ interface Running {
 
 /** A job that goes on. */
 interface Active {
+  readonly id: string
+  readonly owner: string
   readonly job: StoredJob
   readonly running: Map<number, Running>
   /** When the first of those that wait is due; infinite when none waits. */
@@ -49,13 +52,10 @@ const MAX_NAP_MS = 3_600_000
 const UNKNOWN_CALLER_MS = 60_000
 const STORE_TRIED_AGAIN_MS = 10_000
 
-/** Carries jobs out: each caller gets a turn, then the next one, and so does each job of a caller. */
+/** Carries jobs out, a fetch at a time for whoever's turn it is. */
 export class JobRunner {
   readonly #options: JobRunnerOptions
-  /** By owner, by id; whose turn it was last is last. */
-  readonly #active = new Map<string, Map<string, Active>>()
-  /** Until when a caller would be refused; '' stands for everybody. */
-  readonly #heldUntil = new Map<string, number>()
+  readonly #turns = new Turns<Active>()
   #runningCount = 0
   #nap: Disposable | undefined
   #isStarted = false
@@ -87,9 +87,9 @@ export class JobRunner {
 
   /** Ends its running fetches at once and begins no more. What becomes of it in the store is the caller's to write down. */
   drop(id: string): void {
-    const entry = this.#find(id)
+    const entry = this.#turns.find(id)
     if (entry === undefined) return
-    this.#forget(entry)
+    this.#turns.remove(entry)
     for (const { controller } of entry.running.values()) controller.abort(droppedError())
     this.#pump()
   }
@@ -104,7 +104,7 @@ export class JobRunner {
     this.#isStopping = true
     this.#life.abort()
     this.#nap?.[Symbol.dispose]()
-    const running = [...this.#entries()].flatMap((entry) => [...entry.running.values()])
+    const running = [...this.#turns.all()].flatMap((entry) => [...entry.running.values()])
     const abort = (which: readonly Running[]) => {
       for (const { controller } of which)
         controller.abort(new CbtorError('shutting_down', 'Cannot go on with the fetch'))
@@ -115,10 +115,9 @@ export class JobRunner {
   }
 
   #admit(job: StoredJob): void {
-    const ofOwner = this.#active.get(job.owner) ?? new Map<string, Active>()
-    this.#active.set(job.owner, ofOwner)
-    const entry: Active = { job, running: new Map(), nextAt: 0 }
-    ofOwner.set(job.id, entry)
+    const { id, owner } = job
+    const entry: Active = { id, owner, job, running: new Map(), nextAt: 0 }
+    this.#turns.add(entry)
     this.#look(entry)
   }
 
@@ -136,35 +135,22 @@ export class JobRunner {
 
   #beginDue(): void {
     const now = this.#options.clock.now()
-    for (const entry of [...this.#entries()]) if (entry.job.deadlineAt <= now) this.#expire(entry, now)
+    for (const entry of [...this.#turns.all()]) if (entry.job.deadlineAt <= now) this.#expire(entry, now)
     for (let entry = this.#next(now); entry !== undefined; entry = this.#next(now)) this.#begin(entry, now)
     this.#sleep(now)
   }
 
-  /** Whose turn it is. */
   #next(now: number): Active | undefined {
-    const { concurrency } = this.#options
-    if (this.#runningCount >= concurrency || this.#isHeld('', now)) return undefined
-    for (const [owner, jobs] of this.#active) {
-      if (this.#isHeld(owner, now)) continue
-      for (const [id, entry] of jobs) {
-        if (entry.nextAt > now || !this.#hasRoom(entry)) continue
-        jobs.delete(id)
-        jobs.set(id, entry)
-        this.#active.delete(owner)
-        this.#active.set(owner, jobs)
-        return entry
-      }
-    }
-    return undefined
+    if (this.#runningCount >= this.#options.concurrency) return undefined
+    return this.#turns.next(now, (entry) => entry.nextAt <= now && this.#hasRoom(entry))
   }
 
   #begin(entry: Active, now: number): void {
     const { store, callerOf } = this.#options
-    const { id, owner } = entry.job
+    const { id, owner } = entry
     const caller = callerOf(owner)
     if (caller === undefined) {
-      this.#heldUntil.set(owner, now + UNKNOWN_CALLER_MS)
+      this.#turns.hold(owner, now + UNKNOWN_CALLER_MS)
       return
     }
     const due = store.due(id, now)
@@ -202,7 +188,7 @@ export class JobRunner {
 
   /** What came must not be lost because a disk is full for a while. */
   async #settleInTheEnd(entry: Active, due: DueFetch, result: FetchAnswer | CbtorError): Promise<void> {
-    while (this.#find(entry.job.id) === entry) {
+    while (this.#turns.find(entry.id) === entry) {
       try {
         this.#settle(entry, due, result)
         return
@@ -239,7 +225,8 @@ export class JobRunner {
         break
       case 'wait':
         store.putOff(job.id, due.n, step.at)
-        if (step.holds !== 'fetch') this.#heldUntil.set(step.holds === 'all' ? '' : job.owner, step.at)
+        if (step.holds === 'caller') this.#turns.hold(job.owner, step.at)
+        if (step.holds === 'all') this.#turns.holdAll(step.at)
         break
     }
     this.#look(entry)
@@ -257,11 +244,11 @@ export class JobRunner {
   /** Learns when the job goes on, and whether it does. */
   #look(entry: Active): void {
     const { store, clock, onEnded } = this.#options
-    const { id } = entry.job
+    const { id } = entry
     const { nextAt, isOver } = store.outlook(id)
     entry.nextAt = nextAt ?? Number.POSITIVE_INFINITY
     if (!isOver) return
-    this.#forget(entry)
+    this.#turns.remove(entry)
     store.endJob(id, 'done', clock.now())
     onEnded(id)
   }
@@ -271,23 +258,15 @@ export class JobRunner {
     this.#nap = undefined
     const isFull = this.#runningCount >= this.#options.concurrency
     let wakeAt = Number.POSITIVE_INFINITY
-    for (const entry of this.#entries()) {
-      const { job, nextAt } = entry
+    for (const entry of this.#turns.all()) {
+      const { job, owner, nextAt } = entry
       // Whoever ends makes room, and looks then.
       const mayBegin = !isFull && this.#hasRoom(entry)
-      const heldUntil = Math.max(this.#heldUntil.get('') ?? 0, this.#heldUntil.get(job.owner) ?? 0)
-      if (mayBegin) wakeAt = Math.min(wakeAt, Math.max(nextAt, heldUntil))
+      if (mayBegin) wakeAt = Math.min(wakeAt, Math.max(nextAt, this.#turns.heldUntil(owner)))
       if (nextAt < Number.POSITIVE_INFINITY) wakeAt = Math.min(wakeAt, job.deadlineAt)
     }
     if (wakeAt === Number.POSITIVE_INFINITY) return
     this.#nap = this.#options.clock.timer(Math.min(MAX_NAP_MS, Math.max(0, wakeAt - now)), () => this.#pump())
-  }
-
-  #isHeld(whom: string, now: number): boolean {
-    const until = this.#heldUntil.get(whom)
-    if (until === undefined || until > now) return until !== undefined
-    this.#heldUntil.delete(whom)
-    return false
   }
 
   #hasRoom(entry: Active): boolean {
@@ -298,23 +277,6 @@ export class JobRunner {
     if (error instanceof CbtorError) return error
     this.#options.onBug(error)
     return new CbtorError('internal', 'Cannot complete the fetch: an error of this service, which is in its log')
-  }
-
-  #find(id: string): Active | undefined {
-    for (const jobs of this.#active.values()) if (jobs.has(id)) return jobs.get(id)
-    return undefined
-  }
-
-  #forget({ job }: Active): void {
-    const ofOwner = this.#active.get(job.owner)
-    ofOwner?.delete(job.id)
-    if (ofOwner?.size !== 0) return
-    this.#active.delete(job.owner)
-    this.#heldUntil.delete(job.owner)
-  }
-
-  *#entries(): Generator<Active> {
-    for (const jobs of this.#active.values()) yield* jobs.values()
   }
 }
 

@@ -6,8 +6,6 @@ import { refuseBody } from '../refuse-body.ts'
 import {
   INLINE_BYTES,
   jobBody,
-  jobOrderBody,
-  jobOrderHeaders,
   jobParams,
   jobResultBody,
   jobResultParams,
@@ -17,9 +15,9 @@ import {
   jobsQuery,
   MAX_PAGE,
   toJobBody,
-  toJobOrder,
   toJobResultBody,
 } from '../schemas/job.ts'
+import { jobOrderBody, jobOrderHeaders, toJobOrder } from '../schemas/job-order.ts'
 import { FAILED, JOB, REQUESTS, RESULT } from './job-example.ts'
 
 /**
