@@ -30,6 +30,20 @@ describe('the log', () => {
     )
   })
 
+  it('does not say to people again what the message says, nor more digits than they read', () => {
+    const fields = {
+      event: 'went',
+      id: 1_795_656_008_308,
+      worker: 'all',
+      is: 'well',
+      text: 'all is well',
+      part: 'a',
+      ms: 57.94252,
+    }
+    assert.match(said({ format: 'pretty', fields }), / all is well event=went part=a ms=57\.9\n$/)
+    assert.match(said({ format: 'json', fields }), /"id":1795656008308,"worker":"all"/)
+  })
+
   it('says nothing below its level', () => {
     assert.equal(said({ level: 'warn' }), '')
     assert.equal(said({ level: 'silent' }), '')
