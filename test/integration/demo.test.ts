@@ -154,6 +154,7 @@ describe('cbtor testnet up and cbtor up', { timeout: 180_000 }, () => {
     }
     const configuration = {
       listen: '127.0.0.1:0',
+      proxy: { http: '127.0.0.1:0', socks: '127.0.0.1:0' },
       workers: [
         { kind: 'local', id: 'first' },
         { kind: 'local', id: 'second', torrc: ['MaxCircuitDirtiness 300'] },
