@@ -69,6 +69,7 @@ export class ControlWatch {
   #refusal: CbtorError | undefined
   #newCircuitsAt = 0
   #clockSkew: WorkerInspection['clockSkew']
+  #lacksRelays = false
   /** The question that Tor has not answered yet. */
   #question: Promise<unknown> | undefined
 
@@ -105,6 +106,11 @@ export class ControlWatch {
   /** Why it takes no streams at all: it does not keep identities apart. */
   get refusal(): CbtorError | undefined {
     return this.#refusal
+  }
+
+  /** Whether Tor has said that it knows too few relays for a circuit: none at all, or none that its torrc lets it use. */
+  get lacksRelays(): boolean {
+    return this.#lacksRelays
   }
 
   /** Whether a question is waiting for its answer: then events may be late, too. */
@@ -208,10 +214,16 @@ export class ControlWatch {
     this.stock.handle(event)
     if (storm) this.#stopStorm(storm)
     else if (event.type === 'SIGNAL' && event.signal === 'NEWNYM') this.#newCircuitsAt = this.#clock.now()
+    else if (event.type === 'STATUS_CLIENT') this.#heard(event.action)
     else if (event.type === 'STATUS_GENERAL' && event.action === 'CLOCK_SKEW') {
       const seconds = Number(event.values.get('SKEW'))
       if (Number.isFinite(seconds)) this.#clockSkew = { seconds, noticedAt: this.#clock.now() }
     }
+  }
+
+  #heard(action: string): void {
+    if (action === 'NOT_ENOUGH_DIR_INFO') this.#lacksRelays = true
+    else if (action === 'ENOUGH_DIR_INFO') this.#lacksRelays = false
   }
 
   #stopStorm({ streamId, circuits, ms }: Storm): void {

@@ -110,6 +110,24 @@ describe('TorLink', { timeout: 10_000 }, () => {
     assert.deepEqual(events, [{ type: 'storm-stopped', circuits: 11, ms: 0 }])
   })
 
+  it('tells a Tor that has no exit to use from a target that does not answer', async (t) => {
+    for (const [actions, code] of [
+      [['NOT_ENOUGH_DIR_INFO'], 'no_usable_exit'],
+      [['NOT_ENOUGH_DIR_INFO', 'ENOUGH_DIR_INFO'], 'tor_timeout'],
+    ] as const) {
+      const { link, proxy, tell } = await linkTo(t, [
+        ...GREETED,
+        ...ALICE,
+        '05 01 00 03 04 61 2e 69 6f 00 50',
+        '>05 06',
+      ])
+      for (const action of actions) tell(`STATUS_CLIENT NOTICE ${action}`)
+      const connecting = link.connect(target, identity, never)
+      await assert.rejects(connecting, (error) => codeOf(error) === code)
+      await proxy.played
+    }
+  })
+
   it('takes no stream when Tor does not isolate the first one, and tells so once', async (t) => {
     const { link, proxy, events, tell } = await linkTo(t, [...GREETED, ...ALICE])
     const connecting = link.connect(target, identity, never)

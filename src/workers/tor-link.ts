@@ -20,6 +20,8 @@ const EXIT_KNOWN_WITHIN_MS = 5_000
 const REASON_KNOWN_WITHIN_MS = 250
 /** Those that stand for several things: failures of all kinds; a name that is not found, and no route. No other is worth the wait. */
 const VAGUE_REPLIES: ReadonlySet<number> = new Set([0x01, 0x04])
+/** Tor has waited for as long as it does: for the target, or for a circuit that it cannot build. */
+const GAVE_UP = 0x06
 /** A control port that hangs holds nobody up for longer. */
 const TAKEN_WITHIN_MS = 100
 
@@ -114,6 +116,7 @@ export class TorLink implements WorkerLink {
       ticket?.[Symbol.dispose]()
       // Tor may have answered the end of a stream that we had it close before we heard of that.
       if (expected.stopped.aborted) throw expected.stopped.reason
+      if (error instanceof SocksReplyError && error.reply === GAVE_UP && watch.lacksRelays) throw noExit(error)
       throw problemOfDial(error, worker, reason)
     }
   }
@@ -181,4 +184,9 @@ export class TorLink implements WorkerLink {
   #ticket({ token, exit, owner }: Identity, signal: AbortSignal): Promise<Ticket> {
     return this.watch.stock.take(token, exit === undefined ? 'circuit' : 'budget', signal, owner)
   }
+}
+
+function noExit(cause: Error): CbtorError {
+  const why = 'the Tor of this worker knows no relays for it, or its torrc leaves it none'
+  return new CbtorError('no_usable_exit', `Cannot connect to the target: ${why}`, { cause })
 }
