@@ -116,7 +116,8 @@ export class TorLink implements WorkerLink {
       ticket?.[Symbol.dispose]()
       // Tor may have answered the end of a stream that we had it close before we heard of that.
       if (expected.stopped.aborted) throw expected.stopped.reason
-      if (error instanceof SocksReplyError && error.reply === GAVE_UP && watch.lacksRelays) throw noExit(error)
+      const gaveUp = error instanceof SocksReplyError && (error.reply === GAVE_UP || reason?.reason === 'CANT_ATTACH')
+      if (gaveUp && watch.lacksRelays) throw noExit(error)
       throw problemOfDial(error, worker, reason)
     }
   }

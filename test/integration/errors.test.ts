@@ -17,6 +17,9 @@ const never = new AbortController().signal
 const FLAGS = ['IsolateSOCKSAuth', 'KeepAliveIsolateSOCKSAuth', 'ExtendedErrors', 'IPv6Traffic'] as const
 /** Workers whose SOCKS port answers what a port asks for. */
 const SCRIPTED = ['scripted1', 'scripted2', 'scripted3'] as const
+const SLOW = 2
+/** Less than the 10 s after which Tor tries another circuit: then it would say something else. */
+const IMPATIENT: [string, string][] = [['SocksTimeout', '6']]
 const EXITS = ['exit1', 'exit2', 'exit3', 'exit4'] as const
 
 type FetchOrder = Parameters<ApiClient['fetch']>[0]
@@ -56,10 +59,10 @@ const seen: { reply: string; made: string; status: number; code: string }[] = []
 describe('what is told of each failure of Tor', { timeout: 300_000 }, () => {
   let network: TorNetwork
   let tor: SomebodysTor
-  /** Of its own, for it is cut off from the network in the end. */
+  /** Of their own, for they are of no use in the end: one is cut off from the network, one is to use no exit. */
   let slow: SomebodysTor
+  let lame: SomebodysTor
   let control: TorControl
-  let slowControl: TorControl
   let service: Service
   let api: ApiClient
   const parts = new AsyncDisposableStack()
@@ -67,7 +70,8 @@ describe('what is told of each failure of Tor', { timeout: 300_000 }, () => {
   before(async () => {
     network = parts.use(await TorNetwork.create())
     tor = parts.use(await SomebodysTor.start({ network, client: 1, flags: FLAGS }))
-    slow = parts.use(await SomebodysTor.start({ network, client: 2, flags: FLAGS }))
+    slow = parts.use(await SomebodysTor.start({ network, client: SLOW, flags: FLAGS }))
+    lame = parts.use(await SomebodysTor.start({ network, client: 3, flags: FLAGS }))
     const external = (id: string, { directory }: SomebodysTor) => ({
       ...{ kind: 'external', id, socks: `unix:${directory.socksSocket}` },
       ...{ control: `unix:${directory.controlSocket}`, cookie_file: directory.controlCookie },
@@ -82,6 +86,7 @@ describe('what is told of each failure of Tor', { timeout: 300_000 }, () => {
         workers: [
           external('real', tor),
           external('slow', slow),
+          external('lame', lame),
           ...scripted.map(({ id, path }) => ({ kind: 'external', id, socks: `unix:${path}` })),
         ],
         exits: { min_exits: 1, min_families: 1 },
@@ -95,9 +100,6 @@ describe('what is told of each failure of Tor', { timeout: 300_000 }, () => {
     await service.ready(AbortSignal.timeout(60_000))
     await eventually(async () => (await api.workers()).workers.every(({ receives_traffic }) => receives_traffic))
     control = parts.use(await controlOf(tor))
-    slowControl = parts.use(await controlOf(slow))
-    // Less than the 10 s after which Tor tries another circuit: then it would say something else.
-    await slowControl.setConf([['SocksTimeout', '6']], never)
   })
 
   after(async () => {
@@ -174,24 +176,24 @@ describe('what is told of each failure of Tor', { timeout: 300_000 }, () => {
     })
 
     it('06 where no exit can be used, by the torrc', async () => {
-      await slowControl.setConf([['ExitNodes', '{aq}']], never)
-      await fails('06 NOT_ENOUGH_DIR_INFO', 'no_usable_exit', `${network.urls.www}/ip`, { worker: 'slow' })
-      await slowControl.setConf([['ExitNodes', '']], never)
+      await using control = await controlOf(lame)
+      await control.setConf([...IMPATIENT, ['ExitNodes', '{aq}']], never)
+      await closeCircuits(control)
+      await fails('06 NOT_ENOUGH_DIR_INFO', 'no_usable_exit', `${network.urls.www}/ip`, { worker: 'lame' })
     })
 
     it('06 when Tor can build no circuit', async () => {
-      await eventually(async () => (await api.fetch({ url: `${network.urls.www}/ip`, worker: 'slow' })).status === 200)
-      await network.blackhole(2, true)
-      for (const { id } of await slowControl.circuits(never)) {
-        await slowControl.closeCircuit(id, {}, never).catch(() => {})
-      }
+      await using control = await controlOf(slow)
+      await control.setConf(IMPATIENT, never)
+      await network.blackhole(SLOW, true)
+      await closeCircuits(control)
       await fails('06', 'tor_timeout', `${network.urls.www}/ip`, { worker: 'slow' })
     })
   })
 
   describe('made by a script, through real workers', { concurrency: false }, () => {
     before(async () => {
-      for (const worker of ['real', 'slow']) await api.drain(worker)
+      for (const worker of ['real', 'slow', 'lame']) await api.drain(worker)
     })
 
     for (const { reply, status, code, tries } of TABLE) {
@@ -218,6 +220,11 @@ describe('what is told of each failure of Tor', { timeout: 300_000 }, () => {
 
 function controlOf({ directory, credentials }: SomebodysTor): Promise<TorControl> {
   return TorControl.open(directory.controlSocket, credentials, {}, never)
+}
+
+/** So that a stream has to wait for a new one. */
+async function closeCircuits(control: TorControl): Promise<void> {
+  for (const { id } of await control.circuits(never)) await control.closeCircuit(id, {}, never).catch(() => {})
 }
 
 function randomKey(): Buffer {
