@@ -141,7 +141,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
 
   await docsRoutes(app)
   rootRoutes(app)
-  fetchRoutes(app, backend)
+  fetchRoutes(app, backend, clock)
   fetchRawRoutes(app, backend, clock)
   jobRoutes(app, backend)
   healthRoutes(app, backend)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { CbtorError } from '../domain/errors.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
+import { seededRandom } from '../lib/random.ts'
 import { MemoryJobStore, MemoryJobs } from './memory-job-store.ts'
 import { ALICE, BOB, createTestJobs, type GoingFetch, type TestJobs, testFetch } from './test-jobs.ts'
 
@@ -52,9 +53,10 @@ it('whatever happens, each fetch ends, and no POST is begun again that may have 
   await fc.assert(
     fc.asyncProperty(fc.array(acts, { maxLength: 40 }), async (all) => {
       const clock = new FakeClock()
+      const random = seededRandom(1)
       const policy = { maxJobs: 100, maxJobsPerCaller: 100, deadlineMs: 120 * MINUTE }
       let kept = new MemoryJobs()
-      let test: TestJobs = createTestJobs({ clock, store: new MemoryJobStore(kept), policy })
+      let test: TestJobs = createTestJobs({ clock, random, store: new MemoryJobStore(kept), policy })
       /** URLs of POSTs that may have been sent, or whose end is known. */
       const over = new Set<string>()
       const ids: [typeof ALICE, string][] = []
@@ -75,7 +77,7 @@ it('whatever happens, each fetch ends, and no POST is begun again that may have 
         const left = structuredClone({ ...kept })
         await Promise.all([test[Symbol.asyncDispose](), clock.advance(MINUTE)])
         if (isKilled) kept = Object.assign(new MemoryJobs(), left)
-        test = createTestJobs({ clock, store: new MemoryJobStore(kept), policy })
+        test = createTestJobs({ clock, random, store: new MemoryJobStore(kept), policy })
         for (const { request } of test.going) assert.ok(!over.has(request.url), `${request.url} was begun again`)
       }
 

@@ -2,6 +2,7 @@ import type { CbtorError } from '../domain/errors.ts'
 import type { Phase, RetryPolicy } from '../domain/job.ts'
 import { isIdempotent } from '../domain/method.ts'
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
+import { wasNotSent } from '../domain/was-sent.ts'
 
 /** What there was of a fetch before its latest try. */
 export interface FetchHistory {
@@ -45,31 +46,10 @@ const PHASE_OF: Partial<Record<ProblemCode, Phase>> = {
   connection_refused: 'http',
   connection_lost: 'http',
   resolve_failed: 'http',
+  no_route: 'http',
+  tls_handshake_lost: 'http',
   timeout: 'http',
 }
-
-/**
- * Before any of these, no byte of a request was written. `tor_failure` is not one of them: where the route does not tell, it is also
- * what an answered connection that ends becomes; nor are `worker_unreachable` and `shutting_down`, which end tries that go on.
- */
-const BEFORE_SENDING: ReadonlySet<string> = new Set<ProblemCode>([
-  'target_busy',
-  'rate_limited',
-  'concurrency_limited',
-  'quota_exceeded',
-  'overloaded',
-  'no_worker',
-  'onion_not_found',
-  'onion_descriptor_invalid',
-  'onion_intro_failed',
-  'onion_intro_timeout',
-  'onion_rendezvous_failed',
-  'tor_timeout',
-  'exit_policy',
-  'no_usable_exit',
-  'resolve_failed',
-  'worker_network',
-])
 
 const REFUSED_FOR_MS = 5_000
 const SPREAD_MS = 1_000
@@ -120,11 +100,5 @@ function statusPhase(status: number, { statuses }: RetryPolicy): Phase | undefin
 
 /** Whether sending it again cannot do twice what was to be done once. */
 function mayRepeat(method: string, outcome: Outcome): boolean {
-  if (isIdempotent(method)) return true
-  if (outcome.type === 'answered') return false
-  const { code, attempts, redirects } = outcome.error
-  // A redirect was an answer, so the request had been sent.
-  return (
-    redirects.length === 0 && BEFORE_SENDING.has(code) && attempts.every(({ outcome }) => BEFORE_SENDING.has(outcome))
-  )
+  return isIdempotent(method) || (outcome.type === 'failed' && wasNotSent(outcome.error))
 }

@@ -1,11 +1,14 @@
 import type { ProblemCode } from '../../domain/problems.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { ApiApp } from '../app.ts'
 import type { Backend } from '../backend.ts'
 import { clientSignal } from '../client-signal.ts'
 import { documented } from '../docs/documented.ts'
 import { findWorker } from '../find-worker.ts'
+import { RepeatedFetches } from '../repeated-fetches.ts'
 import { type FetchAnswerBody, fetchAnswerBody, toFetchAnswerBody } from '../schemas/fetch-answer.ts'
-import { fetchBody, toFetchRequest } from '../schemas/fetch-request.ts'
+import { fetchBody, fetchHeaders, toFetchRequest } from '../schemas/fetch-request.ts'
+import { digestOf } from '../schemas/idempotency.ts'
 
 /** What can go wrong with a fetch, besides what can with every route. */
 export const FETCH_PROBLEMS: readonly ProblemCode[] = [
@@ -68,7 +71,8 @@ export const FETCH_PROBLEMS: readonly ProblemCode[] = [
   'onion_intro_timeout',
 ]
 
-export function fetchRoutes(app: ApiApp, backend: Backend): void {
+export function fetchRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
+  const repeated = new RepeatedFetches(clock)
   app.post(
     '/api/v1/fetch',
     {
@@ -78,20 +82,32 @@ export function fetchRoutes(app: ApiApp, backend: Backend): void {
         summary: 'Fetch a URL anonymously via Tor',
         description:
           'Fetches a clearnet or `.onion` URL through a worker of the pool. The status of this answer says whether *we* delivered; the status of the target is in `status`. When a worker cannot connect, others are tried within `timeout_ms`; what may have reached the target is sent again only if its method is idempotent.',
+        headers: fetchHeaders,
         body: fetchBody,
         response: { 200: fetchAnswerBody },
         ...documented({
           answered: 'The answer of the target, whatever its status.',
           requests: REQUESTS,
           answer: ANSWER,
-          problems: FETCH_PROBLEMS,
+          problems: [...FETCH_PROBLEMS, 'idempotency_key_reused', 'conflict'],
         }),
       },
     },
     async (request, reply) => {
       const { body } = request
       const worker = body.worker === undefined ? undefined : findWorker(backend.workers(), body.worker)
-      const answer = await backend.fetch(toFetchRequest(body, request.caller, worker?.id), clientSignal(reply))
+      const wanted = toFetchRequest(body, request.caller, worker?.id)
+      const { 'idempotency-key': key } = request.headers
+      const fetch = (signal: AbortSignal) => backend.fetch(wanted, signal)
+      const { answer, isRepeated } =
+        key === undefined
+          ? { answer: await fetch(clientSignal(reply)), isRepeated: false }
+          : await repeated.ask(
+              { owner: request.caller.id, key, digest: digestOf(body), method: body.method },
+              fetch,
+              clientSignal(reply),
+            )
+      if (isRepeated) reply.header('idempotency-replayed', 'true')
       request.workerId = answer.worker
       return toFetchAnswerBody(answer, body.response_encoding)
     },

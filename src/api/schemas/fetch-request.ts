@@ -4,6 +4,7 @@ import { type FetchRequest, ON_LOSS } from '../../domain/exchange.ts'
 import type { ExitRule } from '../../domain/identity.ts'
 import { MAX_TEXT_BYTES } from '../answer-body.ts'
 import { country, flag, isolation, mode, oneOf, requestObject, stickyKey, wholeNumber, workerRef } from './common.ts'
+import { idempotencyKey } from './idempotency.ts'
 
 const MAX_URL_CHARACTERS = 8_192
 const MAX_SESSION_TTL_S = 7 * 24 * 60 * 60
@@ -126,6 +127,15 @@ export type FetchFields = Omit<FetchBody, 'body_encoding' | 'response_encoding' 
 export const fetchBody = fields
   .superRefine(addContradictions, { when: ({ value }) => typeof value === 'object' && value !== null })
   .meta({ id: 'Fetch' })
+
+export const fetchHeaders = z.looseObject({
+  'idempotency-key': idempotencyKey
+    .optional()
+    .describe(
+      'With the same key, the same request within five minutes is answered as the first one was, also while that is running, and fetched once. It goes on when its client has gone.',
+    )
+    .meta({ examples: ['5d9b7f2e-order-17'] }),
+})
 
 /** Faults of fields together. Runs also when single fields are faulty, so that all faults are told at once. */
 export function addContradictions(body: FetchFields, context: z.RefinementCtx): void {

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Caller } from '../../domain/caller.ts'
 import type { JobFetch, JobOrder } from '../../domain/job.ts'
 import { InputError, type InputFault } from '../problems.ts'
 import { requestObject, wholeNumber } from './common.ts'
 import { fetchBody, toFetchRequest } from './fetch-request.ts'
+import { digestOf, idempotencyKey } from './idempotency.ts'
 
 export const MAX_FETCHES = 1_000
 const MAX_RETRIES = 1_000
@@ -16,7 +16,6 @@ const SECRET = 'must be 16 to 128 printable ASCII characters'
 const WEBHOOK_URL = 'must be an http or https URL of up to 2048 characters'
 const STATUSES = 'must be a list of 408, 425, 429, 500, 502, 503 or 504'
 const NO_ANSWERS = new Set([408, 425, 429, 500, 502, 503, 504])
-const IDEMPOTENCY_KEY = 'must be 1 to 255 printable ASCII characters without blanks'
 
 const retries = wholeNumber(0, MAX_RETRIES).optional()
 
@@ -71,9 +70,7 @@ export const jobOrderBody = requestObject({
 export type JobOrderBody = z.output<typeof jobOrderBody>
 
 export const jobOrderHeaders = z.looseObject({
-  'idempotency-key': z
-    .string({ error: IDEMPOTENCY_KEY })
-    .regex(/^[\x21-\x7e]{1,255}$/, { error: IDEMPOTENCY_KEY })
+  'idempotency-key': idempotencyKey
     .optional()
     .describe('With the same key, the same order within 24 hours is the same job; another order is refused.')
     .meta({ examples: ['5d9b7f2e-nightly'] }),
@@ -83,7 +80,7 @@ export const jobOrderHeaders = z.looseObject({
 export function toJobOrder(
   body: JobOrderBody,
   caller: Caller,
-  idempotencyKey: string | undefined,
+  key: string | undefined,
   workerOf: (ref: string | number) => string,
 ): JobOrder {
   const faults: InputFault[] = []
@@ -113,11 +110,6 @@ export function toJobOrder(
       ...(statuses !== undefined && { statuses }),
     },
     ...(webhook && { webhook: { url: webhook.url, ...(webhook.secret !== undefined && { secret: webhook.secret }) } }),
-    ...(idempotencyKey !== undefined && { idempotency: { key: idempotencyKey, digest: digestOf(body) } }),
+    ...(key !== undefined && { idempotency: { key, digest: digestOf(body) } }),
   }
-}
-
-/** The same for bodies that mean the same: defaults are filled in, and fields are in the schema's order. */
-function digestOf(body: JobOrderBody): string {
-  return createHash('sha256').update(JSON.stringify(body)).digest('base64url')
 }

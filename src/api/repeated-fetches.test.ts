@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { CbtorError } from '../domain/errors.ts'
+import type { FetchAnswer, FetchRequest } from '../domain/exchange.ts'
+import { FakeClock } from '../lib/fake-clock.ts'
+import { fakeAnswer } from './fake-backend.ts'
+import { RepeatedFetches } from './repeated-fetches.ts'
+import { createTestApp } from './test-app.ts'
+
+const never = new AbortController().signal
+const NAMED = { owner: 'alice', key: 'k', digest: 'd', method: 'POST' }
+
+function createFetches() {
+  const clock = new FakeClock()
+  const fetches = new RepeatedFetches(clock)
+  const begun: (PromiseWithResolvers<FetchAnswer> & { readonly signal: AbortSignal })[] = []
+  const fetch = (signal: AbortSignal) => {
+    const one = { ...Promise.withResolvers<FetchAnswer>(), signal }
+    begun.push(one)
+    signal.addEventListener('abort', () => one.reject(signal.reason))
+    return one.promise
+  }
+  const ask = (change: Partial<typeof NAMED> = {}, signal = never) => {
+    const asked = fetches.ask({ ...NAMED, ...change }, fetch, signal)
+    asked.catch(() => {})
+    return asked
+  }
+  return { clock, begun, ask }
+}
+
+const answer = (body = 'x') => fakeAnswer({ url: 'http://a.test/' } as FetchRequest, { body: Buffer.from(body) })
+
+describe('RepeatedFetches', () => {
+  it('fetches once for whoever asks at the same time, or within five minutes', async () => {
+    const { clock, begun, ask } = createFetches()
+    const both = [ask(), ask()]
+    begun[0]?.resolve(answer())
+    assert.deepEqual(
+      (await Promise.all(both)).map(({ isRepeated }) => isRepeated),
+      [false, true],
+    )
+    await clock.advance(5 * 60_000 - 1)
+    assert.equal((await ask()).isRepeated, true)
+    await clock.advance(1)
+    ask()
+    assert.equal(begun.length, 2)
+  })
+
+  it('keeps callers, keys and requests apart', async () => {
+    const { begun, ask } = createFetches()
+    for (const change of [{}, { owner: 'bob' }, { key: 'l' }, { owner: 'alice","k', key: '' }]) ask(change)
+    assert.equal(begun.length, 4)
+    await assert.rejects(ask({ digest: 'e' }), { code: 'idempotency_key_reused' })
+  })
+
+  it('goes on when its client has gone, and answers when that asks again', async () => {
+    const { begun, ask } = createFetches()
+    const client = new AbortController()
+    const first = ask({}, client.signal)
+    client.abort(new CbtorError('client_gone', 'It has gone'))
+    await assert.rejects(first, { code: 'client_gone' })
+    assert.equal(begun[0]?.signal.aborted, false)
+    const again = ask()
+    begun[0]?.resolve(answer('the answer'))
+    assert.equal(Buffer.from((await again).answer.body).toString(), 'the answer')
+    assert.equal(begun.length, 1)
+  })
+
+  it('ends with the key of its caller', async () => {
+    const { begun, ask } = createFetches()
+    const client = new AbortController()
+    const first = ask({}, client.signal)
+    client.abort(new CbtorError('auth_invalid', 'The key was revoked'))
+    await assert.rejects(first, { code: 'auth_invalid' })
+    assert.ok(begun[0]?.signal.aborted)
+  })
+
+  it('fetches anew after a failure only what did nothing or may be done twice', async () => {
+    const failed = async (code: ConstructorParameters<typeof CbtorError>[0], method: string) => {
+      const { begun, ask } = createFetches()
+      const first = ask({ method })
+      begun[0]?.reject(new CbtorError(code, 'It failed'))
+      await assert.rejects(first, { code })
+      const again = ask({ method })
+      if (begun.length === 1) await assert.rejects(again, { code })
+      return begun.length === 2
+    }
+    assert.equal(await failed('connection_lost', 'POST'), false)
+    assert.equal(await failed('connection_lost', 'PUT'), true)
+    assert.equal(await failed('onion_not_found', 'POST'), true)
+    assert.equal(await failed('rate_limited', 'POST'), true)
+  })
+
+  it('does not fetch again what was too large to be kept', async () => {
+    const { begun, ask } = createFetches()
+    const first = ask()
+    begun[0]?.resolve(answer('x'.repeat(1024 * 1024 + 1)))
+    await first
+    await assert.rejects(ask(), { code: 'conflict' })
+    assert.equal(begun.length, 1)
+  })
+
+  it('knows no more keys of one caller than it may', async () => {
+    const { clock, begun, ask } = createFetches()
+    for (let n = 0; n < 100; n++) ask({ key: `${n}` })
+    await assert.rejects(ask({ key: 'more' }), { code: 'rate_limited', retryAfterMs: 60_000 })
+    ask({ owner: 'bob' })
+    assert.equal(begun.length, 101)
+    for (const each of begun) each.resolve(answer())
+    await clock.advance(5 * 60_000)
+    await clock.advance(0)
+    ask({ key: 'more' })
+    assert.equal(begun.length, 102)
+  })
+})
+
+it('POST /api/v1/fetch with an Idempotency-Key is fetched once', async () => {
+  await using test = await createTestApp()
+  const fetch = (payload: object, key = 'k') =>
+    test.app.inject({ method: 'POST', url: '/api/v1/fetch', payload, headers: { 'idempotency-key': key } })
+  const order = { url: 'http://example.com/', method: 'POST', body: 'x' }
+  const first = await fetch(order)
+  const again = await fetch({ ...order, timeout_ms: 60_000 })
+  assert.deepEqual([first.statusCode, again.statusCode, again.body], [200, 200, first.body])
+  assert.deepEqual([first.headers['idempotency-replayed'], again.headers['idempotency-replayed']], [undefined, 'true'])
+  assert.equal(test.backend.requests.length, 1)
+  assert.equal((await fetch({ ...order, body: 'y' })).json().code, 'idempotency_key_reused')
+  assert.equal((await fetch(order, 'a b')).json().errors[0].path, 'idempotency-key')
+})
