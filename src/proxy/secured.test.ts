@@ -77,6 +77,21 @@ describe('a port of the proxy in TLS', { timeout: 20_000 }, () => {
     assert.equal(port.clock.pending, 0)
   })
 
+  it('lets the answer come to a client that has ended its side', async () => {
+    using files = new TestCertificate()
+    await using port = await startSecured(await files.tls(), files.pem)
+    const tunnel = await port.dial()
+    tunnel.send(CONNECT)
+    await tunnel.reads('established\r\n\r\n')
+    const target = new Client(await port.backend.target())
+    tunnel.socket.end('question')
+    await target.reads('question')
+    target.socket.end('answer')
+    assert.match(await tunnel.readsAll(), /answer$/)
+    assert.equal(await tunnel.closed, 'end')
+    await port.isQuiet()
+  })
+
   it('resets what breaks, as a plain one does', async () => {
     using files = new TestCertificate()
     await using port = await startSecured(await files.tls(), files.pem)
