@@ -289,6 +289,7 @@ export const PROMISES: readonly KeptPromise[] = [
         'stops at an endless body',
         'counts maxBytes after decoding',
       ]),
+      ...titles('src/fetch/bomb-memory.test.ts', ['takes less than 32 MiB of the process: *']),
       ...titles('src/api/slow-clients.test.ts', ['*']),
     ],
   },
@@ -323,6 +324,8 @@ export const PROMISES: readonly KeptPromise[] = [
         'is refused in the URL, be it right or not, and appears nowhere',
       ]),
       ...titles('src/api/caller-rules.test.ts', ['*']),
+      ...titles('src/api/browser-safety.test.ts', ['*']),
+      ...titles('src/config/exposure.test.ts', ['*']),
       ...titles('src/api/browser-safety.test.ts', ['*']),
       ...titles('test/integration/keys.test.ts', [
         'open what their scopes say, on the API and on both proxy ports',
