@@ -27,6 +27,7 @@ export async function serveConnect(
   } catch (error) {
     const problem = problemOf(bytes.signal.aborted ? bytes.signal.reason : error, options, 'connect')
     bytes[Symbol.dispose]()
+    options.logger.debug({ port: 'connect', code: problem.code }, 'request refused')
     if (problem.code === 'client_gone') socket.destroy()
     if (socket.destroyed) return
     writeProblem(socket, problem, options.random)

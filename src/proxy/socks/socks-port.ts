@@ -96,11 +96,14 @@ export class SocksPort implements Port {
   #refuse(client: Socket, bytes: ClientBytes, error: unknown): void {
     const why = bytes.signal.aborted ? bytes.signal.reason : error
     bytes[Symbol.dispose]()
+    const { logger } = this.#options
     if (why instanceof SocksRefusal) {
+      logger.debug({ port: 'socks', reason: why.message }, 'request refused')
       if (why.answer === undefined) client.destroy()
       else client.write(why.answer)
     } else {
       const { code } = problemOf(why, this.#options, 'socks')
+      logger.debug({ port: 'socks', code }, 'request refused')
       if (code === 'client_gone') client.destroy()
       else client.write(reply(replyCodeOf(code)))
     }
