@@ -326,7 +326,6 @@ export const PROMISES: readonly KeptPromise[] = [
       ...titles('src/api/caller-rules.test.ts', ['*']),
       ...titles('src/api/browser-safety.test.ts', ['*']),
       ...titles('src/config/exposure.test.ts', ['*']),
-      ...titles('src/api/browser-safety.test.ts', ['*']),
       ...titles('test/integration/keys.test.ts', [
         'open what their scopes say, on the API and on both proxy ports',
         'end at once when they are revoked, with the tunnels and fetches that stand',
