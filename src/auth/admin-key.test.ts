@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -42,6 +43,15 @@ describe('the admin key', () => {
     assert.deepEqual(readdirSync(directory), ['admin.key'])
     assert.equal(readAdminKey(file), text)
     assert.ok(ring.authenticate(text)?.scopes.has('admin'))
+  })
+
+  it('is of whom the state directory is of, also when root makes it', () => {
+    using place = createPlace()
+    const { file, ring, directory } = place
+    if (process.getuid?.() === 0) chownSync(directory, 65_534, 65_534)
+    createAdminKey(ring, file)
+    const owners = [file, directory].map((path) => statSync(path)).map(({ uid, gid }) => [uid, gid])
+    assert.deepEqual(owners[0], owners[1])
   })
 
   it('is not made where its file cannot be written', () => {

@@ -66,6 +66,19 @@ describe('KeyRing', () => {
     assert.throws(() => ring.revoke(key.id), { code: 'key_not_found' })
   })
 
+  it('takes a revoked key no longer when that cannot be kept, and says so', () => {
+    const { ring, store } = createRing()
+    const { key, text } = ring.create(ORDER)
+    const told: string[] = []
+    ring.onGone(key.id, () => told.push('gone'))
+    store.removeKey = () => {
+      throw new Error('The disk is full')
+    }
+    assert.throws(() => ring.revoke(key.id), /The disk is full/)
+    assert.equal(ring.authenticate(text), undefined)
+    assert.deepEqual(told, ['gone'])
+  })
+
   it('takes a key until it expires and not a millisecond longer, and shows it further', async () => {
     const { ring, clock } = createRing()
     const { key, text } = ring.create({ ...ORDER, expiresAt: clock.now() + 3 * HOUR_MS })

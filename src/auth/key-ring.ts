@@ -116,9 +116,13 @@ export class KeyRing implements Disposable {
       throw new CbtorError('key_not_found', `Cannot revoke key "${printable(id)}": there is none of this id`)
     }
     this.#held.delete(id)
-    tellGone(held)
     this.#awaitExpiry()
-    this.#store.removeKey(id)
+    try {
+      this.#store.removeKey(id)
+    } finally {
+      // Of a store that cannot be written the key would be back at the next start, and whoever revokes it is told so. Not before.
+      tellGone(held)
+    }
     return held.key
   }
 

@@ -111,6 +111,12 @@ describe('keys', { timeout: 180_000 }, () => {
     }
   })
 
+  it('are seen by no site', async () => {
+    const requests = await network.requests()
+    assert.ok(requests.some(({ path }) => path === '/ip'))
+    assert.doesNotMatch(JSON.stringify(requests), /cbt_|authorization/i)
+  })
+
   it('outlast a restart, at which nothing is made or shown', async () => {
     const kept = await admin.createKey({ name: 'kept', scopes: ['workers:read'] })
     const gone = await admin.createKey({ name: 'gone', scopes: ['workers:read'] })
