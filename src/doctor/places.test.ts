@@ -35,13 +35,23 @@ describe('a state directory', () => {
   it('is wrong when it is open, and so is every secret in it that is', async () => {
     using state = temporaryState()
     chmodSync(state.path, 0o755)
-    for (const name of ['cbtor.db', 'admin.key', 'boxes/tor02.json', 'workers/tor01/cookie', 'ssh/id_ed25519'])
+    for (const name of [
+      'cbtor.db',
+      'jobs.db-wal',
+      'admin.key',
+      'boxes/tor02.json',
+      'workers/tor01/cookie',
+      'ssh/id_ed25519',
+    ])
       chmodSync(join(state.path, name), 0o644)
     chmodSync(join(state.path, 'workers/tor01'), 0o750)
     const found = await judge(state.path)
     assert.deepEqual(show(found), ['wrong state directory', 'wrong secrets', 'wrong secrets'])
     assert.match(found[0]?.mend ?? '', /^chmod 700 /)
-    assert.match(found[1]?.text ?? '', /boxes\/tor02\.json, cbtor\.db, ssh\/id_ed25519, workers\/tor01\/cookie/)
+    assert.match(
+      found[1]?.text ?? '',
+      /admin\.key, boxes\/tor02\.json, cbtor\.db, jobs\.db-wal, ssh\/id_ed25519 and 1 more/,
+    )
     assert.match(found[2]?.text ?? '', /sockets in workers\/tor01/)
   })
 
@@ -211,7 +221,14 @@ describe('a program', () => {
 function temporaryState(): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), 'cbtor-doctor-'))
   for (const folder of ['boxes', 'ssh', 'workers', 'workers/tor01']) mkdirSync(join(path, folder), { mode: 0o700 })
-  for (const file of ['cbtor.db', 'admin.key', 'boxes/tor02.json', 'ssh/id_ed25519', 'workers/tor01/cookie'])
+  for (const file of [
+    'cbtor.db',
+    'jobs.db-wal',
+    'admin.key',
+    'boxes/tor02.json',
+    'ssh/id_ed25519',
+    'workers/tor01/cookie',
+  ])
     writeFileSync(join(path, file), 'x', { mode: 0o600 })
   writeFileSync(join(path, 'ssh/id_ed25519.pub'), 'x', { mode: 0o644 })
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) }

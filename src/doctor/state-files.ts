@@ -19,9 +19,9 @@ export interface StateSeen {
   readonly unreadable: readonly string[]
 }
 
-/** Whoever reads one of these can pose as us, or knows what identities come from. */
+/** Whoever reads one of these can pose as us, knows what identities come from, or what callers have sent and got. */
 const SECRETS = [
-  /^cbtor\.db(?:-\w+)?$/,
+  /^(?:cbtor|jobs)\.db(?:-\w+)?$/,
   /^admin\.key$/,
   /^ssh\/(?!.*\.pub$)/,
   /^boxes\/[^/]+\.json$/,
