@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { buffer } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { MODES } from '../../src/domain/exchange.ts'
 import { eventually, problemOf } from '../asking.ts'
 import { createLab, type Lab } from './lab.ts'
@@ -75,6 +77,49 @@ describe('a fetch through the pool', { timeout: 120_000 }, () => {
     assert.ok(answers.every(({ receipt }) => !receipt.connection_reused))
   })
 
+  it('tells the whole circuit when it is asked for, to an exit and to an onion service', async () => {
+    const { urls } = lab.network
+    const relays = new Map(
+      lab.network.processes().map(({ fingerprint, name, country }) => [fingerprint, { name, country }]),
+    )
+    for (const url of [`${urls.www}/ip`, `${urls.onion}/ip`]) {
+      const { receipt } = await lab.api.fetch({ url, isolation: 'request', circuit_path: true })
+      const { circuit_path: path, exit } = receipt
+      assert.ok(path && path.length >= 3, JSON.stringify(receipt))
+      for (const { fingerprint, nickname, country } of path) {
+        assert.deepEqual({ name: nickname, country }, relays.get(fingerprint))
+      }
+      assert.match(path[0]?.nickname ?? '', /^relay\d$/)
+      if (exit) assert.equal(path.at(-1)?.fingerprint, exit.fingerprint)
+    }
+  })
+
+  it("passes a target's bytes on as they are, with the receipt in headers and trailers", async () => {
+    const { urls } = lab.network
+    const { status, headers, body, trailers } = await lab.api.fetchRaw({ url: `${urls.httpsWww}/gzip` })
+    assert.deepEqual([status, headers['content-encoding']], [200, 'gzip'])
+    assert.match(gunzipSync(await buffer(body)).toString(), /"encoding"/)
+    assert.ok(lab.exits.some(({ address }) => address === headers['cbtor-exit-address']))
+    assert.match(String(headers['cbtor-worker']), /^tor0[1-4]$/)
+    assert.match(trailers['cbtor-bytes'] ?? '', /^received=\d+, sent=\d+, body=\d+$/)
+
+    const large = await lab.api.fetchRaw({ url: `${urls.onion}/bytes/20000000?seed=a` })
+    let received = 0
+    for await (const chunk of large.body) received += chunk.length
+    assert.deepEqual([received, large.headers['cbtor-exit']], [20_000_000, undefined])
+
+    const cut = await lab.api.fetchRaw({ url: `${urls.www}/truncate` })
+    await assert.rejects(buffer(cut.body))
+    const set = await lab.api.fetchRaw({ url: `${urls.www}/cookies/set?a=1`, follow_redirects: false })
+    assert.deepEqual([set.status, set.headers.location, set.headers['set-cookie']], [302, undefined, undefined])
+    assert.deepEqual(
+      [set.headers['cbtor-target-location'], set.headers['cbtor-target-set-cookie']],
+      ['/cookies', 'a=1; Path=/'],
+    )
+    set.body.resume()
+    assert.equal((await problemOf(lab.api.fetchRaw({ url: urls.nowhere }))).code, 'resolve_failed')
+  })
+
   it('sends what it was given and nothing that tells of us', async () => {
     const { body } = await lab.api.fetch({ url: `${lab.network.urls.www}/headers`, headers: { 'X-Mine': 'yes' } })
     const text = body.toLowerCase()
@@ -91,10 +136,10 @@ describe('a fetch through the pool', { timeout: 120_000 }, () => {
       return [code, fault, status]
     }
     assert.deepEqual(await faultOf(urls.nowhere), ['resolve_failed', 'target', 502])
-    assert.deepEqual(await faultOf(urls.privateOnion), ['onion_auth_required', 'client', 403])
+    assert.deepEqual(await faultOf(urls.privateOnion), ['onion_auth_required', 'caller', 403])
     assert.deepEqual(await faultOf(`${urls.www}/close`), ['connection_lost', 'target', 502])
     assert.deepEqual(await faultOf(`${urls.www}/bomb`), ['decompression_limit', 'target', 502])
-    assert.deepEqual(await faultOf(`http://${'a'.repeat(56)}.onion/`), ['onion_address_invalid', 'client', 400])
+    assert.deepEqual(await faultOf(`http://${'a'.repeat(56)}.onion/`), ['onion_address_invalid', 'caller', 400])
   })
 
   it('takes another exit when one refuses the port', async () => {
@@ -209,7 +254,7 @@ describe('the pool under load', { timeout: 180_000 }, () => {
     const seen = (await lab.network.requests()).length
     for (const id of ['tor01', 'tor02', 'tor03', 'tor04']) await lab.api.stopTor(id)
     const { code, status, fault } = await problemOf(lab.api.fetch({ url: lab.network.urls.www }))
-    assert.deepEqual([code, status, fault], ['no_worker', 503, 'operator'])
+    assert.deepEqual([code, status, fault], ['no_worker', 503, 'worker'])
     assert.equal((await lab.network.requests()).length, seen)
     await Promise.all(['tor01', 'tor02', 'tor03', 'tor04'].map((id) => lab.api.startTor(id)))
     await lab.service.ready(AbortSignal.timeout(60_000))
