@@ -82,6 +82,23 @@ describe('stream()', { timeout: 20_000 }, () => {
     assert.equal(lab.workers.leases, 0)
   })
 
+  it('lets go of all of the other answer when both workers of a hedge answer at once', async () => {
+    await using lab = await createFetchLab()
+    const waiting: (() => void)[] = []
+    const server = await lab.serve('a.test:80', (_, response) => {
+      waiting.push(() => response.write('x'))
+      if (waiting.length === 2) for (const answer of waiting) answer()
+    })
+    const answer = await lab.passUntil(stream(lab, 'http://a.test/', { hedge: true }))
+    assert.deepEqual(answer.attempts.map(({ outcome }) => outcome).sort(), ['hedge_lost', 'ok'])
+    await turns()
+    assert.deepEqual([lab.workers.leases, lab.fetcher.connections.busy, server.sockets.size], [1, 1, 1])
+    answer.body.destroy()
+    await answer.ended
+    await server.allClosed()
+    assert.deepEqual([lab.workers.leases, lab.clock.pending], [0, 0])
+  })
+
   it('reads no faster than it is read', async () => {
     await using lab = await createFetchLab()
     const server = await lab.serve('a.test:80', (_, response) => {

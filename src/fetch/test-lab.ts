@@ -1,7 +1,7 @@
 /** What the tests of this folder fetch from: real servers on loopback, and workers that dial them whatever the name. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
@@ -45,6 +45,39 @@ export function makeCertificate(): Certificate {
       { stdio: 'pipe' },
     )
     return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** The same of an authority that is not to be trusted any more, nor for anything: its time is over. */
+export function makeExpiredCertificate(): Certificate {
+  const folder = mkdtempSync(join(tmpdir(), 'cbtor-fetch-'))
+  try {
+    const at = (name: string) => join(folder, name)
+    const settings = [
+      ...[
+        '[ca]',
+        'default_ca=d',
+        '[d]',
+        `database=${at('index')}`,
+        `new_certs_dir=${folder}`,
+        `serial=${at('serial')}`,
+      ],
+      ...['default_md=sha256', 'policy=p', 'x509_extensions=e', '[p]', 'commonName=supplied'],
+      ...['[e]', 'subjectAltName=DNS:a.test', '[req]', 'distinguished_name=n', '[n]', ''],
+    ]
+    writeFileSync(at('settings'), settings.join('\n'))
+    writeFileSync(at('index'), '')
+    writeFileSync(at('serial'), '01\n')
+    const openssl = (...words: string[]) => execFileSync('openssl', words, { stdio: 'pipe' })
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+    const subject = ['-config', at('settings'), '-subj', '/CN=a.test']
+    openssl('req', '-new', ...curve, ...subject, '-keyout', at('key.pem'), '-out', at('request.pem'))
+    const dates = ['-startdate', '20200101000000Z', '-enddate', '20210101000000Z']
+    const signed = ['-selfsign', '-batch', '-notext', '-keyfile', at('key.pem'), '-in', at('request.pem')]
+    openssl('ca', '-config', at('settings'), ...dates, ...signed, '-out', at('cert.pem'))
+    return { key: readFileSync(at('key.pem'), 'utf8'), cert: readFileSync(at('cert.pem'), 'utf8') }
   } finally {
     rmSync(folder, { recursive: true })
   }

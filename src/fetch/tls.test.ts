@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test'
 import { CbtorError } from '../domain/errors.ts'
 import type { ProblemCode } from '../domain/problems.ts'
 import { tlsFailure } from './failure.ts'
-import { isTls, makeCertificate, TestServer } from './test-lab.ts'
+import { isTls, makeCertificate, makeExpiredCertificate, TestServer } from './test-lab.ts'
 import { createHandshake } from './tls.ts'
 
 const never = new AbortController().signal
@@ -80,6 +80,12 @@ describe('createHandshake()', { timeout: 20_000 }, () => {
       await assert.rejects(handshake(stream, host, never), { name: 'CbtorError', code, message }, host)
       assert.ok(stream.destroyed)
     }
+    const expired = makeExpiredCertificate()
+    const past = servers.use(await TestServer.https(expired, () => {}))
+    await assert.rejects(createHandshake([expired.cert])(await dial(past), 'a.test', never), {
+      code: 'tls_certificate_expired',
+      message: /has expired/,
+    })
     const stream = await dial(ok)
     const distrustful = createHandshake()
     await assert.rejects(distrustful(stream, 'a.test', never), { code: 'tls_untrusted', message: /signed by itself/ })
