@@ -28,7 +28,10 @@ export function serviceClient(flags: ServiceFlags, parts: Pick<CliParts, 'env'>)
   const config = readConfig(configFlags(flags), parts.env)
   const baseUrl = flags.api ?? urlOf(config)
   if (baseUrl === undefined) throw new Error('Cannot find the service: it may listen on any port; say where: --api')
-  return createApiClient({ baseUrl, certificate: certificateOf(config), key: keyOf(flags, parts) })
+  const key = keyOf(flags, parts)
+  if (key !== undefined && baseUrl.startsWith('http:') && !isHere(baseUrl))
+    throw new Error(`Cannot send the key to ${baseUrl}, for everybody on the way could read it: expected https`)
+  return createApiClient({ baseUrl, certificate: certificateOf(config), key })
 }
 
 /**

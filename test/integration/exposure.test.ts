@@ -141,6 +141,16 @@ describe('a service that others can reach', { timeout: 120_000 }, () => {
     }
   })
 
+  it('is known to the commands on other machines by its address, its certificate and a key', async () => {
+    const api = `https://${ADDRESS}:${portOf(service.url)}`
+    const elsewhere = { PATH: process.env.PATH, HOME: network.directory, CBTOR_KEY: key }
+    const trusting = { ...elsewhere, NODE_EXTRA_CA_CERTS: files.cert_file }
+    const { code, out } = await runWith(trusting, 'keys', 'list', '--api', api)
+    assert.equal(code, 0)
+    assert.match(out, /admin/)
+    assert.match((await runWith(elsewhere, 'keys', 'list', '--api', api)).err, /the service cannot be reached/)
+  })
+
   it('shows a new certificate without failing a request, and keeps the connections that it has', async (test) => {
     const load = new Load(portOf(service.url), files.pem, key)
     const tunnel = await httpsTunnel(portOf(service.proxy.http), files.pem, key)
@@ -414,8 +424,19 @@ async function up(directory: string, document: object): Promise<{ code: number |
   return await run('up', '--config', config, '--state', join(directory, 'state'))
 }
 
-async function run(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+async function run(...args: string[]): Promise<Ended> {
+  return await runWith(process.env, ...args)
+}
+
+interface Ended {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+async function runWith(env: NodeJS.ProcessEnv, ...args: string[]): Promise<Ended> {
   const child = spawn(process.execPath, [join(import.meta.dirname, '../../src/main.ts'), ...args], {
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 60_000,
     killSignal: 'SIGKILL',

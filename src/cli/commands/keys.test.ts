@@ -88,6 +88,12 @@ describe('cbtor keys', { timeout: 30_000 }, () => {
     assert.equal(JSON.parse((await place.run(['revoke', 'key2', '--json'])).out).id, 'key2')
   })
 
+  it('sends no key in the clear to another machine', async () => {
+    const { code, err } = await run(['keys', 'list', '--api', 'http://192.0.2.1:32211'], { CBTOR_KEY: 'cbt_a_b' })
+    assert.equal(code, EXIT.failed)
+    assert.match(err, /Cannot send the key to http:\/\/192\.0\.2\.1:32211, .*: expected https/)
+  })
+
   it('takes the key from CBTOR_KEY before that of the state directory, and says what is missing without either', async () => {
     await using place = await createPlace()
     const reader = place.server.keys.create({ name: 'reader', scopes: ['workers:read'] }).text
