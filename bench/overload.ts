@@ -4,6 +4,7 @@
  *
  *   node bench/overload.ts [seconds of each]
  */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import {
   type Answer,
   codesOf,
@@ -73,17 +74,27 @@ for (const scenario of SCENARIOS) {
   const greedy = await lab.client('greedy', scenario.greedy.limits)
   const modest = await lab.client('modest')
   const [greedyUrl, modestUrl] = scenario.hosts.map((host) => `http://${host}/`)
+  // The first requests are of a program that is not compiled yet.
+  await (await lab.client('first')).load(50, 2_000, { url: 'not a url' })
+  const lag = monitorEventLoopDelay({ resolution: 5 })
+  lag.enable()
   const [ofGreedy, ofModest] = await Promise.all([
     greedy.load(scenario.greedy.perSecond, ms, { url: greedyUrl }),
     modest.load(scenario.modest.perSecond, ms, { url: modestUrl }),
   ])
+  lag.disable()
   const refused = ofGreedy.filter(isRefused)
   const inLine = refused.filter((answer) => answer.ms >= WAIT_MS)
   const atOnce = refused.filter((answer) => answer.ms < WAIT_MS)
   print(`${scenario.name}: greedy ${scenario.greedy.perSecond}/s, modest ${scenario.modest.perSecond}/s`)
   print(`  greedy: ${said(ofGreedy)}`)
-  print(`    refused at once: ${times(atOnce)}; after a wait in line: ${inLine.length}`)
-  print(`  modest: ${(100 * share(ofModest, isServed)).toFixed(1)} % served, ${times(ofModest)}; ${said(ofModest)}`)
+  print(
+    `    refused at once: ${times(atOnce)} (this program itself is late by ${(lag.percentile(99) / 1e6).toFixed(1)} ms, p99); after a wait in line: ${inLine.length}`,
+  )
+  print(
+    `  modest: ${(100 * share(ofModest, isServed)).toFixed(1)} % served, ${times(ofModest)}, of which in line p50 ${inLineMs(ofModest, 0.5)}, p99 ${inLineMs(ofModest, 0.99)}`,
+  )
+  print(`    ${said(ofModest)}`)
 }
 
 function said(answers: readonly Answer[]): string {
@@ -92,10 +103,15 @@ function said(answers: readonly Answer[]): string {
     .join(', ')
 }
 
+function inLineMs(answers: readonly Answer[], q: number): string {
+  return `${quantile(answers.filter(isServed), q, 'queueMs').toFixed(0)} ms`
+}
+
 function times(answers: readonly Answer[]): string {
   if (answers.length === 0) return 'none'
   const [p50, p99] = [0.5, 0.99].map((q) => quantile(answers, q).toFixed(1))
-  return `${answers.length}, p50 ${p50} ms, p99 ${p99} ms`
+  const soon = (100 * share(answers, (answer) => answer.ms <= 50)).toFixed(1)
+  return `${answers.length}, p50 ${p50} ms, p99 ${p99} ms, ${soon} % within 50 ms`
 }
 
 function print(line: string): void {

@@ -8,6 +8,8 @@ export interface Order {
 
 /** How much a target gets. */
 export interface Politeness {
+  /** How long it takes in the long run until a worker may be asked for the same host again. */
+  readonly everyMs: number
   /** The workers that may not be asked for this host now, and in how many milliseconds they may; undefined: when a place is free. */
   busy(host: string): ReadonlyMap<string, number | undefined>
   /** A request goes to the host through the worker, whether there is room or not. */
@@ -40,7 +42,13 @@ export interface LineRequest<T> {
   readonly signal: AbortSignal
   attempt():
     | { readonly taken: T }
-    | { readonly line: string; readonly refusal: CbtorError; readonly inMs?: number | undefined }
+    | {
+        readonly line: string
+        readonly refusal: CbtorError
+        /** When it is worth another try, and how long one takes in that line, where that is known. */
+        readonly inMs?: number | undefined
+        readonly everyMs?: number | undefined
+      }
 }
 
 /** The lines, by what is waited for: room on any worker, on this one, at a host, at a host by this worker. */

@@ -101,7 +101,8 @@ export class Passage implements Disposable {
       } catch (error) {
         if (!(error instanceof CbtorError)) throw error
         if (error.code === 'overloaded') return { line: names.worker, refusal: error }
-        if (error.code === 'target_busy') return { line: names.host, refusal: error, inMs: error.retryAfterMs }
+        if (error.code === 'target_busy')
+          return { line: names.host, refusal: error, inMs: error.retryAfterMs, everyMs: this.#polite?.everyMs }
         throw error
       }
     }

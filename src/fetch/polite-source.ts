@@ -9,6 +9,7 @@ export class PoliteSource implements WorkerSource {
   readonly #politeness: Politeness
   readonly #places = new Set<Place>()
   #host: string
+  #busyWorkers = 1
 
   constructor(source: WorkerSource, politeness: Politeness, host: string) {
     this.#source = source
@@ -21,6 +22,11 @@ export class PoliteSource implements WorkerSource {
     return this.#host
   }
 
+  /** How often one of the workers that were busy at the last refusal will have room, as far as the rate is concerned. */
+  get everyMs(): number {
+    return this.#politeness.everyMs / this.#busyWorkers
+  }
+
   /** Throws also `target_busy`, with when a worker will have room, if that is known. */
   acquire(selection: Selection, tried: ReadonlySet<string>): Lease {
     const busy = this.#politeness.busy(this.#host)
@@ -28,6 +34,7 @@ export class PoliteSource implements WorkerSource {
       return this.#withPlace(this.#source.acquire(selection, tried, busy))
     } catch (error) {
       if (!(error instanceof CbtorError) || error.code !== 'target_busy') throw error
+      this.#busyWorkers = selection.workerId === undefined ? Math.max(1, busy.size) : 1
       const inMs = [...busy].flatMap(([worker, ms]) => (tried.has(worker) || ms === undefined ? [] : [ms]))
       throw inMs.length === 0
         ? error

@@ -68,6 +68,11 @@ export class Politeness {
     return this.#hosts.size
   }
 
+  /** How long it takes in the long run until a worker may be asked for the same host again. */
+  get everyMs(): number {
+    return 1_000 / this.#flow.rate
+  }
+
   /** The workers that may not be asked for this host now, and in how many milliseconds they may; undefined: when a place is free. */
   busy(host: string): ReadonlyMap<string, number | undefined> {
     const seats = this.#hosts.get(siteOf(host))

@@ -165,6 +165,28 @@ describe('prediction', () => {
     enter('b')
   })
 
+  it('takes a line that has served nobody for slow, the longer the slower', async () => {
+    const { enter, clock } = lab({ places: 0 })
+    for (let n = 0; n < 10; n++) enter('greedy')
+    await clock.advance(499)
+    enter('greedy')
+    await clock.advance(2)
+    assert.equal(
+      codeOfThrown(() => enter('greedy')),
+      'overloaded',
+    )
+    enter('b')
+  })
+
+  it('goes by what is known of the line beforehand', () => {
+    const { enter, state } = lab({ places: 0 })
+    state.busyHosts.add('x.test')
+    state.everyMs = 500
+    for (let n = 0; n < 11; n++) enter('greedy', { host: 'x.test' })
+    assert.equal(thrownBy(() => enter('greedy', { host: 'x.test' })).retryAfterMs, 5_500)
+    enter('b', { host: 'x.test' })
+  })
+
   it('refuses at once when it is known that room will come too late', () => {
     const { enter, state } = lab({ places: 1 })
     state.busyHosts.add('x.test')
@@ -222,6 +244,7 @@ function lab(options: { places: number; policy?: Partial<LinePolicy> }) {
     places: options.places,
     busyHosts: new Set<string>(),
     busyMs: undefined as number | undefined,
+    everyMs: undefined as number | undefined,
     fault: undefined as CbtorError | undefined,
   }
   const counts = new Map<string, number>()
@@ -236,7 +259,7 @@ function lab(options: { places: number; policy?: Partial<LinePolicy> }) {
       if (state.fault) throw state.fault
       if (state.busyHosts.has(host)) {
         const refusal = new CbtorError('target_busy', 'Cannot choose a worker: the target is busy')
-        return { line: `host ${host}`, refusal, inMs: state.busyMs }
+        return { line: `host ${host}`, refusal, inMs: state.busyMs, everyMs: state.everyMs }
       }
       if (state.places === 0) return { line: 'pool', refusal: new CbtorError('overloaded', 'Cannot choose a worker') }
       state.places--

@@ -19,6 +19,8 @@ export interface Later {
   readonly refusal: CbtorError
   /** When it is known. */
   readonly inMs?: number | undefined
+  /** How long it takes to serve one in that line, when something is known of it beforehand. */
+  readonly everyMs?: number | undefined
 }
 
 export interface LineRequest<T> {
@@ -203,7 +205,10 @@ export class WaitingLines {
     const own = line.byKey.get(key)?.length ?? 0
     let ahead = own
     for (const [other, { length }] of line.byKey) if (other !== key) ahead += Math.min(length, own + 1)
-    return Math.max(0, line.notBefore - this.#options.clock.monotonic()) + ahead * line.everyMs
+    const now = this.#options.clock.monotonic()
+    // As long as it has served nobody, one takes at least as long as that.
+    const everyMs = line.everyMs === 0 ? now - line.lastServedAt : line.everyMs
+    return Math.max(0, line.notBefore - now) + ahead * everyMs
   }
 
   #firstOf(names: readonly string[]): Line | undefined {
@@ -214,7 +219,7 @@ export class WaitingLines {
     return undefined
   }
 
-  #lineFor({ line: name, refusal, inMs = 0 }: Later): Line {
+  #lineFor({ line: name, refusal, inMs = 0, everyMs = 0 }: Later): Line {
     const now = this.#options.clock.monotonic()
     const known = this.#lines.get(name)
     if (known !== undefined) {
@@ -224,7 +229,7 @@ export class WaitingLines {
     }
     const line: Line = {
       ...{ name, refusal, byKey: new Map(), notBefore: now + inMs },
-      ...{ everyMs: 0, lastServedAt: now, alarm: undefined },
+      ...{ everyMs, lastServedAt: now, alarm: undefined },
     }
     this.#lines.set(name, line)
     return line

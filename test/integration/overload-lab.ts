@@ -55,6 +55,8 @@ export interface Answer {
   readonly status: number
   readonly code: string
   readonly retryAfter: string | undefined
+  /** How long it waited for its turn, of an answer of the target. */
+  readonly queueMs: number
   readonly ms: number
 }
 
@@ -92,10 +94,13 @@ export class LoadClient {
     const [response] = await once(asking, 'response')
     let text = ''
     for await (const chunk of response.setEncoding('utf8')) text += chunk
-    const body = JSON.parse(text) as { code?: string; status: number }
+    const body = JSON.parse(text) as { code?: string; status: number; receipt?: { timing: { queue_ms: number } } }
     const status = response.statusCode
     const code = status === 200 ? `target ${body.status}` : (body.code ?? '')
-    return { status, code, retryAfter: response.headers['retry-after'], ms: performance.now() - startedAt }
+    return {
+      ...{ status, code, retryAfter: response.headers['retry-after'], ms: performance.now() - startedAt },
+      queueMs: body.receipt?.timing.queue_ms ?? Number.NaN,
+    }
   }
 }
 
@@ -107,8 +112,8 @@ export const isServed = ({ status }: Answer) => status === 200
 export const isRefused = ({ status }: Answer) => status === 429 || status === 503
 
 /** The q-th part of them took no longer. Milliseconds. */
-export function quantile(answers: readonly Answer[], q: number): number {
-  const sorted = answers.map(({ ms }) => ms).sort((a, b) => a - b)
+export function quantile(answers: readonly Answer[], q: number, of: 'ms' | 'queueMs' = 'ms'): number {
+  const sorted = answers.map((answer) => answer[of]).sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
 }
 
