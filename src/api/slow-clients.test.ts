@@ -31,6 +31,24 @@ describe('slow clients', { timeout: 20_000 }, () => {
     }
   })
 
+  it('are so many at most, and the next is taken when one has gone', async () => {
+    await using running = await startServer({ maxConnections: 2 })
+    const get = `GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${running.port}\r\n\r\n`
+    const [first, second] = [await running.dial(), await running.dial()]
+    const third = await running.dial()
+    assert.equal(await read(third, 'nothing'), '')
+    const gone = once(first, 'close')
+    first.destroy()
+    await gone
+    for (;;) {
+      const fourth = await running.dial()
+      fourth.write(get)
+      if ((await read(fourth, '\r\n')).startsWith('HTTP/1.1 200 ')) break
+    }
+    second.write(get)
+    assert.match(await read(second, '\r\n'), /^HTTP\/1\.1 200 /)
+  })
+
   it('may take their time when it is we who take it', async () => {
     await using running = await startServer()
     const finish = Promise.withResolvers<void>()
