@@ -48,6 +48,8 @@ interface Active {
 
 /** How long a request that must not be sent twice may go on when the service ends. */
 const GRACE_MS = 5_000
+/** So often at least, whatever its caller says of retries. */
+const LEAST_INTERRUPTIONS = 3
 const MAX_NAP_MS = 3_600_000
 const UNKNOWN_CALLER_MS = 60_000
 const STORE_TRIED_AGAIN_MS = 10_000
@@ -69,9 +71,12 @@ export class JobRunner {
   /** Goes on with what the last process left. */
   start(): void {
     const { store, clock } = this.#options
-    for (const { id, n, method } of store.interrupted()) {
-      if (isIdempotent(method)) store.putOff(id, n, clock.now())
-      else store.end(id, n, clock.now(), { state: 'failed', problem: keptProblem(interruption()) })
+    for (const { id, n, method, failuresInHttp } of store.interrupted()) {
+      // It counts as a failure, or else a fetch that ends the process each time would do so for ever.
+      const limit = Math.max(LEAST_INTERRUPTIONS, store.job(id)?.retry.phases.http.maxRetries ?? 0)
+      const problem = keptProblem(interruption(method))
+      if (isIdempotent(method) && failuresInHttp < limit) store.putOff(id, n, clock.now(), { phase: 'http', problem })
+      else store.end(id, n, clock.now(), { state: 'failed', problem })
     }
     this.#isStarted = true
     for (const job of store.running()) this.#admit(job)
@@ -183,6 +188,8 @@ export class JobRunner {
     // One that was dropped has been written down; one that the end of the service cut off goes on at its next start.
     const isCut = answer === undefined && (signal.aborted || this.#isStopping)
     if (!isCut) await this.#settleInTheEnd(entry, due, answer ?? this.#ourError(failure))
+    else if (this.#isStopping && isIdempotent(request.method) && this.#turns.find(entry.id) === entry)
+      this.#options.store.putOff(entry.id, due.n, this.#options.clock.now())
     this.#pump()
   }
 
@@ -287,8 +294,9 @@ function outcomeOf(result: FetchAnswer | CbtorError, now: number): Outcome {
   return { type: 'answered', status: result.status, ...(retryAfterMs !== undefined && { retryAfterMs }) }
 }
 
-function interruption(): CbtorError {
-  const why = 'the service ended while it was going on, so the request may have been sent, and must not be sent twice'
+function interruption(method: string): CbtorError {
+  const what = 'the service ended while it was going on'
+  const why = isIdempotent(method) ? what : `${what}, so the request may have been sent, and must not be sent twice`
   return new CbtorError('connection_lost', `Cannot complete the fetch: ${why}`)
 }
 

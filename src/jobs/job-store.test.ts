@@ -50,6 +50,7 @@ it('lets only its owner read the file, and leaves nothing in it of what is remov
     store.add(job, [{ request, responseEncoding: 'auto' }])
     assert.equal(statSync(file.path).mode & 0o777, 0o600)
     store.remove('a')
+    for (const path of [file.path, `${file.path}-wal`]) assert.ok(!readFileSync(path).includes(needle), path)
   }
   assert.ok(!readFileSync(file.path).includes(needle))
 })

@@ -95,7 +95,12 @@ export interface JobStore extends Disposable {
   /** All that wait have failed: for the reason of their last failure, or else for this one. */
   failWaiting(id: string, at: number, problem: KeptProblem): void
   /** Those that were running when the process ended. */
-  interrupted(): readonly { readonly id: string; readonly n: number; readonly method: string }[]
+  interrupted(): readonly {
+    readonly id: string
+    readonly n: number
+    readonly method: string
+    readonly failuresInHttp: number
+  }[]
 
   /** In order, from `from` on. Bodies of more than `maxBodyBytes` are left out. */
   results(

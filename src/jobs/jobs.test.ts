@@ -352,6 +352,21 @@ describe('Jobs, after the process has ended', () => {
     assert.equal(again.jobs.get(ALICE, id).state, 'done')
   })
 
+  it('gives up a fetch during which the process ends again and again', async () => {
+    const clock = new FakeClock()
+    let id = ''
+    let left = new MemoryJobs()
+    for (let n = 0; n < 5; n++) {
+      const test = createTestJobs({ clock, store: new MemoryJobStore(left) })
+      if (n === 0) id = test.jobs.submit(ALICE, testOrder('a', 1, { retry: { maxRetries: { http: 0 } } })).job.id
+      assert.equal(test.going.length, n <= 3 ? 1 : 0)
+      const copy = Object.assign(new MemoryJobs(), structuredClone({ ...left }))
+      await test[Symbol.asyncDispose]()
+      left = copy
+    }
+    assert.equal(new MemoryJobStore(left).result(id, 0)?.problem?.code, 'connection_lost')
+  })
+
   it('ends a job all of whose fetches had ended', async () => {
     let id = ''
     const { clock, kept } = await crash(({ jobs }) => {
@@ -373,6 +388,7 @@ describe('Jobs, after the process has ended', () => {
     posting?.answer()
     await stopped
     const store = new MemoryJobStore(kept)
-    assert.deepEqual([store.result(id, 0)?.state, store.result(id, 1)?.state], ['running', 'done'])
+    const [getting, posted] = [store.result(id, 0), store.result(id, 1)]
+    assert.deepEqual([getting?.state, getting?.tries, posted?.state], ['waiting', 0, 'done'])
   })
 })

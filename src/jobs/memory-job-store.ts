@@ -167,9 +167,11 @@ export class MemoryJobStore implements JobStore {
     }
   }
 
-  interrupted(): { id: string; n: number; method: string }[] {
+  interrupted(): { id: string; n: number; method: string; failuresInHttp: number }[] {
     return this.#all().flatMap(({ job, fetches }) =>
-      fetches.flatMap(({ view }) => (view.state === 'running' ? [{ id: job.id, n: view.n, method: view.method }] : [])),
+      fetches.flatMap(({ view: { n, method, state }, failures }) =>
+        state === 'running' ? [{ id: job.id, n, method, failuresInHttp: failures.http }] : [],
+      ),
     )
   }
 

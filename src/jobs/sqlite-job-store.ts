@@ -138,14 +138,7 @@ export class SqliteJobStore implements JobStore {
   }
 
   remove(id: string): void {
-    const freed = this.#get('select total(bytes) as bytes, count(*) as n from fetches where job = ?', id)
-    let jobs = 0
-    this.#transaction(() => {
-      for (const table of ['fetches', 'requests', 'answers']) this.#run(`delete from ${table} where job = ?`, id)
-      jobs = Number(this.#db.prepare('delete from jobs where id = ?').run(id).changes)
-    })
-    this.#bytes -= Number(freed?.bytes) + (Number(freed?.n) + jobs) * ROW_BYTES
-    this.#shrink()
+    this.#remove([id])
   }
 
   endJob(id: string, state: Exclude<JobState, 'running'>, at: number): void {
@@ -253,9 +246,11 @@ export class SqliteJobStore implements JobStore {
     )
   }
 
-  interrupted(): { id: string; n: number; method: string }[] {
-    const rows = this.#all("select job, n, method from fetches where state = 'running' order by job, n")
-    return rows.map(({ job, n, method }) => ({ id: String(job), n: Number(n), method: String(method) }))
+  interrupted(): { id: string; n: number; method: string; failuresInHttp: number }[] {
+    const rows = this.#all("select job, n, method, in_http from fetches where state = 'running' order by job, n")
+    return rows.map(({ job, n, method, in_http: failed }) => ({
+      ...{ id: String(job), n: Number(n), method: String(method), failuresInHttp: Number(failed) },
+    }))
   }
 
   results(
@@ -322,7 +317,7 @@ export class SqliteJobStore implements JobStore {
   }
 
   removeEndedBefore(at: number, orderedBefore: number): void {
-    for (const { id } of this.#all('select id from jobs where ended_at < ?', at)) this.remove(String(id))
+    this.#remove(this.#all('select id from jobs where ended_at < ?', at).map(({ id }) => String(id)))
     this.#run('delete from ordered where at < ?', orderedBefore)
   }
 
@@ -337,6 +332,22 @@ export class SqliteJobStore implements JobStore {
 
   [Symbol.dispose](): void {
     if (this.#db.isOpen) this.#db.close()
+  }
+
+  #remove(ids: readonly string[]): void {
+    for (const id of ids) {
+      const freed = this.#get('select total(bytes) as bytes, count(*) as n from fetches where job = ?', id)
+      let jobs = 0
+      this.#transaction(() => {
+        for (const table of ['fetches', 'requests', 'answers']) this.#run(`delete from ${table} where job = ?`, id)
+        jobs = Number(this.#db.prepare('delete from jobs where id = ?').run(id).changes)
+      })
+      this.#bytes -= Number(freed?.bytes) + (Number(freed?.n) + jobs) * ROW_BYTES
+    }
+    if (ids.length === 0) return
+    this.#shrink()
+    // What is gone is to be gone from the write-ahead log, too.
+    this.#db.exec('pragma wal_checkpoint(truncate)')
   }
 
   /** `change`: with `?3` for the problem, if there is one. */

@@ -228,12 +228,14 @@ export function jobStoreContract(name: string, create: () => { open(): JobStore 
         store.add(job('b'), fetches())
         store.begin('a', 1)
         store.begin('b', 2)
+        store.putOff('b', 2, NOW, { phase: 'http', problem: PROBLEM })
+        store.begin('b', 2)
         store.endJob('b', 'cancelled', NOW + 1)
       }
       using store = place.open()
       assert.deepEqual(store.interrupted(), [
-        { id: 'a', n: 1, method: 'POST' },
-        { id: 'b', n: 2, method: 'GET' },
+        { id: 'a', n: 1, method: 'POST', failuresInHttp: 0 },
+        { id: 'b', n: 2, method: 'GET', failuresInHttp: 1 },
       ])
       assert.deepEqual(
         store.running().map(({ id }) => id),
