@@ -61,6 +61,8 @@ interface Line {
   notBefore: number
   /** How long it takes to serve one: an average, 0 as long as nothing is known. */
   everyMs: number
+  /** What `everyMs` is an average of. */
+  known: number
   lastServedAt: number
   alarm: Disposable | undefined
 }
@@ -196,7 +198,9 @@ export class WaitingLines {
   #served(line: Line): void {
     const now = this.#options.clock.monotonic()
     const ms = now - line.lastServedAt
-    line.everyMs = line.everyMs === 0 ? ms : line.everyMs * (1 - WEIGHT_OF_LAST) + ms * WEIGHT_OF_LAST
+    // Of the first few the mean, lest the very first decides.
+    const weight = Math.max(WEIGHT_OF_LAST, 1 / ++line.known)
+    line.everyMs += (ms - line.everyMs) * weight
     line.lastServedAt = now
   }
 
@@ -207,7 +211,7 @@ export class WaitingLines {
     for (const [other, { length }] of line.byKey) if (other !== key) ahead += Math.min(length, own + 1)
     const now = this.#options.clock.monotonic()
     // As long as it has served nobody, one takes at least as long as that.
-    const everyMs = line.everyMs === 0 ? now - line.lastServedAt : line.everyMs
+    const everyMs = line.known === 0 ? now - line.lastServedAt : line.everyMs
     return Math.max(0, line.notBefore - now) + ahead * everyMs
   }
 
@@ -229,7 +233,7 @@ export class WaitingLines {
     }
     const line: Line = {
       ...{ name, refusal, byKey: new Map(), notBefore: now + inMs },
-      ...{ everyMs, lastServedAt: now, alarm: undefined },
+      ...{ everyMs, known: everyMs === 0 ? 0 : 1, lastServedAt: now, alarm: undefined },
     }
     this.#lines.set(name, line)
     return line
