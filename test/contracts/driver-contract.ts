@@ -56,6 +56,9 @@ export function driverContract(name: string, create: () => Promise<DriverSubject
       assert.ok(exit, 'the exit is known')
       assert.ok(exitNicknames.includes(exit.nickname), `${exit.nickname} is an exit`)
       assert.match(exit.fingerprint, /^[0-9A-F]{40}$/)
+      const path = await connection.path?.(5_000)
+      if (connection.path) assert.ok(path && path.length >= 3, `${JSON.stringify(path)} is the whole circuit`)
+      if (path) assert.equal(path.at(-1)?.fingerprint, exit.fingerprint)
     })
 
     it('keeps the exit of an identity, and gives identities different ones', async () => {
