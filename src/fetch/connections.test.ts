@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Duplex } from 'node:stream'
 import { describe, it } from 'node:test'
 import type { Identity } from '../domain/identity.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
 import { Connection } from './connection.ts'
 import { Connections, type Destination } from './connections.ts'
+import { ForwardConnection } from './forward-connection.ts'
 import { discardBody } from './response-body.ts'
 import { TestServer, TestWorkers } from './test-lab.ts'
 import { createHandshake } from './tls.ts'
@@ -51,6 +54,16 @@ describe('Connections', { timeout: 20_000 }, () => {
     await closed.promise
     assert.equal(lab.connections.counts.idle, 0)
     assert.equal(lab.clock.pending, 0)
+  })
+
+  it('takes none whose target has ended its side, though there is a socket to write to', async () => {
+    const socket = new Duplex({ read() {}, write: (_chunk, _coding, done) => done() })
+    const key = { workerId: 'w1', token: 'alice', notBy: '', origin: 'http://a.test' }
+    const connection = new ForwardConnection({ key, socket, keepAliveMs: 30_000, clock: new FakeClock() })
+    assert.equal(connection.isOpen, true)
+    socket.push(null)
+    await once(socket.resume(), 'end')
+    assert.deepEqual([connection.isOpen, socket.writable], [false, true])
   })
 
   it('keeps nothing of an identity that will not come again', async () => {

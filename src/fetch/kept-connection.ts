@@ -74,8 +74,9 @@ export abstract class KeptConnection implements Disposable {
     return this.exchanges > 1
   }
 
+  /** Where the target has ended its side, nothing can be answered any more, though much can be sent. */
   get isOpen(): boolean {
-    return !this.socket.destroyed
+    return !this.socket.destroyed && !this.socket.readableEnded
   }
 
   onClose(listener: () => void): Disposable {

@@ -161,7 +161,7 @@ describe('rows that are more than one message', { timeout: 60_000 }, () => {
 
 describe('tunnels', { timeout: 20_000 }, () => {
   it('77 H an idle tunnel ends, and one whose client has ended its side gets the rest', async () => {
-    await using lab = await startLab({ idle_timeout: '1s' })
+    await using lab = await startLab({ proxy: { idle_timeout: '1s' } })
     const open = async () => {
       const client = await lab.dial('http')
       client.send('CONNECT ok.test:443 HTTP/1.1\r\nHost: a\r\n\r\nhello')

@@ -39,7 +39,7 @@ let open: Lab
 let locked: Lab
 before(async () => {
   open = await startLab()
-  locked = await startLab({ auth: 'on' })
+  locked = await startLab({ proxy: { auth: 'on' } })
 })
 after(async () => {
   await open[Symbol.asyncDispose]()

@@ -11,7 +11,6 @@ export const CHECK = 'check.test'
 export const ONION = 'duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad.onion'
 
 const MIB = 1024 * 1024
-const ZEROS = Buffer.alloc(128 * MIB)
 
 /** By path: what the answer's `Location` is. */
 const REDIRECTS: Readonly<Record<string, string>> = {
@@ -31,17 +30,16 @@ export interface Targets extends Disposable {
 
 export function targetsWith({ good, expired, stranger }: Certificates): Targets {
   const sockets = new Set<Socket>()
-  const bombs = lazily(() => ({
-    gzip: gzipSync(ZEROS),
-    br: brotliCompressSync(ZEROS),
-    zstd: zstdCompressSync(ZEROS),
-  }))
+  const bombs = lazily(() => {
+    const zeros = Buffer.alloc(128 * MIB)
+    return { gzip: gzipSync(zeros), br: brotliCompressSync(zeros), zstd: zstdCompressSync(zeros) }
+  })
   const http = httpTarget((request, response) => {
     const path = request.url ?? ''
     const location = REDIRECTS[path] ?? hop(path)
     if (location !== undefined) return void response.writeHead(302, { location }).end()
     const [, coding = ''] = /^\/bomb\/(\w+)$/.exec(path) ?? []
-    if (coding in bombs()) {
+    if (coding !== '') {
       return void response.writeHead(200, { 'content-encoding': coding }).end(bombs()[coding as 'gzip'])
     }
     switch (path) {
