@@ -43,6 +43,7 @@ function writeProblem(socket: Socket, problem: CbtorError, random: Random, heade
       'Content-Type: application/problem+json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       `X-Request-Id: ${requestId}`,
+      `CBTOR-Error: ${problem.code}`,
       ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
       ...headers,
       'Connection: close',

@@ -37,6 +37,7 @@ describe('strange HTTP', { timeout: 20_000 }, () => {
       assert.ok(answer.startsWith(status), `${name}: ${answer}`)
       assert.ok(answer.includes(`"code":"${code}"`), `${name}: ${answer}`)
       assert.ok(/application\/problem\+json/.test(answer), name)
+      assert.ok(new RegExp(`\r\ncbtor-error: ${code}\r\n`, 'i').test(answer), name)
     }
   })
 
