@@ -42,13 +42,13 @@ describe('RepeatedFetches', () => {
     await clock.advance(5 * 60_000 - 1)
     assert.equal((await ask()).isRepeated, true)
     await clock.advance(1)
-    ask()
+    void ask()
     assert.equal(begun.length, 2)
   })
 
   it('keeps callers, keys and requests apart', async () => {
     const { begun, ask } = createFetches()
-    for (const change of [{}, { owner: 'bob' }, { key: 'l' }, { owner: 'alice","k', key: '' }]) ask(change)
+    for (const change of [{}, { owner: 'bob' }, { key: 'l' }, { owner: 'alice","k', key: '' }]) void ask(change)
     assert.equal(begun.length, 4)
     await assert.rejects(ask({ digest: 'e' }), { code: 'idempotency_key_reused' })
   })
@@ -102,14 +102,14 @@ describe('RepeatedFetches', () => {
 
   it('knows no more keys of one caller than it may', async () => {
     const { clock, begun, ask } = createFetches()
-    for (let n = 0; n < 100; n++) ask({ key: `${n}` })
+    for (let n = 0; n < 100; n++) void ask({ key: `${n}` })
     await assert.rejects(ask({ key: 'more' }), { code: 'rate_limited', retryAfterMs: 60_000 })
-    ask({ owner: 'bob' })
+    void ask({ owner: 'bob' })
     assert.equal(begun.length, 101)
     for (const each of begun) each.resolve(answer())
     await clock.advance(5 * 60_000)
     await clock.advance(0)
-    ask({ key: 'more' })
+    void ask({ key: 'more' })
     assert.equal(begun.length, 102)
   })
 })
