@@ -107,6 +107,21 @@ describe('politeness', () => {
     assert.equal(server.sockets.size, 20)
   })
 
+  it('lets a page of plain http have all its parts, some at a time', async () => {
+    await using lab = await createLab({ workers: 1 })
+    let [atOnce, most] = [0, 0]
+    await lab.serve('a.test:80', (response) => {
+      most = Math.max(most, ++atOnce)
+      setImmediate(() => {
+        atOnce--
+        response.end('part')
+      })
+    })
+    const part = async () => void (await (await lab.forward('http://a.test/', A)).body.toArray())
+    await Promise.all(Array.from({ length: 60 }, part))
+    assert.ok(most <= 4, `${most} at a time`)
+  })
+
   it('lets a session wait for its worker, and moves it not', async () => {
     await using lab = await createLab()
     await lab.serve('a.test:80')

@@ -107,7 +107,9 @@ export class Fetcher implements Disposable {
     const policy = this.#traffic.policyFor(request)
     const startedAt = clock.monotonic()
     const first = firstHop(request, policy)
-    const passage = ends.use(await this.#traffic.begin(request, first.to.target.host, signal, request.timeoutMs))
+    const passage = ends.use(
+      await this.#traffic.begin(request, first.to.target.host, signal, { withinMs: request.timeoutMs }),
+    )
     const { tries, identity } = passage
     const over = new AbortController()
     ends.use(onAbort(passage.signal, (reason) => over.abort(reason)))

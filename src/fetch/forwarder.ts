@@ -93,7 +93,8 @@ export class Forwarder implements Disposable {
     const checked = checkPlain(traffic.policyFor(request).checkUrl(request.url))
     const { url, target, isOnion } = checked
     using ends = new DisposableStack()
-    const passage = ends.use(await traffic.begin(request, target.host, signal))
+    // A page of plain http has a hundred parts, of which a browser asks for six at a time.
+    const passage = ends.use(await traffic.begin(request, target.host, signal, { isPaced: false }))
     const isRepeatable = request.body === undefined && isIdempotent(request.method)
     const hop: Hop = {
       ...{ passage, isRepeatable },

@@ -11,9 +11,9 @@ export interface Politeness {
   /** How long it takes in the long run until a worker may be asked for the same host again. */
   readonly everyMs: number
   /** The workers that may not be asked for this host now, and in how many milliseconds they may; undefined: when a place is free. */
-  busy(host: string): ReadonlyMap<string, number | undefined>
+  busy(host: string, isPaced: boolean): ReadonlyMap<string, number | undefined>
   /** A request goes to the host through the worker, whether there is room or not. */
-  enter(host: string, worker: string): Place
+  enter(host: string, worker: string, isPaced: boolean): Place
   /** How long the key has to leave the host alone; 0 when it has not. */
   heldBackMs(key: string, host: string): number
   /** The host answered a request of the key. `retryAfter`: the header's value. */

@@ -20,6 +20,8 @@ export interface PassageOptions {
   readonly budget: RetryBudget
   readonly sessions: Sessions
   readonly order: Order
+  /** Whether politeness counts it for how many come per second. */
+  readonly isPaced: boolean
   readonly routing: Routing
   /** The target's, as the target policy let it through. */
   readonly host: string
@@ -57,7 +59,7 @@ export class Passage implements Disposable {
     this.#session =
       stickyKey === undefined || workerId !== undefined ? undefined : sessions.open(sessionName(caller, stickyKey))
     if (this.#session) ends.use(this.#session.use(sessions.idleLimit(routing.sessionTtlMs)))
-    this.#polite = politeness && new PoliteSource(options.source, politeness, host)
+    this.#polite = politeness && new PoliteSource(options.source, politeness, host, options.isPaced)
     const source = this.#polite ?? options.source
     this.#source = this.#session && new SessionSource(source, this.#session, onLoss)
     this.identity = options.identityOf(this.#session)

@@ -8,10 +8,13 @@ export class PoliteSource implements WorkerSource {
   readonly #source: WorkerSource
   readonly #politeness: Politeness
   readonly #places = new Set<Place>()
+  readonly #isPaced: boolean
   #host: string
   #busyWorkers = 1
 
-  constructor(source: WorkerSource, politeness: Politeness, host: string) {
+  /** `isPaced`: whether it counts for how many come per second. */
+  constructor(source: WorkerSource, politeness: Politeness, host: string, isPaced: boolean) {
+    this.#isPaced = isPaced
     this.#source = source
     this.#politeness = politeness
     this.#host = host
@@ -23,13 +26,13 @@ export class PoliteSource implements WorkerSource {
   }
 
   /** How often one of the workers that were busy at the last refusal will have room, as far as the rate is concerned. */
-  get everyMs(): number {
-    return this.#politeness.everyMs / this.#busyWorkers
+  get everyMs(): number | undefined {
+    return this.#isPaced ? this.#politeness.everyMs / this.#busyWorkers : undefined
   }
 
   /** Throws also `target_busy`, with when a worker will have room, if that is known. */
   acquire(selection: Selection, tried: ReadonlySet<string>): Lease {
-    const busy = this.#politeness.busy(this.#host)
+    const busy = this.#politeness.busy(this.#host, this.#isPaced)
     try {
       return this.#withPlace(this.#source.acquire(selection, tried, busy))
     } catch (error) {
@@ -49,7 +52,7 @@ export class PoliteSource implements WorkerSource {
   }
 
   #withPlace(lease: Lease): Lease {
-    const place = this.#politeness.enter(this.#host, lease.worker.id)
+    const place = this.#politeness.enter(this.#host, lease.worker.id, this.#isPaced)
     this.#places.add(place)
     return {
       worker: lease.worker,

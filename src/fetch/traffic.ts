@@ -31,6 +31,11 @@ export interface TrafficOptions {
   readonly order?: Order
 }
 
+interface BeginOptions {
+  readonly withinMs?: number
+  readonly isPaced?: boolean
+}
+
 const STALL_MS = 2_000
 /** The control port of a Tor that dies tells within a few milliseconds; the rest is for a machine that is busy. */
 const VERDICT_MS = 150
@@ -70,14 +75,15 @@ export class Traffic implements Disposable {
   }
 
   /**
-   * Resolves once the request has its first worker, for which it may have to wait in line, `withinMs` at most. Rejects with what
+   * Resolves once the request has its first worker, for which it may have to wait in line, `withinMs` at most. Politeness counts it
+   * for how many go to the host at a time and, if it `isPaced`, per second. Rejects with what
    * the pool, the session or politeness has against it, and when the signal is aborted or the service has ended.
    */
   async begin(
     routing: Routing,
     host: string,
     signal: AbortSignal,
-    withinMs = Number.POSITIVE_INFINITY,
+    { withinMs = Number.POSITIVE_INFINITY, isPaced = true }: BeginOptions = {},
   ): Promise<Passage> {
     signal.throwIfAborted()
     this.#life.signal.throwIfAborted()
@@ -89,7 +95,7 @@ export class Traffic implements Disposable {
       budget: this.#budget,
       sessions: this.sessions,
       order: this.#order,
-      ...{ routing, host, signal },
+      ...{ routing, host, signal, isPaced },
       life: this.#life.signal,
       identityOf: (session) => ({
         ...this.#identityOf(routing, host, session),

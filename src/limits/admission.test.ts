@@ -168,6 +168,18 @@ describe('bytes per day', () => {
   })
 })
 
+it('forgets keys that nobody uses any more, and none that is in use or has to wait', async () => {
+  const { clock, admission, refusalOf } = lab({ defaults: { ...NO_LIMITS, rate: 1, burst: 1 } })
+  admission.admit(keyWith({ concurrent: 1 }, 'in use'))
+  for (let n = 0; n < 100_000; n++) {
+    if (n % 1_000 === 0) await clock.advance(1_000)
+    admission.admit(keyWith({}, `k${n}`))[Symbol.dispose]()
+  }
+  assert.ok(admission.size <= 4_000, `${admission.size} keys`)
+  assert.equal(refusalOf(keyWith({ concurrent: 1 }, 'in use')).code, 'concurrency_limited')
+  assert.equal(refusalOf(keyWith({}, 'k99999')).code, 'rate_limited')
+})
+
 it('tells of each refusal, with the key and the code', () => {
   const told: string[] = []
   const { refusalOf } = lab({ onRefused: (code, key) => told.push(`${key} ${code}`) })

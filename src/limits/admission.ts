@@ -4,7 +4,7 @@ import type { ProblemCode } from '../domain/problems.ts'
 import type { Clock } from '../lib/clock.ts'
 import { DayBytes } from './day-bytes.ts'
 import { type Counted, Meter } from './meter.ts'
-import { TokenBucket } from './token-bucket.ts'
+import { type Flow, TokenBucket } from './token-bucket.ts'
 import type { UsageStore } from './usage-store.ts'
 
 /** How much a key may use that says nothing itself. Infinity: as much as it likes. */
@@ -37,6 +37,8 @@ export interface Admitted extends Disposable {
 /** What is known of one key. */
 interface Account {
   readonly bucket: TokenBucket
+  /** What it was filled by last. */
+  flow: Flow
   underWay: number
   /** Those that go on, tunnels included, each with the bytes at which it ends. */
   readonly admitted: Map<AbortController, number>
@@ -46,6 +48,9 @@ interface Account {
 export function burstOf(rate: number): number {
   return Math.max(1, Math.ceil(5 * rate))
 }
+
+/** So many keys are remembered before the idle ones are looked for. */
+const SWEEP_AT = 1_000
 
 /** Somebody's request ends every moment: how soon is not known. */
 const CONCURRENCY_RETRY_AFTER_MS = 1_000
@@ -60,6 +65,7 @@ export class Admission implements Disposable {
   readonly #accounts = new Map<string, Account>()
   readonly #bytes: DayBytes
   readonly #meter: Meter
+  #sweepAt = SWEEP_AT
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -77,7 +83,7 @@ export class Admission implements Disposable {
     const { rate, burst, concurrent, bytesPerDay } = this.#limitsOf(caller)
     const now = clock.monotonic()
     const flow = { rate, burst }
-    const account = this.#account(caller.id, () => new TokenBucket(flow, now))
+    const account = this.#account(caller.id, flow, now)
     if (this.#bytes.usedBy(caller.id) >= bytesPerDay) throw this.#refused(quotaExceeded(this.#bytes.endsInMs), caller)
     if (account.underWay >= concurrent) throw this.#refused(tooManyAtOnce(concurrent), caller)
     const waitMs = account.bucket.waitMs(flow, now)
@@ -89,6 +95,11 @@ export class Admission implements Disposable {
   /** Counts what flows through the socket for the key, until it closes. */
   watch(key: string, socket: Counted): void {
     this.#meter.watch(key, socket)
+  }
+
+  /** Keys that are held in memory. */
+  get size(): number {
+    return this.#accounts.size
   }
 
   /** What the key has used since midnight UTC, to and from targets. */
@@ -128,12 +139,24 @@ export class Admission implements Disposable {
     }
   }
 
-  #account(id: string, newBucket: () => TokenBucket): Account {
+  #account(id: string, flow: Flow, now: number): Account {
     const known = this.#accounts.get(id)
-    if (known !== undefined) return known
-    const account = { bucket: newBucket(), underWay: 0, admitted: new Map() }
+    if (known !== undefined) {
+      known.flow = flow
+      return known
+    }
+    if (this.#accounts.size >= this.#sweepAt) this.#forgetIdle(now)
+    const account = { bucket: new TokenBucket(flow, now), flow, underWay: 0, admitted: new Map() }
     this.#accounts.set(id, account)
     return account
+  }
+
+  /** Keys are revoked and expire, and nobody says so here: one that has nothing under way and a full bucket is as good as new. */
+  #forgetIdle(now: number): void {
+    for (const [id, { bucket, flow, admitted }] of this.#accounts) {
+      if (admitted.size === 0 && bucket.isFull(flow, now)) this.#accounts.delete(id)
+    }
+    this.#sweepAt = Math.max(SWEEP_AT, 2 * this.#accounts.size)
   }
 
   #limitsOf({ limits }: Caller): LimitPolicy {

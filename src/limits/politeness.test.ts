@@ -48,6 +48,17 @@ describe('how much a host gets from a worker', () => {
     assert.equal(politeness.busy(onion).size, 1)
   })
 
+  it('is so many at a time, as many as come, where requests are not paced', () => {
+    const { politeness } = lab()
+    for (let n = 0; n < 100; n++) politeness.enter('a.test', 'w1', false)[Symbol.dispose]()
+    assert.deepEqual(politeness.busy('a.test', false), new Map())
+    for (let n = 0; n < 4; n++) politeness.enter('a.test', 'w1', false)
+    assert.deepEqual(politeness.busy('a.test', false), new Map([['w1', undefined]]))
+    for (let n = 0; n < 4; n++) politeness.enter('a.test', 'w2')[Symbol.dispose]()
+    assert.deepEqual([...politeness.busy('a.test', false).keys()], ['w1'])
+    assert.deepEqual([...politeness.busy('a.test').keys()], ['w1', 'w2'])
+  })
+
   it('does not count a tunnel that stands, but for the rate', async () => {
     const { clock, politeness, ask } = lab()
     for (let n = 0; n < 4; n++) ask('a.test', 'w1').stands()

@@ -73,14 +73,17 @@ export class Politeness {
     return 1_000 / this.#flow.rate
   }
 
-  /** The workers that may not be asked for this host now, and in how many milliseconds they may; undefined: when a place is free. */
-  busy(host: string): ReadonlyMap<string, number | undefined> {
+  /**
+   * The workers that may not be asked for this host now, and in how many milliseconds they may; undefined: when a place is free.
+   * What is not `paced` counts for how many go on at a time, and not for how many come per second.
+   */
+  busy(host: string, isPaced = true): ReadonlyMap<string, number | undefined> {
     const seats = this.#hosts.get(siteOf(host))
     if (seats === undefined) return NONE
     const now = this.#options.clock.monotonic()
     const busy = new Map<string, number | undefined>()
     for (const [worker, { bucket, inUse }] of seats) {
-      const waitMs = bucket.waitMs(this.#flow, now)
+      const waitMs = isPaced ? bucket.waitMs(this.#flow, now) : 0
       if (inUse >= this.#options.policy.concurrent) busy.set(worker, undefined)
       else if (waitMs > 0) busy.set(worker, waitMs)
     }
@@ -88,8 +91,8 @@ export class Politeness {
   }
 
   /** A request goes to the host through the worker, whether there is room or not. */
-  enter(host: string, worker: string): Place {
-    let leave = this.#take(siteOf(host), worker)
+  enter(host: string, worker: string, isPaced = true): Place {
+    let leave = this.#take(siteOf(host), worker, isPaced)
     let isStanding = false
     return {
       stands: () => {
@@ -98,7 +101,7 @@ export class Politeness {
       },
       goesTo: (next) => {
         leave()
-        leave = this.#take(siteOf(next), worker)
+        leave = this.#take(siteOf(next), worker, isPaced)
         if (isStanding) leave()
       },
       [Symbol.dispose]: () => leave(),
@@ -129,14 +132,14 @@ export class Politeness {
     if (this.#heldBack.size > capacity && oldest !== undefined) this.#heldBack.delete(oldest)
   }
 
-  #take(site: string, worker: string): () => void {
+  #take(site: string, worker: string, isPaced: boolean): () => void {
     const now = this.#options.clock.monotonic()
     const seats = this.#hosts.get(site) ?? new Map<string, Seat>()
     this.#hosts.delete(site)
     this.#hosts.set(site, seats)
     const seat = seats.get(worker) ?? { bucket: new TokenBucket(this.#flow, now), inUse: 0 }
     seats.set(worker, seat)
-    seat.bucket.take(this.#flow, now)
+    if (isPaced) seat.bucket.take(this.#flow, now)
     seat.inUse++
     this.#forgetIdle(now)
     let isHeld = true
