@@ -285,9 +285,15 @@ export function apiMessage(random: Random, host: string, key: string): Message {
   )
 }
 
-/** Mutated, but still a path. */
+/** Mutated, but still a path, and none of the one answer that has no end. */
 function pathOf(random: Random, path: string): string {
-  return once(random, 12) ? `/${mutated(path, random).replace(/[^\x21-\x7e]|^\//g, '')}` : path
+  if (!once(random, 12)) return path
+  const other = `/${mutated(path, random).replace(/[^\x21-\x7e]|^\//g, '')}`
+  return /events\/+stream/.test(decoded(other)) ? path : other
+}
+
+function decoded(path: string): string {
+  return path.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
 const USERS = [

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmdirSync, statfsSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
@@ -11,6 +12,7 @@ import { SomebodysTor } from '../integration/somebodys-tor.ts'
 import { type Gateway, ROOT } from './gateway.ts'
 import { type LeakLab, sharedLab } from './leak-lab.ts'
 import { fed } from './outside.ts'
+import { connectBy, forwardBy, socksBy } from './port-client.ts'
 
 /** Nobody's on any machine. */
 const UID = 61_234
@@ -30,6 +32,35 @@ const SUBJECTS: Readonly<
   user: { subject: { by: 'user', user: `${UID}` }, wrap: AS_USER },
   'control group': { subject: { by: 'cgroup', path: GROUP }, wrap: IN_GROUP },
 }
+
+/**
+ * Where a service must not go itself, in every family of addresses that the target policy refuses, and two where it may go through
+ * workers only. Loopback is not among them: the lock leaves it open, for it is where Tors listen.
+ */
+const HIDDEN = [
+  ...[
+    '198.51.100.120',
+    'leak.example',
+    '10.1.2.3',
+    '172.16.0.1',
+    '192.168.1.1',
+    '169.254.169.254',
+    '100.64.0.1',
+    '192.0.2.1',
+  ],
+  ...[
+    '198.18.0.1',
+    '203.0.113.9',
+    '224.0.0.1',
+    '240.0.0.1',
+    '255.255.255.255',
+    'fd00::1',
+    'fe80::1',
+    'ff02::1',
+    '2001:db8::1',
+  ],
+  ...['64:ff9b::a00:1', '2002:a00:1::', '2001:0:a00:1::', '::ffff:10.0.0.1'],
+]
 
 describe('the egress lock', { timeout: 600_000 }, () => {
   let lab: LeakLab
@@ -96,7 +127,6 @@ describe('the egress lock', { timeout: 600_000 }, () => {
       })
 
       it('L5, L44: it holds a service that goes directly to whatever it is told', async () => {
-        const targets = ['http://198.51.100.120/', 'http://leak.example/', 'https://leak.example/', 'http://10.1.2.3/']
         const broken = async (held: boolean) => {
           await using gateway = await lab.gateway({
             main: join(ROOT, 'test/leaks/direct-main.ts'),
@@ -107,7 +137,15 @@ describe('the egress lock', { timeout: 600_000 }, () => {
           })
           await eventually(async () => (await gateway.api.worker('tor01')).state === 'healthy')
           await lab.watch()
-          for (const url of targets) await problemOf(gateway.api.fetch({ url, timeout_ms: 3_000 }))
+          await each(HIDDEN.length, HIDDEN.length, async (n) => {
+            const host = HIDDEN[n] ?? ''
+            const inUrl = isIPv6(host) ? `[${host}]` : host
+            await problemOf(gateway.api.fetch({ url: `http://${inUrl}/`, timeout_ms: 3_000 }))
+            await problemOf(gateway.api.fetch({ url: `https://${inUrl}/`, timeout_ms: 3_000 }))
+            assert.ok((await forwardBy(gateway, `http://${inUrl}/`)).status >= 500)
+            assert.notEqual((await connectBy(gateway, `${inUrl}:443`)).code, 200)
+            assert.notEqual((await socksBy(gateway, host, 443)).code, 0)
+          })
           return { ...(await lab.outside.counts()), names: lab.resolver.names }
         }
         const held = await broken(true)
