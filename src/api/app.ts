@@ -14,10 +14,11 @@ import { printable } from '../lib/printable.ts'
 import type { Random } from '../lib/random.ts'
 import { type ServerTls, TLS_HANDSHAKE_MS } from '../listen/tls.ts'
 import { AccessCheck, accessOf } from './access.ts'
-import { callerOf, demandScope, refuseKeyInQuery } from './authenticate.ts'
+import { callerOf, checkStillGood, demandScope, refuseKeyInQuery } from './authenticate.ts'
 import type { Backend } from './backend.ts'
 import { answerBrokenHttp, refuseTunnel } from './broken-http.ts'
 import { type AllowedHosts, checkCaller, checkExpectation, checkHeaders, checkMediaType } from './caller-rules.ts'
+import type { KeyWatch } from './client-signal.ts'
 import { docsRoutes } from './docs/routes.ts'
 import type { Keys } from './keys.ts'
 import { InputError, inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
@@ -46,8 +47,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks. */
     caller: Caller
-    /** Calls its argument once the caller's key is revoked or expires; undefined where nobody is asked for a key. */
-    onKeyGone: ((listener: () => void) => Disposable) | undefined
+    /** Undefined where nobody is asked for a key. */
+    onKeyGone: KeyWatch | undefined
     /** The worker that delivered, for the log. */
     workerId: string | undefined
   }
@@ -132,6 +133,9 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     if (request.is404) refuseUnknown(request, reply)
     admit(request)
     checkMediaType(request.headers)
+  })
+  app.addHook('preHandler', async ({ caller, onKeyGone }) => {
+    if (onKeyGone !== undefined) checkStillGood(caller, keys)
   })
   app.addHook('onSend', async (_request, reply) => {
     if (isClosing) reply.header('connection', 'close')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { KeyOrder } from '../domain/key.ts'
 import { createTestApp } from './test-app.ts'
-import { read, startServer } from './test-server.ts'
+import { post, read, startServer } from './test-server.ts'
 
 const READER: KeyOrder = { name: 'a reader', scopes: ['workers:read'] }
 
@@ -121,6 +121,29 @@ describe('a revoked key', { timeout: 20_000 }, () => {
     test.keys.revoke(key.id)
     assert.deepEqual([(await answer).statusCode, (await answer).json().code], [401, 'auth_invalid'])
     assert.equal(test.keys.listeners, 0)
+  })
+
+  it('does nothing with a request whose body comes after it was revoked', async () => {
+    await using running = await startServer({ auth: 'on' })
+    const orders: [path: string, body: object][] = [
+      ['/api/v1/keys', { name: 'a back door', scopes: ['admin'] }],
+      ['/api/v1/jobs', { fetches: [{ url: 'http://example.com/' }] }],
+      ['/api/v1/mode', { mode: 'random' }],
+      ['/api/v1/workers/drain', { worker: 'tor01' }],
+      ['/api/v1/fetch', { url: 'http://example.com/' }],
+    ]
+    const before = running.backend.mode()
+    for (const [path, body] of orders) {
+      const { key, text } = running.keys.create({ name: 'x', scopes: ['admin'] })
+      const socket = await running.dial()
+      const request = post(running.port, path, body).replace('\r\n', `\r\nAuthorization: Bearer ${text}\r\n`)
+      socket.write(request.slice(0, -1))
+      while (!running.keys.shown.includes(text)) await new Promise((resolve) => setImmediate(resolve))
+      running.keys.revoke(key.id)
+      socket.write(request.slice(-1))
+      assert.match(await read(socket, /\}$/), /^HTTP\/1\.1 401 .*"code":"auth_invalid"/s, path)
+    }
+    assert.deepEqual([running.keys.list(), running.backend.mode(), running.backend.requests], [[], before, []])
   })
 
   it('ends streams of events', async () => {

@@ -27,7 +27,15 @@ export function callerOf({ authorization }: IncomingHttpHeaders, keys: Pick<Keys
     throw new CbtorError('auth_required', 'Cannot take the request without a key: send "Authorization: Bearer KEY"')
   }
   const [, text = ''] = /^bearer +(\S+)$/i.exec(authorization) ?? []
-  const caller = keys.authenticate(text)
+  return known(keys.authenticate(text))
+}
+
+/** Sees whether the key of who asked is still good: the body may have come long after the head, and after the key was revoked. */
+export function checkStillGood({ id }: Caller, keys: Pick<Keys, 'callerOf'>): void {
+  known(keys.callerOf(id))
+}
+
+function known(caller: Caller | undefined): Caller {
   if (caller !== undefined) return caller
   throw new CbtorError('auth_invalid', 'Cannot take the request: the key is unknown, revoked or expired')
 }

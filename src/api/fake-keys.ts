@@ -14,6 +14,10 @@ export class FakeKeys implements Keys {
   authenticate(text: string): Caller | undefined {
     this.shown.push(text)
     const [, id = ''] = /^cbt_(\w+)_secret$/.exec(text) ?? []
+    return this.callerOf(id)
+  }
+
+  callerOf(id: string): Caller | undefined {
     const key = this.#keys.get(id)
     return key && { id, scopes: new Set(key.scopes), limits: key.limits, targets: key.targets }
   }

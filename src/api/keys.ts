@@ -5,7 +5,9 @@ import type { Key, KeyOrder } from '../domain/key.ts'
 export interface Keys {
   /** Whom a key stands for; undefined for what is none, is revoked or has expired. Takes the same time whatever is wrong. */
   authenticate(text: string): Caller | undefined
-  /** Calls `listener` once the key of this id is revoked or expires. Dispose to stop listening. */
+  /** Whom the key of this id stands for; undefined once it is revoked or has expired. */
+  callerOf(id: string): Caller | undefined
+  /** Calls `listener` once the key of this id is revoked or expires, at once if it is. Dispose to stop listening. */
   onGone(id: string, listener: () => void): Disposable
   /** Those that have expired, too; the oldest first. */
   list(): readonly Key[]

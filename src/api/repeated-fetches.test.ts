@@ -20,12 +20,20 @@ function createFetches() {
     signal.addEventListener('abort', () => one.reject(signal.reason))
     return one.promise
   }
+  const listeners = new Set<() => void>()
+  const onKeyGone = (listener: () => void) => {
+    listeners.add(listener)
+    return { [Symbol.dispose]: () => void listeners.delete(listener) }
+  }
   const ask = (change: Partial<typeof NAMED> = {}, signal = never) => {
-    const asked = fetches.ask({ ...NAMED, ...change }, fetch, signal)
+    const asked = fetches.ask({ ...NAMED, ...change }, fetch, signal, onKeyGone)
     asked.catch(() => {})
     return asked
   }
-  return { clock, begun, ask }
+  const revoke = () => {
+    for (const listener of listeners) listener()
+  }
+  return { clock, begun, ask, listeners, revoke }
 }
 
 const answer = (body = 'x') => fakeAnswer({ url: 'http://a.test/' } as FetchRequest, { body: Buffer.from(body) })
@@ -66,13 +74,26 @@ describe('RepeatedFetches', () => {
     assert.equal(begun.length, 1)
   })
 
-  it('ends with the key of its caller', async () => {
-    const { begun, ask } = createFetches()
-    const client = new AbortController()
-    const first = ask({}, client.signal)
-    client.abort(new CbtorError('auth_invalid', 'The key was revoked'))
-    await assert.rejects(first, { code: 'auth_invalid' })
-    assert.ok(begun[0]?.signal.aborted)
+  it('ends with the key of its caller, be its client there or not', async () => {
+    for (const isThere of [true, false]) {
+      const { begun, ask, revoke } = createFetches()
+      const client = new AbortController()
+      const first = ask({}, client.signal)
+      if (!isThere) client.abort(new CbtorError('client_gone', 'It has gone'))
+      revoke()
+      await assert.rejects(first, { code: isThere ? 'auth_invalid' : 'client_gone' })
+      assert.ok(begun[0]?.signal.aborted)
+    }
+  })
+
+  it('listens to the key no longer than it fetches', async () => {
+    const { begun, ask, listeners } = createFetches()
+    const first = ask()
+    assert.equal(listeners.size, 1)
+    begun[0]?.resolve(answer())
+    await first
+    await ask()
+    assert.equal(listeners.size, 0)
   })
 
   it('fetches anew after a failure only what did nothing or may be done twice', async () => {

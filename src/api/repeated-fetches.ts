@@ -2,8 +2,9 @@ import { CbtorError } from '../domain/errors.ts'
 import type { FetchAnswer } from '../domain/exchange.ts'
 import { isIdempotent } from '../domain/method.ts'
 import { wasNotSent } from '../domain/was-sent.ts'
-import { abortable, onAbort } from '../lib/abort.ts'
+import { abortable } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type KeyWatch, keyGone } from './client-signal.ts'
 
 /** A fetch that its caller can ask for again. */
 export interface NamedFetch {
@@ -48,20 +49,21 @@ export class RepeatedFetches {
   }
 
   /**
-   * The answer of `fetch`, now or before. `signal` aborts when the client has gone (`client_gone`, which ends nothing but the
-   * waiting) or for another reason, which ends the fetch that it began. Throws `idempotency_key_reused`, `rate_limited` when there
+   * The answer of `fetch`, now or before. `signal` ends nothing but the waiting: the fetch ends with the key of its caller, of which
+   * `onKeyGone` tells. Throws `idempotency_key_reused`, `rate_limited` when there
    * are too many, and `conflict` for an answer that was too large to be kept.
    */
   async ask(
     named: NamedFetch,
     fetch: (signal: AbortSignal) => Promise<FetchAnswer>,
     signal: AbortSignal,
+    onKeyGone: KeyWatch | undefined,
   ): Promise<{ readonly answer: FetchAnswer; readonly isRepeated: boolean }> {
     const name = JSON.stringify([named.owner, named.key])
     const known = this.#entries.get(name)
     if (known !== undefined && known.digest !== named.digest)
       throw new CbtorError('idempotency_key_reused', 'Cannot fetch: the Idempotency-Key was used for another request')
-    const { result } = known ?? this.#begin(name, named, fetch, signal)
+    const { result } = known ?? this.#begin(name, named, fetch, onKeyGone)
     if (result === undefined)
       throw new CbtorError('conflict', 'Cannot answer again: it was fetched, and the answer was too large to be kept')
     return { answer: await abortable(result, signal), isRepeated: known !== undefined }
@@ -71,7 +73,7 @@ export class RepeatedFetches {
     name: string,
     { owner, digest, method }: NamedFetch,
     fetch: (signal: AbortSignal) => Promise<FetchAnswer>,
-    client: AbortSignal,
+    onKeyGone: KeyWatch | undefined,
   ): Entry {
     const ofOwner = this.#counts.get(owner) ?? 0
     if (ofOwner >= MAX_PER_OWNER || this.#entries.size >= MAX_TOTAL) {
@@ -79,9 +81,7 @@ export class RepeatedFetches {
       throw new CbtorError('rate_limited', `Cannot fetch: ${why}`, { retryAfterMs: FULL_FOR_MS })
     }
     const life = new AbortController()
-    const listening = onAbort(client, (reason) => {
-      if (!(reason instanceof CbtorError && reason.code === 'client_gone')) life.abort(reason)
-    })
+    const watching = onKeyGone?.(() => life.abort(keyGone()))
     const result = fetch(life.signal)
     const entry: Entry = { digest, result, bytes: 0 }
     this.#entries.set(name, entry)
@@ -96,7 +96,7 @@ export class RepeatedFetches {
           else this.#keep(name, owner, entry, 0)
         },
       )
-      .finally(() => listening[Symbol.dispose]())
+      .finally(() => watching?.[Symbol.dispose]())
     return entry
   }
 

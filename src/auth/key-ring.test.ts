@@ -79,6 +79,36 @@ describe('KeyRing', () => {
     assert.deepEqual(told, ['gone'])
   })
 
+  it('tells everybody who uses a key that it is gone, also behind one who fails at that', async () => {
+    const { ring, clock } = createRing()
+    const told: string[] = []
+    const watch = (id: string) => {
+      ring.onGone(id, () => {
+        throw new Error('The disk is full')
+      })
+      ring.onGone(id, () => told.push(id))
+    }
+    const revoked = ring.create(ORDER).key.id
+    watch(revoked)
+    assert.throws(() => ring.revoke(revoked), /The disk is full/)
+    const expiring = [1, 1, 2].map(
+      (hours) => ring.create({ ...ORDER, expiresAt: clock.now() + hours * HOUR_MS }).key.id,
+    )
+    for (const id of expiring) watch(id)
+    for (let hour = 0; hour < 2; hour++) await assert.rejects(clock.advance(HOUR_MS), /The disk is full/)
+    assert.deepEqual(told, [revoked, ...expiring])
+  })
+
+  it('holds more keys that expire than a call has arguments', () => {
+    const { store, clock } = createRing()
+    const digest = Buffer.alloc(32)
+    for (let n = 0; n < 150_000; n++) {
+      const key = { ...ORDER, id: `${n}`, createdAt: 0, lastUsedAt: undefined, limits: {}, targets: {} }
+      store.addKey({ key: { ...key, expiresAt: clock.now() + HOUR_MS + n }, digest })
+    }
+    assert.equal(createRing(store, clock).ring.list().length, 150_000)
+  })
+
   it('takes a key until it expires and not a millisecond longer, and shows it further', async () => {
     const { ring, clock } = createRing()
     const { key, text } = ring.create({ ...ORDER, expiresAt: clock.now() + 3 * HOUR_MS })

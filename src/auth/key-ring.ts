@@ -121,7 +121,7 @@ export class KeyRing implements Disposable {
       this.#store.removeKey(id)
     } finally {
       // Of a store that cannot be written the key would be back at the next start, and whoever revokes it is told so. Not before.
-      tellGone(held)
+      tellGone([held])
     }
     return held.key
   }
@@ -164,19 +164,32 @@ export class KeyRing implements Disposable {
     this.#expiry?.[Symbol.dispose]()
     this.#expiry = undefined
     const now = this.#clock.now()
-    const waits = [...this.#held.values()].flatMap(({ key: { expiresAt = now } }) =>
-      expiresAt > now ? expiresAt - now : [],
-    )
-    if (waits.length === 0) return
-    this.#expiry = this.#clock.timer(Math.min(...waits, HOUR_MS), () => {
-      for (const held of this.#held.values()) if (this.#isExpired(held.key)) tellGone(held)
+    let next = Number.POSITIVE_INFINITY
+    for (const { key } of this.#held.values()) {
+      const { expiresAt = now } = key
+      if (expiresAt > now) next = Math.min(next, expiresAt)
+    }
+    if (next === Number.POSITIVE_INFINITY) return
+    this.#expiry = this.#clock.timer(Math.min(next - now, HOUR_MS), () => {
       this.#awaitExpiry()
+      tellGone([...this.#held.values()].filter(({ key }) => this.#isExpired(key)))
     })
   }
 }
 
-function tellGone({ onGone }: Held): void {
-  const listeners = [...onGone]
-  onGone.clear()
-  for (const listener of listeners) listener()
+/** Tells all of them, also behind one that throws, and throws what the first one did. */
+function tellGone(gone: readonly Held[]): void {
+  const failures: unknown[] = []
+  for (const { onGone } of gone) {
+    const listeners = [...onGone]
+    onGone.clear()
+    for (const listener of listeners) {
+      try {
+        listener()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }

@@ -275,6 +275,20 @@ describe('Jobs', () => {
     assert.deepEqual([test.jobs.get(ALICE, id).tally.done, test.begun.length, test.bugs.length > 1], [3, 3, true])
   })
 
+  it('ends the jobs of a caller that is none any more also when the store cannot be written', async () => {
+    const store = new MemoryJobStore()
+    await using test = createTestJobs({ store })
+    for (const name of ['a', 'b']) test.jobs.submit(ALICE, testOrder(name))
+    store.remove = () => {
+      throw new Error('The disk is full')
+    }
+    assert.equal(test.going.length, 2)
+    test.revoke('alice')
+    assert.deepEqual([test.going.length, test.bugs.length], [0, 2])
+    await test.clock.advance(3_600_000)
+    assert.equal(test.begun.length, 2)
+  })
+
   it('tells a bug from a problem', async () => {
     await using test = createTestJobs()
     const { id } = test.jobs.submit(ALICE, testOrder('a')).job

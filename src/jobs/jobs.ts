@@ -253,22 +253,34 @@ export class Jobs implements AsyncDisposable {
   /** A caller that is none any more leaves no jobs. */
   #watch(owner: string): void {
     if (this.#onGone.has(owner)) return
-    const { callers, store } = this.#options
-    const listening = callers.onGone(owner, () => {
+    const listening = this.#options.callers.onGone(owner, () => {
       this.#onGone.delete(owner)
-      for (;;) {
-        const { items } = store.list({ owner, limit: 100 })
-        if (items.length === 0) return
-        for (const { id } of items) this.#remove(id)
-      }
+      this.#removeAllOf(owner)
     })
     this.#onGone.set(owner, listening)
   }
 
+  /** Where the store cannot be written they end all the same, and are removed at the next start. */
+  #removeAllOf(owner: string): void {
+    const { store, onBug } = this.#options
+    let before: number | undefined
+    do {
+      const { items, next } = store.list({ owner, limit: 100, ...(before !== undefined && { before }) })
+      for (const { id } of items) {
+        try {
+          this.#remove(id)
+        } catch (error) {
+          onBug(error)
+        }
+      }
+      before = next
+    } while (before !== undefined)
+  }
+
   #remove(id: string): void {
-    this.#options.store.remove(id)
     this.#runner.drop(id)
     this.#webhooks.drop(id)
+    this.#options.store.remove(id)
   }
 
   #find(caller: Caller, id: string): StoredJob {

@@ -106,6 +106,7 @@ export function fetchRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
               { owner: request.caller.id, key, digest: digestOf(body), method: body.method },
               fetch,
               clientSignal(reply),
+              request.onKeyGone,
             )
       if (isRepeated) reply.header('idempotency-replayed', 'true')
       request.workerId = answer.worker
