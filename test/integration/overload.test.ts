@@ -18,9 +18,9 @@ const NO_LIMITS = { rate: 'off', concurrent: 'off' }
 
 describe('10 times what there is room for', { timeout: 120_000 }, () => {
   it('of places in the pool: one key fills it, and the other one is served', async (t) => {
-    // 128 places, each for 4 s: 32 requests per second.
-    await using lab = await startOverloadLab(4_000, { limits: NO_LIMITS, politeness: 'off' })
-    const { greedy } = await overload(t, lab, { perSecond: 320, url: 'http://a.test/' }, 'http://b.test/')
+    // 128 places, each for 6 s: 21 requests per second.
+    await using lab = await startOverloadLab(6_000, { limits: NO_LIMITS, politeness: 'off' })
+    const { greedy } = await overload(t, lab, { perSecond: 210, url: 'http://a.test/' }, 'http://b.test/')
     assert.deepEqual(Object.keys(codesOf(greedy)).sort(), ['overloaded', 'target 200'])
     const refusal = greedy.find(isRefused)
     assert.ok(Number(refusal?.retryAfter) >= 1, `Retry-After: ${refusal?.retryAfter}`)
