@@ -9,7 +9,6 @@ const BEFORE_SENDING: ReadonlySet<string> = new Set<ProblemCode>([
   'target_busy',
   'rate_limited',
   'concurrency_limited',
-  'quota_exceeded',
   'overloaded',
   'no_worker',
   'onion_not_found',
@@ -26,14 +25,16 @@ const BEFORE_SENDING: ReadonlySet<string> = new Set<ProblemCode>([
   'worker_network',
 ])
 
+/** What refuses a request, and also ends one that goes on: then there is a try that ended so. */
+const BEFORE_TRYING: ReadonlySet<string> = new Set<ProblemCode>(['quota_exceeded'])
+
 /** Whether it is sure that nothing of the request was sent, so that it may be sent again whatever it does. */
 export function wasNotSent({
   code,
   attempts,
   redirects,
 }: Pick<CbtorError, 'code' | 'attempts' | 'redirects'>): boolean {
+  const isBefore = BEFORE_SENDING.has(code) || BEFORE_TRYING.has(code)
   // A redirect was an answer, so the request had been sent.
-  return (
-    redirects.length === 0 && BEFORE_SENDING.has(code) && attempts.every(({ outcome }) => BEFORE_SENDING.has(outcome))
-  )
+  return redirects.length === 0 && isBefore && attempts.every(({ outcome }) => BEFORE_SENDING.has(outcome))
 }

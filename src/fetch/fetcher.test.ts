@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { CbtorError } from '../domain/errors.ts'
 import type { FetchRequest } from '../domain/exchange.ts'
+import { wasNotSent } from '../domain/was-sent.ts'
 import { createFetchLab } from './test-fetch-lab.ts'
-import { bodyOf, EXIT, makeCertificate, TestServer } from './test-lab.ts'
+import { bodyOf, EXIT, fetchRequest, makeCertificate, TestServer } from './test-lab.ts'
 
 describe('fetch()', { timeout: 30_000 }, () => {
   const certificate = makeCertificate()
@@ -280,5 +282,22 @@ describe('fetch()', { timeout: 30_000 }, () => {
     const answer = await lab.fetch('http://a.test/')
     assert.equal(answer.status, 200)
     assert.equal(Buffer.from(answer.body).toString(), 'hello')
+  })
+
+  it('tells of a POST that its signal cut off that it may have been sent', async () => {
+    await using lab = await createFetchLab()
+    const arrived = Promise.withResolvers<void>()
+    await lab.serve('a.test:80', () => arrived.resolve())
+    const limits = new AbortController()
+    const fetching = lab.fetcher.fetch(fetchRequest('http://a.test/', { method: 'POST' }), limits.signal)
+    await arrived.promise
+    limits.abort(new CbtorError('quota_exceeded', 'Cannot go on: no more bytes', { retryAfterMs: 5_000 }))
+    const error: CbtorError = await fetching.then(assert.fail, (reason) => reason)
+    assert.deepEqual([error.code, error.retryAfterMs, wasNotSent(error)], ['quota_exceeded', 5_000, false])
+    assert.deepEqual(
+      error.attempts.map(({ outcome }) => outcome),
+      ['quota_exceeded'],
+    )
+    assert.ok((error.receipt?.bytes.sent ?? 0) > 0)
   })
 })

@@ -70,7 +70,7 @@ export class Fetcher implements Disposable {
 
   /**
    * Resolves with the target's answer, whatever its status. Rejects with a CbtorError that has the `attempts` and the
-   * `redirects`, or with the signal's reason when aborted; nothing goes on after that.
+   * `redirects`, also for one that the signal was aborted with, or with any other reason of the signal; nothing goes on after that.
    */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchAnswer> {
     using ends = new DisposableStack()
@@ -135,10 +135,10 @@ export class Fetcher implements Disposable {
       if (answer.exit === undefined && !isOnionHost(new URL(answer.url).hostname)) passage.cameByUnknownExit()
       return { answer: isMoved ? { ...answer, sessionMoved: true } : answer, ledger }
     } catch (error) {
-      if (signal.aborted) throw signal.reason
-      if (!(error instanceof CbtorError)) throw error
+      const fault: unknown = signal.aborted ? signal.reason : error
+      if (!(fault instanceof CbtorError)) throw fault
       const { attempts, refusal } = tries
-      throw withHistory(error, { attempts, redirects: run.redirects, receipt: ledger.failure() }, refusal)
+      throw withHistory(fault, { attempts, redirects: run.redirects, receipt: ledger.failure() }, refusal)
     } finally {
       tries.settle()
     }
