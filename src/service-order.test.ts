@@ -185,6 +185,25 @@ describe('a full pool', () => {
     assert.equal(lab.pool.entries()[0]?.leases, 0)
   })
 
+  it('holds up nobody behind a session that waits for its own worker since another of its requests was served', async () => {
+    await using lab = await createLab({ workers: 2, maxLeases: 1, politeness: 'off' })
+    const held = await lab.hold('a.test:80')
+    const going = ['w1', 'w2'].map((workerId) => lab.fetch('http://a.test/', { workerId }))
+    await lab.settle(() => held.length === 2)
+    const inSession = () => lab.fetch('http://a.test/', { caller: A, stickyKey: 's' })
+    const other = () => lab.fetch('http://a.test/', { caller: B })
+    const asked = [inSession(), other(), inSession(), other()]
+    await turns()
+    assert.equal(lab.waiting(), 4)
+    for (const [n, ended] of [0, 1, 3, 2, 5, 4].entries()) {
+      held[ended]?.end('ok')
+      if (n < 4) await lab.settle(() => held.length === n + 3)
+    }
+    const [first, , second] = await Promise.all(asked)
+    assert.equal(first?.worker, second?.worker)
+    await Promise.all(going)
+  })
+
   it('refuses when the wait is over, with an answer that says for whom it is to wait', async () => {
     await using lab = await createLab(FULL)
     const held = await lab.hold('a.test:80')

@@ -292,7 +292,10 @@ describe('fetch()', { timeout: 30_000 }, () => {
     const fetching = lab.fetcher.fetch(fetchRequest('http://a.test/', { method: 'POST' }), limits.signal)
     await arrived.promise
     limits.abort(new CbtorError('quota_exceeded', 'Cannot go on: no more bytes', { retryAfterMs: 5_000 }))
-    const error: CbtorError = await fetching.then(assert.fail, (reason) => reason)
+    const error: CbtorError = await fetching.then(
+      () => assert.fail(),
+      (reason) => reason,
+    )
     assert.deepEqual([error.code, error.retryAfterMs, wasNotSent(error)], ['quota_exceeded', 5_000, false])
     assert.deepEqual(
       error.attempts.map(({ outcome }) => outcome),

@@ -37,9 +37,9 @@ export interface Lines {
 export interface LineRequest<T> {
   readonly key: string
   readonly withinMs: number
-  /** It overtakes nobody in these. */
-  readonly lines: readonly string[]
   readonly signal: AbortSignal
+  /** It overtakes nobody in these. They may be others at each look. */
+  lines(): readonly string[]
   attempt():
     | { readonly taken: T }
     | {

@@ -92,9 +92,6 @@ export class Passage implements Disposable {
       this.tries.start()
       return
     }
-    const { routing, host } = this.#options
-    const worker = routing.workerId ?? this.#session?.worker
-    const names = linesFor(host, worker)
     const attempt: LineRequest<undefined>['attempt'] = () => {
       this.#checkHeldBack()
       try {
@@ -102,15 +99,15 @@ export class Passage implements Disposable {
         return { taken: undefined }
       } catch (error) {
         if (!(error instanceof CbtorError)) throw error
-        if (error.code === 'overloaded') return { line: names.worker, refusal: error }
+        if (error.code === 'overloaded') return { line: this.#lines.worker, refusal: error }
         if (error.code === 'target_busy')
-          return { line: names.host, refusal: error, inMs: error.retryAfterMs, everyMs: this.#polite?.everyMs }
+          return { line: this.#lines.host, refusal: error, inMs: error.retryAfterMs, everyMs: this.#polite?.everyMs }
         throw error
       }
     }
     const waiting = lines.enter({
       ...{ key: this.#key, withinMs, signal: this.signal, attempt },
-      lines: [names.host, names.worker],
+      lines: () => [this.#lines.host, this.#lines.worker],
     })
     if (waiting !== undefined) await waiting
   }
@@ -152,6 +149,15 @@ export class Passage implements Disposable {
     return this.#options.routing.caller?.id ?? ''
   }
 
+  /** What it may have to wait for: room at the host, then room on a worker. Another request of its session may have found one meanwhile. */
+  get #lines(): { readonly host: string; readonly worker: string } {
+    const { routing, host } = this.#options
+    const worker = routing.workerId ?? this.#session?.worker
+    const site = siteOf(host)
+    if (worker === undefined) return { host: LINES.host(site), worker: LINES.pool }
+    return { host: LINES.hostBy(site, worker), worker: LINES.worker(worker) }
+  }
+
   #checkHeldBack(): void {
     const { politeness } = this.#options.order
     const retryAfterMs = (this.#polite && politeness?.heldBackMs(this.#key, this.#polite.host)) ?? 0
@@ -163,11 +169,4 @@ export class Passage implements Disposable {
   #forget(): void {
     for (const lease of this.tries.leases) lease.forget(this.identity)
   }
-}
-
-/** What it may have to wait for: room at the host, then room on a worker. */
-function linesFor(host: string, worker: string | undefined): { readonly host: string; readonly worker: string } {
-  const site = siteOf(host)
-  if (worker === undefined) return { host: LINES.host(site), worker: LINES.pool }
-  return { host: LINES.hostBy(site, worker), worker: LINES.worker(worker) }
 }

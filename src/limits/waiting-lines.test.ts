@@ -265,7 +265,7 @@ function lab(options: { places: number; policy?: Partial<LinePolicy> }) {
       state.places--
       return { taken: name }
     }
-    const taken = lines.enter({ key, withinMs, signal, lines: [`host ${host}`, 'pool'], attempt })
+    const taken = lines.enter({ key, withinMs, signal, lines: () => [`host ${host}`, 'pool'], attempt })
     if (!(taken instanceof Promise)) {
       served.push(taken)
       return taken

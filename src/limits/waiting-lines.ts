@@ -28,9 +28,9 @@ export interface LineRequest<T> {
   readonly key: string
   /** How long it may wait, if that is less than anybody may. */
   readonly withinMs: number
-  /** The lines that it may have to stand in, one after the other: it overtakes nobody who stands there. */
-  readonly lines: readonly string[]
   readonly signal: AbortSignal
+  /** The lines that it may have to stand in, one after the other: it overtakes nobody who stands there. Asked for at each look. */
+  lines(): readonly string[]
   /** Takes what it needs, or says what it waits for. What it throws, the request is refused with. */
   attempt(): { readonly taken: T } | Later
 }
@@ -101,7 +101,7 @@ export class WaitingLines {
    * refusal when it has to wait for too long, too many wait, or time is over; and with the signal's reason, at once, when aborted.
    */
   enter<T>(request: LineRequest<T>): T | Promise<T> {
-    const ahead = this.#firstOf(request.lines)
+    const ahead = this.#firstOf(request.lines())
     if (ahead !== undefined) return this.#wait(request, ahead)
     const outcome = request.attempt()
     return 'taken' in outcome ? outcome.taken : this.#wait(request, this.#lineFor(outcome))
@@ -170,11 +170,13 @@ export class WaitingLines {
     for (let looks = sizeOf(line); looks > 0; looks--) {
       const first = line.byKey.values().next().value?.[0]
       if (first === undefined) return
-      const { lines } = first.request
+      const lines = first.request.lines()
       const further = this.#firstOf(lines.slice(lines.indexOf(line.name) + 1))
       if (further !== undefined) {
         this.#move(first, further)
-        break
+        // There may be room for one. Who is in the wrong line by now takes none.
+        if (lines.includes(line.name)) break
+        continue
       }
       let outcome: { readonly taken: unknown } | Later
       try {
