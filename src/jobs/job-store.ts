@@ -71,6 +71,7 @@ export interface JobStore extends Disposable {
   countByState(): Readonly<Record<JobState, number>>
   /** With all that belongs to it. */
   remove(id: string): void
+  /** From then on its webhook, if it has one, is to be sent. */
   endJob(id: string, state: Exclude<JobState, 'running'>, at: number): void
   setDelivery(id: string, delivery: WebhookDelivery): void
 

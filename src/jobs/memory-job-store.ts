@@ -96,7 +96,8 @@ export class MemoryJobStore implements JobStore {
   }
 
   endJob(id: string, state: Exclude<JobState, 'running'>, at: number): void {
-    this.#change(id, { state, endedAt: at })
+    const delivery: WebhookDelivery = { state: 'pending', tries: 0, nextAt: at }
+    this.#change(id, { state, endedAt: at, ...(this.job(id)?.webhook && { delivery }) })
   }
 
   setDelivery(id: string, delivery: WebhookDelivery): void {

@@ -142,7 +142,11 @@ export class SqliteJobStore implements JobStore {
   }
 
   endJob(id: string, state: Exclude<JobState, 'running'>, at: number): void {
-    this.#run('update jobs set state = ?, ended_at = ? where id = ?', state, at, id)
+    const delivery: WebhookDelivery = { state: 'pending', tries: 0, nextAt: at }
+    this.#run(
+      'update jobs set state = ?, ended_at = ?, delivery = case when webhook is null then delivery else ? end where id = ?',
+      ...[state, at, JSON.stringify(delivery), id],
+    )
   }
 
   setDelivery(id: string, delivery: WebhookDelivery): void {

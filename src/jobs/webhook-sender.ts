@@ -70,10 +70,8 @@ export class WebhookSender {
 
   /** The job has ended. */
   add(id: string): void {
-    const { store, clock } = this.#options
-    if (store.job(id)?.webhook === undefined) return
-    const nextAt = clock.now()
-    store.setDelivery(id, { state: 'pending', tries: 0, nextAt })
+    const { state, nextAt = 0 } = this.#options.store.job(id)?.delivery ?? {}
+    if (state !== 'pending') return
     this.#waiting.set(id, nextAt)
     this.#pump()
   }

@@ -247,6 +247,19 @@ export function jobStoreContract(name: string, create: () => { open(): JobStore 
       assert.deepEqual([store.withPendingWebhook(), store.job('a')?.delivery.outcome], [[], '204'])
     })
 
+    it('ends a job and has its webhook sent, at one go', () => {
+      using place = create()
+      using store = place.open()
+      const webhook = { url: 'https://hook.test/' }
+      store.add(job('told', { webhook }), fetches(1))
+      store.add(job('untold'), fetches(1))
+      assert.deepEqual(store.withPendingWebhook(), [])
+      for (const id of ['told', 'untold']) store.endJob(id, 'done', NOW + 1)
+      assert.deepEqual(store.withPendingWebhook(), ['told'])
+      assert.deepEqual(store.job('told')?.delivery, { state: 'pending', tries: 0, nextAt: NOW + 1 })
+      assert.equal(store.job('untold')?.delivery.state, 'idle')
+    })
+
     it('counts what it keeps, and lets the oldest of the largest caller go first', () => {
       using place = create()
       {
