@@ -211,7 +211,9 @@ export class JobRunner {
     const { clock, random, store, onKept } = this.#options
     const { job } = entry
     const now = clock.now()
-    const history = { method: due.request.method, failures: due.failures, deadlineAt: job.deadlineAt }
+    const { method, workerId, stickyKey } = due.request
+    const isTied = workerId !== undefined || stickyKey !== undefined
+    const history = { method, isTied, failures: due.failures, deadlineAt: job.deadlineAt }
     const outcome = outcomeOf(result, now)
     const step = nextStep(history, outcome, now, job.retry, random.float())
     const problem = result instanceof CbtorError ? keptProblem(result) : undefined
@@ -255,8 +257,9 @@ export class JobRunner {
     const { nextAt, isOver } = store.outlook(id)
     entry.nextAt = nextAt ?? Number.POSITIVE_INFINITY
     if (!isOver) return
-    this.#turns.remove(entry)
+    // In this order: what cannot be written down now is looked at again.
     store.endJob(id, 'done', clock.now())
+    this.#turns.remove(entry)
     onEnded(id)
   }
 

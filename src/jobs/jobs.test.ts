@@ -105,6 +105,16 @@ describe('Jobs', () => {
     assert.deepEqual(tries, [1, 1, 1])
   })
 
+  it('goes on with all others when one fetch has no worker that it may take', async () => {
+    await using test = createTestJobs()
+    const tied = testFetch('http://tied.test/', { workerId: 'tor09' })
+    test.jobs.submit(ALICE, { fetches: [tied], retry: {} })
+    test.going[0]?.fail(problem('no_worker', { retryAfterMs: 5_000 }))
+    await test.clock.advance(0)
+    test.jobs.submit(BOB, testOrder('b'))
+    assert.deepEqual(test.begun, ['http://tied.test/', 'http://b.test/0'])
+  })
+
   it('asks again for statuses that it was told are no answers, after Retry-After', async () => {
     await using test = createTestJobs()
     const { id } = test.jobs.submit(ALICE, testOrder('a', 1, { retry: { statuses: [503] } })).job
@@ -273,6 +283,23 @@ describe('Jobs', () => {
     await test.clock.advance(5_000)
     await answerAll(test)
     assert.deepEqual([test.jobs.get(ALICE, id).tally.done, test.begun.length, test.bugs.length > 1], [3, 3, true])
+  })
+
+  it('ends a job, and tells of it, also when the store cannot be written at just that moment', async () => {
+    const store = new MemoryJobStore()
+    await using test = createTestJobs({ store })
+    const webhook = { url: 'http://127.0.0.1:9000/' }
+    const { id } = test.jobs.submit(ALICE, testOrder('a', 1, { webhook })).job
+    const endJob = store.endJob.bind(store)
+    store.endJob = () => {
+      throw new Error('The disk is full')
+    }
+    test.going[0]?.answer()
+    await test.clock.advance(15_000)
+    store.endJob = endJob
+    await test.clock.advance(15_000)
+    assert.deepEqual([test.jobs.get(ALICE, id).state, test.posted.length, test.begun.length], ['done', 1, 1])
+    assert.ok(test.bugs.length > 0)
   })
 
   it('ends the jobs of a caller that is none any more also when the store cannot be written', async () => {

@@ -21,6 +21,7 @@ const policy: RetryPolicy = {
 function history(change: Partial<FetchHistory> = {}): FetchHistory {
   return {
     method: 'GET',
+    isTied: false,
     failures: { descriptor: 0, circuit: 0, http: 0 },
     deadlineAt: NOW + 3_600 * SECOND,
     ...change,
@@ -91,6 +92,15 @@ describe('nextStep()', () => {
     assert.deepEqual(step('rate_limited'), { type: 'wait', at: NOW + 7 * SECOND, holds: 'caller' })
     assert.deepEqual(step('target_busy'), { type: 'wait', at: NOW + 7 * SECOND, holds: 'fetch' })
     assert.deepEqual(step('no_worker'), { type: 'wait', at: NOW + 7 * SECOND, holds: 'all' })
+  })
+
+  it('holds nobody else up for the one worker that a fetch is tied to', () => {
+    for (const code of ['no_worker', 'overloaded'] as const) {
+      const step = nextStep(history({ isTied: true }), failed(code, { retryAfterMs: 7 * SECOND }), NOW, policy, 0)
+      assert.deepEqual(step, { type: 'wait', at: NOW + 7 * SECOND, holds: 'fetch' })
+    }
+    const free = nextStep(history(), failed('overloaded'), NOW, policy, 0)
+    assert.equal(free.type === 'wait' && free.holds, 'caller')
   })
 
   it('takes statuses for no answer only when asked to, and does what Retry-After says', () => {

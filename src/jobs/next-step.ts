@@ -7,6 +7,8 @@ import { wasNotSent } from '../domain/was-sent.ts'
 /** What there was of a fetch before its latest try. */
 export interface FetchHistory {
   readonly method: string
+  /** Whether it goes through one worker only, by name or as its session does: what is wrong with that one holds nobody else up. */
+  readonly isTied: boolean
   /** How many of its tries failed, by how far they had come. */
   readonly failures: Readonly<Record<Phase, number>>
   /** Of the job. */
@@ -23,15 +25,18 @@ export type Step =
   | { readonly type: 'end' }
   | { readonly type: 'retry'; readonly phase: Phase; readonly at: number }
   /** We refused it ourselves, which is no try. `holds`: who else would be refused until then. */
-  | { readonly type: 'wait'; readonly at: number; readonly holds: 'fetch' | 'caller' | 'all' }
+  | { readonly type: 'wait'; readonly at: number; readonly holds: Holds }
+
+type Holds = 'fetch' | 'caller' | 'all'
 
 /** What this service says when it did not try at all, and for whom else that holds. */
-const REFUSALS: Partial<Record<ProblemCode, 'fetch' | 'caller' | 'all'>> = {
+const REFUSALS: Partial<Record<ProblemCode, Holds>> = {
   target_busy: 'fetch',
   rate_limited: 'caller',
   concurrency_limited: 'caller',
   quota_exceeded: 'caller',
-  overloaded: 'all',
+  // Keys take turns where there is too much to do.
+  overloaded: 'caller',
   no_worker: 'all',
   shutting_down: 'all',
 }
@@ -50,6 +55,9 @@ const PHASE_OF: Partial<Record<ProblemCode, Phase>> = {
   tls_handshake_lost: 'http',
   timeout: 'http',
 }
+
+/** Those that may be about one worker. */
+const OF_A_WORKER: ReadonlySet<ProblemCode> = new Set(['overloaded', 'no_worker'])
 
 const REFUSED_FOR_MS = 5_000
 const SPREAD_MS = 1_000
@@ -70,7 +78,7 @@ export function nextStep(
   if (!mayRepeat(history.method, outcome)) return { type: 'end' }
   const { retryAfterMs } = outcome.type === 'failed' ? outcome.error : outcome
 
-  const holds = outcome.type === 'failed' ? REFUSALS[outcome.error.code] : undefined
+  const holds = outcome.type === 'failed' ? holdsOf(outcome.error.code, history) : undefined
   if (holds !== undefined) {
     const at = now + Math.max(LEAST_WAIT_MS, Math.ceil((retryAfterMs ?? REFUSED_FOR_MS) + jitter * SPREAD_MS))
     return at < history.deadlineAt ? { type: 'wait', at, holds } : { type: 'end' }
@@ -84,6 +92,10 @@ export function nextStep(
   const delayMs = jitter * (delaysMs[Math.min(failures, delaysMs.length - 1)] ?? 0)
   const at = now + Math.ceil(Math.max(LEAST_WAIT_MS, delayMs, retryAfterMs ?? 0))
   return at < history.deadlineAt ? { type: 'retry', phase, at } : { type: 'end' }
+}
+
+function holdsOf(code: ProblemCode, { isTied }: FetchHistory): Holds | undefined {
+  return isTied && OF_A_WORKER.has(code) ? 'fetch' : REFUSALS[code]
 }
 
 /** Undefined when no later try mends it. */
