@@ -33,6 +33,14 @@ const WRONG: readonly (readonly [document: object, ...faults: string[]])[] = [
   [{ proxy: { both: '0.0.0.0:1080' } }, inTheClear('proxy.both', '0.0.0.0:1080')],
   [{ auth: 'off', tls, listen: '0.0.0.0:1' }, withoutKey('listen', '0.0.0.0:1', 'auth')],
   [{ auth: 'off', tls: 'offloaded', listen: '0.0.0.0:1' }, withoutKey('listen', '0.0.0.0:1', 'auth')],
+  [
+    { auth: 'off', tls: 'offloaded' },
+    'listen: others can reach 127.0.0.1:32211 through what does TLS for it, and would need no key: expected auth: on',
+  ],
+  [
+    { auth: 'off', tls: 'offloaded', listen: 'unix:/run/api.sock' },
+    'listen: others can reach unix:/run/api.sock through what does TLS for it, and would need no key: expected auth: on',
+  ],
   [{ auth: 'off', tls, proxy: { http: '0.0.0.0:1' } }, withoutKey('proxy.http', '0.0.0.0:1', 'auth')],
   [{ tls, proxy: { auth: 'off', socks: '0.0.0.0:1' } }, withoutKey('proxy.socks', '0.0.0.0:1', 'proxy.auth')],
   [
@@ -82,7 +90,7 @@ const RIGHT: readonly object[] = [
   { tls, listen: '0.0.0.0:32211', hosts: ['cbtor.lan', 'CBTOR.lan:8443', '192.168.1.5', '[fd00::1]:443'] },
   { tls, listen: '[::]:32211', proxy: { http: '0.0.0.0:8118', socks: '0.0.0.0:1080' } },
   { tls: 'offloaded', listen: '0.0.0.0:32211', proxy: { auth: 'on', both: '192.168.1.5:1080' } },
-  { tls: 'offloaded', listen: '127.0.0.1:32211', hosts: ['cbtor.example.org'] },
+  { tls: 'offloaded', listen: '127.0.0.1:32211', hosts: ['cbtor.example.org'], proxy: { auth: 'off' } },
   { auth: 'off', tls, proxy: { auth: 'on', http: '0.0.0.0:8118' } },
 ]
 

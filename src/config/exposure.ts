@@ -34,8 +34,14 @@ function faultsOf(
   auth: 'on' | 'off',
   { tls }: ExposureDocument,
 ): readonly string[] {
-  if (staysOnMachine(at)) return []
   const shown = showListenAddress(at)
+  if (staysOnMachine(at)) {
+    // What does TLS in front of the API lets others in; a port of the proxy may be for this machine all the same.
+    const isFronted = tls === 'offloaded' && field === 'listen' && auth === 'off'
+    return isFronted
+      ? [`listen: others can reach ${shown} through what does TLS for it, and would need no key: expected auth: on`]
+      : []
+  }
   const faults: string[] = []
   if (auth === 'off')
     faults.push(

@@ -15,6 +15,11 @@ describe('keys', () => {
     const cases: [document: object, verdict: string, text: RegExp][] = [
       [{}, 'ok', /^asked for by the API and by every port/],
       [{ auth: 'off' }, 'warning', /may use 127\.0\.0\.1:32211, 127\.0\.0\.1:8118, 127\.0\.0\.1:1080 without a key/],
+      [
+        { tls: 'offloaded', proxy: { auth: 'off' } },
+        'warning',
+        /, and whoever reaches what does TLS in front of it, may/,
+      ],
       [{ proxy: { auth: 'off', http: 'off' } }, 'warning', /may use 127\.0\.0\.1:1080 without a key/],
       [{ auth: 'off', listen: 'unix:/a', proxy: { both: 'unix:/b' } }, 'ok', /not asked for at unix:\/a, unix:\/b/],
     ]

@@ -1,5 +1,5 @@
 const TELLING =
-  /^(?:x-forwarded(?:-.*)?|x-original-forwarded-.*|forwarded(?:-.*)?|via|x-bluecoat-via|x-real-ip|(?:x-|true-|x-true-|x-cluster-|fastly-|wl-proxy-)?client-ip|(?:x-)?originating-ip|(?:x-)?remote-(?:ip|addr)|x-proxyuser-ip|cf-connecting-ip(?:v6)?|(?:x-)?tor-stream-isolation|x-tor-.*|x-cbtor-.*)$/
+  /^(?:x-forwarded(?:-.*)?|x-original-forwarded-.*|forwarded(?:-.*)?|via|x-bluecoat-via|x-real-ip|(?:x-|true-|x-true-|x-cluster-|fastly-|wl-proxy-)?client-ip|(?:x-)?originating-ip|(?:x-)?remote-(?:ip|addr)|x-proxyuser-ip|cf-connecting-ip(?:v6)?|(?:x-)?tor-stream-isolation|x-tor-.*|(?:x-)?cbtor-.*)$/
 
 /**
  * Whether a header of a request tells of the client behind a proxy, or is meant for a proxy and not for the target. Targets that hand

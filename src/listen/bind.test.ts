@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,6 +60,15 @@ describe('bind()', { timeout: 20_000 }, () => {
     assert.equal(String((await once(client, 'data'))[0]), 'here')
     await new Promise((resolve) => servers[0]?.close(resolve))
     assert.equal(existsSync(path), false)
+  })
+
+  it('makes no socket where everybody could have put another one', async () => {
+    chmodSync(directory, 0o1777)
+    await assert.rejects(bind(server(), { path: join(directory, 'api.sock') }), {
+      code: 'invalid_input',
+      message: /: everybody may write its directory/,
+    })
+    assert.deepEqual(readdirSync(directory), [])
   })
 
   it('takes the place of a socket whose process is dead, and of no other', async () => {

@@ -52,12 +52,16 @@ function listenPrivately(server: Server, { path }: UnixAddress): void {
   }
 }
 
-/** Removes a socket that nobody listens on. Throws when anything else is there. */
+/** Removes a socket that nobody listens on. Throws when anything else is there, or could be put there by others. */
 async function makeWay({ path }: UnixAddress): Promise<void> {
   if (Buffer.byteLength(path) > MAX_PATH) throw new Error(`the path is longer than ${MAX_PATH} bytes`)
-  await stat(dirname(path)).catch(() => {
+  const { mode } = await stat(dirname(path)).catch(() => {
     throw new Error('its directory is not there')
   })
+  if (mode & 0o002) {
+    const why = 'everybody may write its directory, so that somebody else could listen there and be shown keys'
+    throw new Error(`${why}; take a directory of its own`)
+  }
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error

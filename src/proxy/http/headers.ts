@@ -6,7 +6,7 @@ export type HeaderList = readonly (readonly [name: string, value: string])[]
 const OF_THE_CONNECTION =
   /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|http2-settings|expect|host|max-forwards)$/
 /** Of an answer: of the connection, or what only a proxy may say to its client. Nobody but us can say that we failed. */
-const OF_THE_HOP = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|x-cbtor-.*)$/
+const OF_THE_HOP = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|(?:x-)?cbtor-.*)$/
 
 /** Pairs of what Node has as a flat list. */
 export function headerList(raw: readonly string[]): HeaderList {
