@@ -10,30 +10,25 @@ import { Identities } from './domain/identity.ts'
 import { RequestLog } from './events/request-log.ts'
 import { Fetcher } from './fetch/fetcher.ts'
 import { createTargetPolicy } from './fetch/target-policy.ts'
-import type { MonitorEvent } from './health/monitored.ts'
-import { OutcomeLedger } from './health/outcome-ledger.ts'
-import { PoolGovernor } from './health/pool-governor.ts'
 import type { JobStore } from './jobs/job-store.ts'
-import { onAbort } from './lib/abort.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
-import { Pool } from './pool/pool.ts'
 import { createBackend, receivesTraffic } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, openJobStore } from './service-jobs.ts'
 import { leaseOf } from './service-lease.ts'
 import { createOrder, type ServiceOrder } from './service-order.ts'
-import { checkEndpointsOf, circuitSupplyOf, governorPolicyOf, healthPolicyOf } from './service-policy.ts'
+import { checkEndpointsOf, circuitSupplyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
 import { openTunnels } from './service-tunnels.ts'
+import { createWorkers, MAX_LEASES, type ServiceWorkers } from './service-workers.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import { keepRotating, keepWarm } from './upkeep.ts'
 import { WorkerChecks } from './worker-checks.ts'
 import { createDriver } from './worker-drivers.ts'
-import { WorkerUnit } from './worker-unit.ts'
 import type { WorkerDriver } from './workers/driver.ts'
 
 /** What a test puts in the place of the real thing. */
@@ -98,51 +93,24 @@ export async function createService(
   const hasBoxes = config.workers.some(({ kind }) => kind === 'openwrt') && overrides.createDriver === undefined
   const tunnels = hasBoxes ? parts.use(await openTunnels(config, { clock, logger }, signal)) : undefined
 
-  // Workers, the watch over them, and the pool of them
-  const desired = store.desiredStates()
-  const governor = new PoolGovernor({
-    clock,
-    policy: governorPolicyOf(config),
-    onEvent: (event) => told.ofPoolHealth(event),
-  })
-  const outcomes = new OutcomeLedger(clock)
   const circuits = circuitSupplyOf(config, clock)
-  const units: readonly WorkerUnit[] = config.workers.map((worker, index) =>
-    parts.use(
-      new WorkerUnit({
-        ...{ clock, random, policy: healthPolicyOf(config) },
-        name: { id: worker.id, n: index + 1 },
-        driver:
-          overrides.createDriver?.(worker.id) ??
-          createDriver(config, worker, { clock, random, logger, tunnels, circuits }),
-        desired: desired.get(worker.id) ?? 'enabled',
-        ward: governor.ward(worker.id),
-        outcomes: outcomes.page(worker.id),
-        probe: (probeSignal) => checks.probe(worker.id, probeSignal),
-        onEvent(event) {
-          told.ofWorker(worker.id, event)
-          if (isMonitorEvent(event)) steer(worker.id, event)
-          // Also of one that is dead already: its Tor may have been on its way back.
-          if (event.type === 'lost') fetcher.abandonWorker(worker.id, event.reason)
-        },
-      }),
-    ),
+  const workers: ServiceWorkers = parts.use(
+    createWorkers(config, {
+      ...{ clock, random, store, told },
+      createDriver: (worker) =>
+        overrides.createDriver?.(worker.id) ??
+        createDriver(config, worker, { clock, random, logger, tunnels, circuits }),
+      probe: (id, probeSignal) => checks.probe(id, probeSignal),
+      traffic: () => fetcher,
+      onRoom: (worker) => order.onRoom(worker),
+    }),
   )
-  const pool: Pool<WorkerUnit> = new Pool(units, {
-    clock,
-    random,
-    mode: store.mode() ?? config.mode,
-    desired,
-    maxLeases: MAX_LEASES,
-    onRoom: (worker) => order.onRoom(worker),
-  })
-  pool.onEvent((event) => told.ofPool(event, pool.entries().some(receivesTraffic)))
-  const unit = (id: string): WorkerUnit => pool.get(id).member
+  const { pool, unit } = workers
 
   const { metrics } = told
   const order: ServiceOrder = parts.use(
     createOrder(config, {
-      ...{ clock, metrics, places: MAX_LEASES * units.length },
+      ...{ clock, metrics, places: MAX_LEASES * config.workers.length },
       usage: {
         usageOn: (day) => store.usageOn(day),
         setUsage: (day, bytes) => told.keep(() => store.setUsage(day, bytes)),
@@ -194,34 +162,6 @@ export async function createService(
     ),
   )
 
-  /** What the watch over a worker has found out decides who gets the next request, and what becomes of those under way. */
-  function steer(id: string, event: MonitorEvent): void {
-    switch (event.type) {
-      case 'health-changed':
-        pool.setHealth(id, event.to, { slowStart: event.from === 'dead' || event.from === 'recovery' })
-        if (event.to === 'dead') fetcher.abandonWorker(id, event.reason)
-        return
-      case 'pulse-failed':
-        doubt(id, event.reason)
-        return
-      case 'probe-ended':
-        if (event.verdict === 'failed') {
-          doubt(id, event.reason)
-          return
-        }
-        pool.setDoubt(id, false)
-        if (event.verdict === 'passed') fetcher.trustAgain(id)
-        return
-    }
-  }
-
-  function doubt(id: string, reason: string): void {
-    pool.setDoubt(id, true)
-    // Elsewhere it would be no better.
-    if (governor.uplinkSuspectSince !== undefined) return
-    fetcher.abandonStalled(id, reason)
-  }
-
   const life = new AbortController()
   const healthyWorkers = () => pool.entries().flatMap(({ name, health }) => (health === 'healthy' ? [name.id] : []))
   const onionChecks = checks.checkOnions(healthyWorkers, life.signal)
@@ -248,7 +188,7 @@ export async function createService(
     life.abort()
     await Promise.all(upkeep)
   })
-  for (const worker of units) worker.start()
+  workers.start()
   const server = parts.use(
     await createApiServer({
       ...{ backend, keys, logger, clock, random },
@@ -270,14 +210,8 @@ export async function createService(
     ...{ url, adminKey },
     proxy: { http: proxy.http, socks: proxy.socks },
     backend,
-    pids: () =>
-      Object.fromEntries(
-        units.flatMap((worker) => {
-          const pid = worker.pid()
-          return pid === undefined ? [] : [[worker.name.id, pid]]
-        }),
-      ),
-    ready: (readySignal) => allHealthy(pool, readySignal),
+    pids: () => workers.pids(),
+    ready: (readySignal) => workers.allHealthy(readySignal),
     async [Symbol.asyncDispose]() {
       told.events.record({ type: 'service_stopping', reason: 'it was asked to' })
       await owned.disposeAsync()
@@ -288,9 +222,6 @@ export async function createService(
 const PACKAGE = new URL('../package.json', import.meta.url)
 const VERSION = (JSON.parse(readFileSync(PACKAGE, 'utf8')) as { version: string }).version
 
-/** Requests of one worker at the same time; a Tor takes more, but not well. */
-const MAX_LEASES = 128
-
 async function prepareState(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
@@ -299,24 +230,4 @@ async function prepareState(directory: string): Promise<void> {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`Cannot use the state directory ${directory}: ${reason}`, { cause })
   }
-}
-
-function isMonitorEvent(event: Parameters<ServiceEvents['ofWorker']>[1]): event is MonitorEvent {
-  return !['progressed', 'lost', 'storm-stopped', 'isolation-missing', 'untrusted', 'trusted', 'ailing'].includes(
-    event.type,
-  )
-}
-
-function allHealthy(pool: Pool<WorkerUnit>, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const look = () => {
-    if (pool.entries().every(({ desired, health }) => desired !== 'enabled' || health === 'healthy')) resolve()
-  }
-  const listening = pool.onEvent(look)
-  const aborting = onAbort(signal, reject)
-  look()
-  return promise.finally(() => {
-    listening[Symbol.dispose]()
-    aborting[Symbol.dispose]()
-  })
 }

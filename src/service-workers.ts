@@ -1,0 +1,146 @@
+import type { ServiceConfig } from './config/read-config.ts'
+import type { WorkerName } from './domain/worker.ts'
+import type { Fetcher } from './fetch/fetcher.ts'
+import type { MonitorEvent } from './health/monitored.ts'
+import { OutcomeLedger } from './health/outcome-ledger.ts'
+import { PoolGovernor } from './health/pool-governor.ts'
+import { onAbort } from './lib/abort.ts'
+import type { Clock } from './lib/clock.ts'
+import type { Random } from './lib/random.ts'
+import { Pool } from './pool/pool.ts'
+import { receivesTraffic } from './service-backend.ts'
+import type { ServiceEvents } from './service-events.ts'
+import { governorPolicyOf, healthPolicyOf } from './service-policy.ts'
+import type { Store } from './store/store.ts'
+import { WorkerUnit, type WorkerUnitOptions } from './worker-unit.ts'
+import type { WorkerDriver } from './workers/driver.ts'
+
+export interface ServiceWorkersOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly store: Pick<Store, 'desiredStates' | 'mode'>
+  readonly told: ServiceEvents
+  createDriver(worker: ServiceConfig['workers'][number]): WorkerDriver
+  probe(id: string, signal: AbortSignal): ReturnType<WorkerUnitOptions['probe']>
+  /** What goes through the workers, which has to leave those that are lost. Asked for when one is. */
+  traffic(): Pick<Fetcher, 'abandonWorker' | 'abandonStalled' | 'trustAgain'>
+  /** Told when a worker that had as much as it takes has room again. */
+  onRoom(worker: WorkerName): void
+}
+
+/** The workers, the watch over them, and the pool of them. Disposing it ends the workers. */
+export interface ServiceWorkers extends AsyncDisposable {
+  readonly pool: Pool<WorkerUnit>
+  unit(id: string): WorkerUnit
+  start(): void
+  /** Process ids of the local workers that run, by worker id. */
+  pids(): Readonly<Record<string, number>>
+  /** Resolves once every worker that the operator wants has become healthy. Rejects with the signal's reason. */
+  allHealthy(signal: AbortSignal): Promise<void>
+}
+
+/** Requests of one worker at the same time; a Tor takes more, but not well. */
+export const MAX_LEASES = 128
+
+/** Nothing runs before `start`. What the watch over a worker finds out decides who gets requests, and what becomes of those under way. */
+export function createWorkers(config: ServiceConfig, options: ServiceWorkersOptions): ServiceWorkers {
+  const { clock, random, store, told } = options
+  const parts = new AsyncDisposableStack()
+  const desired = store.desiredStates()
+  const governor = new PoolGovernor({
+    clock,
+    policy: governorPolicyOf(config),
+    onEvent: (event) => told.ofPoolHealth(event),
+  })
+  const outcomes = new OutcomeLedger(clock)
+  const units = config.workers.map((worker, index) =>
+    parts.use(
+      new WorkerUnit({
+        ...{ clock, random, policy: healthPolicyOf(config) },
+        name: { id: worker.id, n: index + 1 },
+        driver: options.createDriver(worker),
+        desired: desired.get(worker.id) ?? 'enabled',
+        ward: governor.ward(worker.id),
+        outcomes: outcomes.page(worker.id),
+        probe: (signal) => options.probe(worker.id, signal),
+        onEvent(event) {
+          told.ofWorker(worker.id, event)
+          if (isMonitorEvent(event)) steer(worker.id, event)
+          // Also of one that is dead already: its Tor may have been on its way back.
+          if (event.type === 'lost') options.traffic().abandonWorker(worker.id, event.reason)
+        },
+      }),
+    ),
+  )
+  const pool = new Pool(units, {
+    ...{ clock, random, desired },
+    mode: store.mode() ?? config.mode,
+    maxLeases: MAX_LEASES,
+    onRoom: (worker) => options.onRoom(worker),
+  })
+  pool.onEvent((event) => told.ofPool(event, pool.entries().some(receivesTraffic)))
+
+  function steer(id: string, event: MonitorEvent): void {
+    switch (event.type) {
+      case 'health-changed':
+        pool.setHealth(id, event.to, { slowStart: event.from === 'dead' || event.from === 'recovery' })
+        if (event.to === 'dead') options.traffic().abandonWorker(id, event.reason)
+        return
+      case 'pulse-failed':
+        doubt(id, event.reason)
+        return
+      case 'probe-ended':
+        if (event.verdict === 'failed') {
+          doubt(id, event.reason)
+          return
+        }
+        pool.setDoubt(id, false)
+        if (event.verdict === 'passed') options.traffic().trustAgain(id)
+        return
+    }
+  }
+
+  function doubt(id: string, reason: string): void {
+    pool.setDoubt(id, true)
+    // Elsewhere it would be no better.
+    if (governor.uplinkSuspectSince !== undefined) return
+    options.traffic().abandonStalled(id, reason)
+  }
+
+  return {
+    pool,
+    unit: (id) => pool.get(id).member,
+    start() {
+      for (const worker of units) worker.start()
+    },
+    pids: () =>
+      Object.fromEntries(
+        units.flatMap((worker) => {
+          const pid = worker.pid()
+          return pid === undefined ? [] : [[worker.name.id, pid]]
+        }),
+      ),
+    allHealthy: (signal) => allHealthy(pool, signal),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+function isMonitorEvent(event: Parameters<ServiceEvents['ofWorker']>[1]): event is MonitorEvent {
+  return !['progressed', 'lost', 'storm-stopped', 'isolation-missing', 'untrusted', 'trusted', 'ailing'].includes(
+    event.type,
+  )
+}
+
+function allHealthy(pool: Pool<WorkerUnit>, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const look = () => {
+    if (pool.entries().every(({ desired, health }) => desired !== 'enabled' || health === 'healthy')) resolve()
+  }
+  const listening = pool.onEvent(look)
+  const aborting = onAbort(signal, reject)
+  look()
+  return promise.finally(() => {
+    listening[Symbol.dispose]()
+    aborting[Symbol.dispose]()
+  })
+}
