@@ -249,6 +249,31 @@ describe('Jobs', () => {
     assert.throws(() => test.jobs.get(ALICE, id), { code: 'job_not_found' })
   })
 
+  it('makes much room bit by bit, in between which others are served', async () => {
+    const store = new MemoryJobStore()
+    await using test = createTestJobs({
+      store,
+      policy: { maxBytes: 2_000_000, concurrency: 100, concurrencyPerJob: 100 },
+    })
+    test.jobs.submit(ALICE, testOrder('a', 1_000))
+    while (test.going.length > 0) {
+      for (const each of [...test.going]) each.answer({ body: Buffer.alloc(1_000) })
+      await test.clock.advance(0)
+    }
+    let removals = 0
+    const drop = store.dropOldestBodies.bind(store)
+    store.dropOldestBodies = (owner) => {
+      removals++
+      return drop(owner)
+    }
+    const large = { fetches: [testFetch('http://c.test/', { body: Buffer.alloc(700_000), method: 'PUT' })], retry: {} }
+    assert.throws(() => test.jobs.submit(BOB, large), { code: 'too_many_jobs' })
+    assert.equal(removals, 8)
+    await test.clock.advance(60_000)
+    assert.ok(removals > 8)
+    test.jobs.submit(BOB, large)
+  })
+
   it('forgets jobs some days after they ended', async () => {
     await using test = createTestJobs({ policy: { retentionMs: 3 * 3_600_000 } })
     const { id } = test.jobs.submit(ALICE, testOrder('a')).job

@@ -66,6 +66,9 @@ const MAX_ORDERED = 10_000
 const HOUR_MS = 60 * 60 * 1_000
 const ID_BYTES = 12
 const FULL_FOR_MS = 60_000
+/** So much is removed at one go, in which nobody else is served; and the rest after a pause. */
+const REMOVALS_AT_ONCE = 8
+const REMOVES_AGAIN_MS = 250
 
 /** All jobs: what callers order, see, cancel and remove. Those of others do not exist, but for admins. */
 export class Jobs implements AsyncDisposable {
@@ -75,6 +78,7 @@ export class Jobs implements AsyncDisposable {
   /** By owner. */
   readonly #onGone = new Map<string, Disposable>()
   #upkeep: Disposable | undefined
+  #clearing: Disposable | undefined
 
   constructor(options: JobsOptions) {
     this.#options = options
@@ -86,7 +90,7 @@ export class Jobs implements AsyncDisposable {
       ...shared,
       ...{ concurrency, concurrencyPerJob },
       onEnded: (id) => this.#webhooks.add(id),
-      onKept: () => this.#makeRoom(0),
+      onKept: () => this.#makeRoomLater(0),
     })
   }
 
@@ -193,6 +197,7 @@ export class Jobs implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#upkeep?.[Symbol.dispose]()
+    this.#clearing?.[Symbol.dispose]()
     for (const listening of this.#onGone.values()) listening[Symbol.dispose]()
     await Promise.all([this.#runner.stop(), this.#webhooks.stop()])
   }
@@ -225,17 +230,32 @@ export class Jobs implements AsyncDisposable {
     if (!this.#makeRoom(bytes)) throw full(`as much is kept for jobs as may be, ${policy.maxBytes} bytes`)
   }
 
-  /** Removes what is oldest, of whom most is kept, until there is room. False when there is nothing left to remove. */
+  /** Removes what is oldest, of whom most is kept, until there is room, some of it now and some later. Whether there is room now. */
   #makeRoom(bytes: number): boolean {
-    const { store, policy } = this.#options
+    const { store, policy, clock } = this.#options
     if (store.bytes() + bytes <= policy.maxBytes) return true
     // Some more, so that not every answer has to push out another one.
     const goal = Math.max(0, policy.maxBytes * 0.95 - bytes)
-    while (store.bytes() > goal) {
-      const isFreed = store.ownersBySize().some((owner) => store.dropOldestBodies(owner) > 0)
-      if (!isFreed && !store.ownersBySize().some((owner) => store.removeOldestEnded(owner))) break
+    let isFreed = true
+    for (let n = 0; n < REMOVALS_AT_ONCE && isFreed && store.bytes() > goal; n++) {
+      isFreed =
+        store.ownersBySize().some((owner) => store.dropOldestBodies(owner) > 0) ||
+        store.ownersBySize().some((owner) => store.removeOldestEnded(owner))
     }
+    if (isFreed && store.bytes() > goal)
+      this.#clearing ??= clock.timer(REMOVES_AGAIN_MS, () => {
+        this.#clearing = undefined
+        this.#makeRoomLater(bytes)
+      })
     return store.bytes() + bytes <= policy.maxBytes
+  }
+
+  #makeRoomLater(bytes: number): void {
+    try {
+      this.#makeRoom(bytes)
+    } catch (error) {
+      this.#options.onBug(error)
+    }
   }
 
   /** What has been kept long enough goes. */

@@ -27,7 +27,7 @@ const SCHEMA = {
     create index if not exists jobs_by_owner on jobs (owner, position);
     create index if not exists jobs_by_state on jobs (state);
     create table if not exists fetches (
-      job text not null, n integer not null, url text not null, method text not null, encoding text not null,
+      job text not null, n integer not null, owner text not null, url text not null, method text not null, encoding text not null,
       state text not null, phase text, tries integer not null default 0, in_descriptor integer not null default 0,
       in_circuit integer not null default 0, in_http integer not null default 0, next_at integer, ended_at integer,
       problem text, body_bytes integer not null default 0, has_body integer not null default 0,
@@ -35,7 +35,7 @@ const SCHEMA = {
     ) strict, without rowid;
     create index if not exists fetches_due on fetches (job, next_at, n) where state = 'waiting';
     create index if not exists fetches_running on fetches (job) where state = 'running';
-    create index if not exists fetches_with_body on fetches (ended_at) where has_body = 1;
+    create index if not exists fetches_with_body on fetches (owner, ended_at) where has_body = 1;
     create table if not exists requests (job text not null, n integer not null, request text not null, primary key (job, n)) strict;
     create table if not exists answers (job text not null, n integer not null, head text not null, body blob, primary key (job, n)) strict;
     create table if not exists ordered (
@@ -52,15 +52,16 @@ type Value = string | number | bigint | null | Uint8Array
 /** Jobs in a SQLite file of their own, which only its owner can read: what is to be sent, and what came back, is in it. */
 export class SqliteJobStore implements JobStore {
   readonly #db: DatabaseSync
-  #bytes: number
+  /** What is kept of each owner, counted along: whoever makes room asks for it often. */
+  readonly #bytes = new Map<string, number>()
 
   /** `path`: a file, made if missing, or `:memory:`. Throws an `Error` that names the file when it cannot be used. */
   constructor(path: string) {
     this.#db = openDatabase(path, SCHEMA)
-    const rows = this.#get(
-      'select (select count(*) from jobs) + (select count(*) from fetches) as rows, (select total(bytes) from fetches) as bytes',
+    const rows = this.#all(
+      'select owner, total(bytes) as bytes, count(*) as n from (select owner, bytes from fetches union all select owner, 0 from jobs) group by owner',
     )
-    this.#bytes = Number(rows?.rows) * ROW_BYTES + Number(rows?.bytes)
+    for (const { owner, bytes, n } of rows) this.#grow(String(owner), Number(bytes) + Number(n) * ROW_BYTES)
   }
 
   add(
@@ -77,12 +78,15 @@ export class SqliteJobStore implements JobStore {
         JSON.stringify(job.delivery),
       )
       const fetch = this.#db.prepare(
-        "insert into fetches (job, n, url, method, encoding, state, next_at, bytes) values (?, ?, ?, ?, ?, 'waiting', ?, ?)",
+        "insert into fetches (job, n, owner, url, method, encoding, state, next_at, bytes) values (?, ?, ?, ?, ?, ?, 'waiting', ?, ?)",
       )
       const request = this.#db.prepare('insert into requests (job, n, request) values (?, ?, ?)')
       for (const [n, { request: wanted, responseEncoding }] of fetches.entries()) {
         const text = requestText(wanted)
-        fetch.run(job.id, n, wanted.url, wanted.method, responseEncoding, job.createdAt, text.length)
+        fetch.run(
+          ...[job.id, n, job.owner, wanted.url, wanted.method, responseEncoding],
+          ...[job.createdAt, text.length],
+        )
         request.run(job.id, n, text)
         bytes += ROW_BYTES + text.length
       }
@@ -93,7 +97,7 @@ export class SqliteJobStore implements JobStore {
         ...[job.owner, key, digest, job.id, job.createdAt],
       )
     })
-    this.#bytes += bytes
+    this.#grow(job.owner, bytes)
   }
 
   job(id: string): StoredJob | undefined {
@@ -213,7 +217,7 @@ export class SqliteJobStore implements JobStore {
 
   end(id: string, n: number, at: number, ending: FetchEnding): void {
     const row = this.#get(
-      "select bytes from fetches where job = ? and n = ? and state in ('waiting', 'running')",
+      "select owner, bytes from fetches where job = ? and n = ? and state in ('waiting', 'running')",
       id,
       n,
     )
@@ -233,7 +237,7 @@ export class SqliteJobStore implements JobStore {
       if (head !== undefined)
         this.#run('insert into answers (job, n, head, body) values (?, ?, ?, ?)', id, n, head, body)
     })
-    this.#bytes += bytes - Number(row.bytes)
+    this.#grow(String(row.owner), bytes - Number(row.bytes))
   }
 
   cancelRest(id: string, at: number): void {
@@ -278,23 +282,20 @@ export class SqliteJobStore implements JobStore {
   }
 
   bytes(): number {
-    return this.#bytes
+    let sum = 0
+    for (const bytes of this.#bytes.values()) sum += bytes
+    return sum
   }
 
   ownersBySize(): readonly string[] {
-    const rows = this.#all(
-      `select owner, total(bytes) + count(*) * ${ROW_BYTES} as size from jobs left join fetches on fetches.job = jobs.id
-        group by owner order by size desc`,
-    )
-    return rows.map(({ owner }) => String(owner))
+    return [...this.#bytes].sort(([, a], [, b]) => b - a).map(([owner]) => owner)
   }
 
   dropOldestBodies(owner: string): number {
     let freed = 0
     this.#transaction(() => {
       const rows = this.#all(
-        `select job, n, body_bytes from fetches where has_body = 1 and (select owner from jobs where id = job) = ?
-          order by ended_at limit ${DROPPED_AT_ONCE}`,
+        `select job, n, body_bytes from fetches where has_body = 1 and owner = ? order by ended_at limit ${DROPPED_AT_ONCE}`,
         owner,
       )
       for (const { job, n, body_bytes: bytes } of rows) {
@@ -306,7 +307,7 @@ export class SqliteJobStore implements JobStore {
         freed += Number(bytes)
       }
     })
-    this.#bytes -= freed
+    this.#grow(owner, -freed)
     this.#shrink()
     return freed
   }
@@ -340,13 +341,14 @@ export class SqliteJobStore implements JobStore {
 
   #remove(ids: readonly string[]): void {
     for (const id of ids) {
+      const owner = this.#get('select owner from jobs where id = ?', id)?.owner
+      if (owner === undefined) continue
       const freed = this.#get('select total(bytes) as bytes, count(*) as n from fetches where job = ?', id)
-      let jobs = 0
       this.#transaction(() => {
         for (const table of ['fetches', 'requests', 'answers']) this.#run(`delete from ${table} where job = ?`, id)
-        jobs = Number(this.#db.prepare('delete from jobs where id = ?').run(id).changes)
+        this.#run('delete from jobs where id = ?', id)
       })
-      this.#bytes -= Number(freed?.bytes) + (Number(freed?.n) + jobs) * ROW_BYTES
+      this.#grow(String(owner), -Number(freed?.bytes) - (Number(freed?.n) + 1) * ROW_BYTES)
     }
     if (ids.length === 0) return
     this.#shrink()
@@ -356,16 +358,25 @@ export class SqliteJobStore implements JobStore {
 
   /** `change`: with `?3` for the problem, if there is one. */
   #endAll(id: string, which: string, change: string, at: number, ...problem: readonly string[]): void {
-    let freed = 0
+    const row = this.#get(
+      `select owner, total(bytes) as bytes from fetches where job = ? and ${which} group by owner`,
+      id,
+    )
+    if (row === undefined) return
     this.#transaction(() => {
-      freed = Number(this.#get(`select total(bytes) as bytes from fetches where job = ? and ${which}`, id)?.bytes)
       this.#run(`delete from requests where job = ?1 and n in (select n from fetches where job = ?1 and ${which})`, id)
       this.#run(
         `update fetches set ${change}, next_at = null, ended_at = ?2, bytes = 0 where job = ?1 and ${which}`,
         ...[id, at, ...problem],
       )
     })
-    this.#bytes -= freed
+    this.#grow(String(row.owner), -Number(row.bytes))
+  }
+
+  #grow(owner: string, bytes: number): void {
+    const kept = (this.#bytes.get(owner) ?? 0) + bytes
+    if (kept > 0) this.#bytes.set(owner, kept)
+    else this.#bytes.delete(owner)
   }
 
   #transaction(work: () => void): void {
