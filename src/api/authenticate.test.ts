@@ -146,6 +146,23 @@ describe('a revoked key', { timeout: 20_000 }, () => {
     assert.deepEqual([running.keys.list(), running.backend.mode(), running.backend.requests], [[], before, []])
   })
 
+  it('has a share of the streams of events, so that others get through', async () => {
+    await using running = await startServer({ auth: 'on' })
+    const get = `GET /api/v1/events/stream HTTP/1.1\r\nHost: 127.0.0.1:${running.port}\r\n`
+    const open = async (text: string) => {
+      const socket = await running.dial()
+      socket.write(`${get}Authorization: Bearer ${text}\r\n\r\n`)
+      return { socket, answer: await read(socket, /\n\n|\}$/) }
+    }
+    const [one, other] = [running.keys.create(READER).text, running.keys.create(READER).text]
+    const streams = await Promise.all(Array.from({ length: 32 }, () => open(one)))
+    assert.ok(streams.every(({ answer }) => answer.startsWith('HTTP/1.1 200')))
+    assert.match((await open(one)).answer, /^HTTP\/1\.1 429 .*"code":"concurrency_limited"/s)
+    assert.match((await open(other)).answer, /^HTTP\/1\.1 200/)
+    streams[0]?.socket.destroy()
+    while (!(await open(one)).answer.startsWith('HTTP/1.1 200'));
+  })
+
   it('ends streams of events', async () => {
     await using running = await startServer({ auth: 'on' })
     const { key, text } = running.keys.create(READER)

@@ -121,6 +121,25 @@ describe('RepeatedFetches', () => {
     assert.equal(begun.length, 1)
   })
 
+  it('keeps no answers of one caller that would leave no room for those of others', async () => {
+    const { clock, begun, ask } = createFetches()
+    const MIB = 1024 * 1024
+    const fetched = async (owner: string, key: string) => {
+      const first = ask({ owner, key })
+      begun.at(-1)?.resolve(answer('x'.repeat(MIB)))
+      await first
+      await clock.advance(0)
+    }
+    for (let n = 0; n < 17; n++) await fetched('alice', `${n}`)
+    await ask({ owner: 'alice', key: '15' })
+    await assert.rejects(ask({ owner: 'alice', key: '16' }), { code: 'conflict' })
+    await fetched('bob', 'k')
+    assert.equal((await ask({ owner: 'bob', key: 'k' })).isRepeated, true)
+    await clock.advance(5 * 60_000)
+    await fetched('alice', 'k')
+    assert.equal((await ask({ owner: 'alice', key: 'k' })).isRepeated, true)
+  })
+
   it('knows no more keys of one caller than it may', async () => {
     const { clock, begun, ask } = createFetches()
     for (let n = 0; n < 100; n++) void ask({ key: `${n}` })

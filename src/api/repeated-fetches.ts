@@ -19,7 +19,7 @@ export interface NamedFetch {
 
 interface Entry {
   readonly digest: string
-  /** Undefined when the answer was too large to be kept. */
+  /** Undefined when there was no room for the answer. */
   result: Promise<FetchAnswer> | undefined
   /** What the answer takes of the memory. */
   bytes: number
@@ -32,6 +32,8 @@ const MAX_PER_OWNER = 100
 const MAX_TOTAL = 2_000
 const MAX_ANSWER_BYTES = 1024 * 1024
 const MAX_TOTAL_BYTES = 64 * 1024 * 1024
+/** Of one caller: what it has kept must not cost others their answers. */
+const MAX_BYTES_PER_OWNER = MAX_TOTAL_BYTES / 4
 const FULL_FOR_MS = 60_000
 
 /**
@@ -41,7 +43,7 @@ const FULL_FOR_MS = 60_000
 export class RepeatedFetches {
   readonly #clock: Clock
   readonly #entries = new Map<string, Entry>()
-  readonly #counts = new Map<string, number>()
+  readonly #owners = new Map<string, { count: number; bytes: number }>()
   #bytes = 0
 
   constructor(clock: Clock) {
@@ -51,7 +53,7 @@ export class RepeatedFetches {
   /**
    * The answer of `fetch`, now or before. `signal` ends nothing but the waiting: the fetch ends with the key of its caller, of which
    * `onKeyGone` tells. Throws `idempotency_key_reused`, `rate_limited` when there
-   * are too many, and `conflict` for an answer that was too large to be kept.
+   * are too many, and `conflict` for an answer that there was no room for.
    */
   async ask(
     named: NamedFetch,
@@ -65,7 +67,7 @@ export class RepeatedFetches {
       throw new CbtorError('idempotency_key_reused', 'Cannot fetch: the Idempotency-Key was used for another request')
     const { result } = known ?? this.#begin(name, named, fetch, onKeyGone)
     if (result === undefined)
-      throw new CbtorError('conflict', 'Cannot answer again: it was fetched, and the answer was too large to be kept')
+      throw new CbtorError('conflict', 'Cannot answer again: it was fetched, and there was no room for the answer')
     return { answer: await abortable(result, signal), isRepeated: known !== undefined }
   }
 
@@ -75,8 +77,8 @@ export class RepeatedFetches {
     fetch: (signal: AbortSignal) => Promise<FetchAnswer>,
     onKeyGone: KeyWatch | undefined,
   ): Entry {
-    const ofOwner = this.#counts.get(owner) ?? 0
-    if (ofOwner >= MAX_PER_OWNER || this.#entries.size >= MAX_TOTAL) {
+    const own = this.#owners.get(owner) ?? { count: 0, bytes: 0 }
+    if (own.count >= MAX_PER_OWNER || this.#entries.size >= MAX_TOTAL) {
       const why = 'as many Idempotency-Keys of the last minutes are known as may be'
       throw new CbtorError('rate_limited', `Cannot fetch: ${why}`, { retryAfterMs: FULL_FOR_MS })
     }
@@ -85,7 +87,8 @@ export class RepeatedFetches {
     const result = fetch(life.signal)
     const entry: Entry = { digest, result, bytes: 0 }
     this.#entries.set(name, entry)
-    this.#counts.set(owner, ofOwner + 1)
+    this.#owners.set(owner, own)
+    own.count++
     result
       .then(
         ({ body }) => this.#keep(name, owner, entry, body.length),
@@ -101,9 +104,12 @@ export class RepeatedFetches {
   }
 
   #keep(name: string, owner: string, entry: Entry, bytes: number): void {
-    if (bytes <= MAX_ANSWER_BYTES && this.#bytes + bytes <= MAX_TOTAL_BYTES) {
+    const own = this.#owners.get(owner)
+    const hasRoom = this.#bytes + bytes <= MAX_TOTAL_BYTES && (own?.bytes ?? 0) + bytes <= MAX_BYTES_PER_OWNER
+    if (bytes <= MAX_ANSWER_BYTES && hasRoom) {
       entry.bytes = bytes
       this.#bytes += bytes
+      if (own !== undefined) own.bytes += bytes
     } else entry.result = undefined
     this.#clock.timer(KEPT_MS, () => this.#forget(name, owner, entry))
   }
@@ -111,8 +117,10 @@ export class RepeatedFetches {
   #forget(name: string, owner: string, entry: Entry): void {
     this.#entries.delete(name)
     this.#bytes -= entry.bytes
-    const left = (this.#counts.get(owner) ?? 1) - 1
-    if (left === 0) this.#counts.delete(owner)
-    else this.#counts.set(owner, left)
+    const own = this.#owners.get(owner)
+    if (own === undefined) return
+    own.count--
+    own.bytes -= entry.bytes
+    if (own.count === 0) this.#owners.delete(owner)
   }
 }

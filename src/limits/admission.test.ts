@@ -79,6 +79,20 @@ describe('concurrent', () => {
     admission.admit(key)
   })
 
+  it('leaves room for the tunnels of others', () => {
+    const { admission, refusalOf } = lab()
+    const key = keyWith({ concurrent: 1 }, 'a')
+    const tunnels = Array.from({ length: 4_096 }, () => {
+      const admitted = admission.admit(key)
+      admitted.stands()
+      return admitted
+    })
+    assert.equal(refusalOf(key).code, 'concurrency_limited')
+    admission.admit(keyWith({}, 'b'))
+    tunnels[0]?.[Symbol.dispose]()
+    admission.admit(key)
+  })
+
   it('does not charge the rate for what it refuses', () => {
     const { admission, refusalOf } = lab()
     const key = keyWith({ concurrent: 1, rate: 1, burst: 2 })

@@ -52,6 +52,8 @@ export function burstOf(rate: number): number {
 /** So many keys are remembered before the idle ones are looked for. */
 const SWEEP_AT = 1_000
 
+/** Tunnels that stand and requests of one key at a time: half of the connections that a port of the proxy takes. */
+const MAX_GOING_ON = 4_096
 /** Somebody's request ends every moment: how soon is not known. */
 const CONCURRENCY_RETRY_AFTER_MS = 1_000
 
@@ -86,6 +88,8 @@ export class Admission implements Disposable {
     const account = this.#account(caller.id, flow, now)
     if (this.#bytes.usedBy(caller.id) >= bytesPerDay) throw this.#refused(quotaExceeded(this.#bytes.endsInMs), caller)
     if (account.underWay >= concurrent) throw this.#refused(tooManyAtOnce(concurrent), caller)
+    const goingOn = concurrent === Number.POSITIVE_INFINITY ? concurrent : Math.max(concurrent, MAX_GOING_ON)
+    if (account.admitted.size >= goingOn) throw this.#refused(tooManyAtOnce(goingOn), caller)
     const waitMs = account.bucket.waitMs(flow, now)
     if (waitMs > 0) throw this.#refused(tooMany(rate, waitMs), caller)
     account.bucket.take(flow, now)

@@ -1,5 +1,7 @@
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
+import { CbtorError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ApiApp } from '../app.ts'
 import type { Backend } from '../backend.ts'
@@ -19,9 +21,14 @@ import {
   toEventBody,
 } from '../schemas/event.ts'
 
+/** Streams of one caller at a time: each takes a connection for as long as it likes, and there are not many of these. */
+const MAX_STREAMS = 32
+const STREAMS_RETRY_AFTER_MS = 1_000
+
 export function eventRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
   const closing = new AbortController()
   app.addHook('preClose', async () => closing.abort())
+  const streams = new Map<string, number>()
 
   app.get(
     '/api/v1/events',
@@ -70,15 +77,17 @@ export function eventRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
         ...documented({
           answered: 'The events, until either side ends the connection.',
           answer: `retry: 2000\nid: ${EVENT.id - 1}\n\nid: ${EVENT.id}\nevent: ${EVENT.type}\ndata: ${JSON.stringify(EVENT)}\n\n`,
-          problems: ['invalid_input', 'worker_not_found'],
+          problems: ['invalid_input', 'worker_not_found', 'concurrency_limited'],
         }),
       },
     },
     async (request, reply) => {
       const { since_id, ...query } = request.query
+      const filter = filterOf(query)
+      count(request.caller.id, reply.raw)
       const options = {
         history: backend.events,
-        filter: filterOf(query),
+        filter,
         sinceId: request.headers['last-event-id'] ?? since_id,
         clock,
         cutOff: () => void reply.raw.destroy(),
@@ -89,6 +98,20 @@ export function eventRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
       return reply.send(Readable.from(eventStream(options, signal)) as unknown as string)
     },
   )
+
+  function count(caller: string, response: ServerResponse): void {
+    const open = streams.get(caller) ?? 0
+    if (open >= MAX_STREAMS) {
+      const message = `Cannot send events: the key has ${MAX_STREAMS} streams of them already`
+      throw new CbtorError('concurrency_limited', message, { retryAfterMs: STREAMS_RETRY_AFTER_MS })
+    }
+    streams.set(caller, open + 1)
+    response.once('close', () => {
+      const left = (streams.get(caller) ?? 1) - 1
+      if (left === 0) streams.delete(caller)
+      else streams.set(caller, left)
+    })
+  }
 
   function filterOf(
     query: Pick<EventFilter, 'type' | 'severity'> & { readonly worker?: string | undefined },
