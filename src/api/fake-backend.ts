@@ -257,7 +257,7 @@ export function fakeStream(
   const { body: _, ...head } = fakeAnswer(request)
   const passing = body instanceof Readable ? body : Readable.from(body, { objectMode: false })
   const ended = Promise.withResolvers<Awaited<StreamedAnswer['ended']>>()
-  const answer = { ...head, body: passing, ended: ended.promise, ...change }
+  const answer = { ...head, body: passing, bodyLength: undefined, ended: ended.promise, ...change }
   finished(
     passing.on('error', () => {}),
     (error) => {

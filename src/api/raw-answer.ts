@@ -28,7 +28,7 @@ export async function sendRaw(reply: FastifyReply, answer: StreamedAnswer, clock
   answer.body.once('error', () => breakOff(raw))
   if (raw.destroyed) answer.body.destroy()
 
-  const hasBody = answer.status !== 204 && answer.status !== 304
+  const hasBody = answer.bodyLength !== 0
   const isChunked = hasBody && reply.request.raw.httpVersion !== '1.0'
   // Without a body all is known by now.
   if (!hasBody) answer.body.resume()
@@ -39,7 +39,8 @@ export async function sendRaw(reply: FastifyReply, answer: StreamedAnswer, clock
   for (const [name, value] of foreignHeaders(answer.headers)) raw.appendHeader(name, value)
   // Trailers take chunks. To a client that knows neither, only the length tells whether it is whole.
   if (isChunked) raw.setHeader('trailer', TRAILERS)
-  else if (hasBody) keepLength(raw, answer.headers)
+  else if (answer.bodyLength !== undefined && ![204, 304].includes(answer.status))
+    raw.setHeader('content-length', answer.bodyLength)
   raw.writeHead(answer.status, FIELD_TEXT.test(answer.statusText) ? answer.statusText : '')
   raw.flushHeaders()
 
@@ -108,13 +109,6 @@ function foreignHeaders(received: Headers): Headers {
     const ours = foreignHeaderName(name)
     return ours === undefined || !FIELD_TEXT.test(value) ? [] : [[ours, value] as const]
   })
-}
-
-/** Not twice, for a client must not have to choose. */
-function keepLength(raw: ServerResponse, received: Headers): void {
-  const lengths = new Set(received.flatMap(([name, value]) => (name === 'content-length' ? value : [])))
-  const [length] = lengths
-  if (lengths.size === 1 && length !== undefined) raw.setHeader('content-length', length)
 }
 
 /** In a way that nobody takes for an orderly end: where only that tells the end of a body, by a reset. */

@@ -163,6 +163,8 @@ export interface FetchAnswer extends AnswerHead, Receipt {
 export interface StreamedAnswer extends AnswerHead, Receipt {
   /** As received, still coded. Errs when it is not whole. It must be read or destroyed, which ends all that goes on for it. */
   readonly body: Readable
+  /** How many bytes of it there will be, where that is known: 0 where there are none. */
+  readonly bodyLength: number | undefined
   /** Resolves when nothing more comes. Never rejects. */
   readonly ended: Promise<StreamEnd>
 }

@@ -86,7 +86,7 @@ export class Fetcher implements Disposable {
     using ends = new DisposableStack()
     const { answer: given, ledger } = await this.#answered(request, streamedBody(request), signal, ends)
     const { bodyEnd, ...answer } = given
-    const { body, url, status, statusText, headers, ...receipt } = answer
+    const { body, bodyLength, url, status, statusText, headers, ...receipt } = answer
     const rest = ends.move()
     const ended = bodyEnd.then(({ failure, ...last }) => {
       rest.dispose()

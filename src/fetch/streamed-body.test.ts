@@ -201,6 +201,20 @@ describe('stream()', { timeout: 20_000 }, () => {
     assert.equal(lab.workers.leases, 0)
   })
 
+  it('has all the time in the world for who reads slowly, but reads', async () => {
+    await using lab = await createFetchLab()
+    await lab.serve('a.test:80', (_, response) => response.end(Buffer.alloc(40_000)))
+    const { body, ended } = await stream(lab, 'http://a.test/', { timeoutMs: 5_000 })
+    await turns(100)
+    let taken = 0
+    while (taken < 40_000) {
+      taken += (body.read(Math.min(4_000, body.readableLength)) ?? []).length
+      await lab.clock.advance(4_000)
+    }
+    body.resume()
+    assert.equal((await ended).failure, undefined)
+  })
+
   it('frees everything when its caller leaves', async () => {
     await using lab = await createFetchLab()
     const server = await lab.serve('a.test:80', (_, response) => response.write('x'))
@@ -235,6 +249,7 @@ describe('stream()', { timeout: 20_000 }, () => {
     assert.equal((await untold.ended).failure?.code, 'response_too_large')
     for (const url of ['http://a.test/told', 'http://a.test/untold']) {
       const cut = await stream(lab, url, { maxBytes: 7, allowTruncated: true })
+      assert.equal(cut.bodyLength, url.endsWith('/told') ? 7 : undefined)
       assert.equal(String(await textOf(cut.body)), '0123456')
       const { receipt, failure } = await cut.ended
       assert.deepEqual([receipt.truncated, receipt.bytes.decoded, failure], [true, 7, undefined])
@@ -254,6 +269,7 @@ describe('stream()', { timeout: 20_000 }, () => {
       ['GET', 304],
     ] as const) {
       const answer = await stream(lab, `http://a.test/${status}`, { method, maxBytes: 1 })
+      assert.equal(answer.bodyLength, 0)
       assert.equal((await textOf(answer.body)).length, 0)
       assert.equal((await answer.ended).failure, undefined)
       assert.deepEqual([answer.status, lab.workers.leases], [status, 0])

@@ -13,6 +13,7 @@ export interface BodyEnd extends Pick<Answered, 'timing' | 'bytes' | 'truncated'
 
 type Streaming = Answered & {
   readonly body: Readable
+  readonly bodyLength: number | undefined
   /** Never rejects. */
   readonly bodyEnd: Promise<BodyEnd>
 }
@@ -48,19 +49,27 @@ export function streamedBody(limits: Limits): Ending<Streaming> {
     })
     if (!hasOne) {
       await discardBody(exchange.body, clock)
-      return { answer: { ...answer, body: Readable.from([]), bodyEnd: Promise.resolve(ended(0, false, undefined)) } }
+      const nothing = { body: Readable.from([]), bodyLength: 0 }
+      return { answer: { ...answer, ...nothing, bodyEnd: Promise.resolve(ended(0, false, undefined)) } }
     }
 
     const body = new PassingBody(arrival, limits)
     const bodyEnd = body.over.then((failure) => ended(body.passed, body.isTruncated, failure))
     const over = bodyEnd.then(({ failure, truncated }) => failure === undefined && !truncated)
-    return { answer: { ...answer, body, bodyEnd }, over }
+    const length = declaredLength(head.headers)
+    const bodyLength = length === undefined ? undefined : Math.min(length, limits.maxBytes)
+    return { answer: { ...answer, body, bodyLength, bodyEnd }, over }
   }
 }
 
 function checkDeclared(headers: Arrival['head']['headers'], { maxBytes, allowTruncated }: Limits): void {
+  const declared = declaredLength(headers) ?? 0
+  if (declared > maxBytes && !allowTruncated) throw tooLarge(maxBytes)
+}
+
+function declaredLength(headers: Arrival['head']['headers']): number | undefined {
   const [declared] = valuesOf(headers, 'content-length')
-  if (declared !== undefined && Number(declared) > maxBytes && !allowTruncated) throw tooLarge(maxBytes)
+  return declared === undefined || valuesOf(headers, 'transfer-encoding').length > 0 ? undefined : Number(declared)
 }
 
 /** What passes from a target to whoever reads: counted, bounded, and never ended as if it were whole when it is not. */
@@ -96,6 +105,12 @@ class PassingBody extends Readable {
 
   override _read(): void {
     this.#arrival.exchange.body.resume()
+  }
+
+  override read(size?: number): ReturnType<Readable['read']> {
+    const taken = super.read(size)
+    if (taken !== null) this.#movedAt = this.#arrival.clock.monotonic()
+    return taken
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

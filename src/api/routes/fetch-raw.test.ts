@@ -203,7 +203,7 @@ describe(`GET and POST ${RAW}`, { timeout: 20_000 }, () => {
 
   it('tells a client of HTTP/1.0 the length, when the target told it', async () => {
     await using running = await startServer()
-    running.backend.streamed = async (request) => fakeStream(request, ['12345'], { headers: [['content-length', '5']] })
+    running.backend.streamed = async (request) => fakeStream(request, ['12345'], { bodyLength: 5 })
     const socket = await running.dial()
     socket.write(`GET ${RAW}?url=http://a.test/ HTTP/1.0\r\nHost: 127.0.0.1:${running.port}\r\n\r\n`)
     const { head, rest } = await readAll(socket)
@@ -214,11 +214,28 @@ describe(`GET and POST ${RAW}`, { timeout: 20_000 }, () => {
 
   it('has all of the receipt in headers when there is no body', async () => {
     await using test = await createTestApp()
-    test.backend.streamed = async (request) => fakeStream(request, [], { status: 204 })
+    test.backend.streamed = async (request) => fakeStream(request, [], { status: 204, bodyLength: 0 })
     const { statusCode, headers } = await test.app.inject({ url: RAW, query: { url: 'http://a.test/' } })
     assert.equal(statusCode, 204)
     assert.equal(headers['cbtor-total-ms'], '10')
     assert.equal(headers.trailer, undefined)
+    assert.equal(headers['content-length'], undefined)
+  })
+
+  it('is over at once for who asked for the head alone, whatever length that tells', async () => {
+    await using running = await startServer()
+    running.backend.streamed = async (request) =>
+      fakeStream(request, [], { bodyLength: 0, headers: [['content-length', '5000']] })
+    for (const version of ['1.1', '1.0']) {
+      const socket = await running.dial()
+      const query = `GET ${RAW}?url=http://a.test/&method=HEAD HTTP/${version}`
+      socket.write(`${query}\r\nHost: 127.0.0.1:${running.port}\r\nConnection: close\r\n\r\n`)
+      const { head, rest } = await readAll(socket)
+      assert.match(head, /\r\ncontent-length: 0\r\n/)
+      assert.match(head, /\r\ncbtor-target-content-length: 5000\r\n/)
+      assert.match(head, /\r\ncbtor-bytes: /)
+      assert.equal(rest, '')
+    }
   })
 
   it('shows the head at once, reads no faster than its client, and ends the fetch when the client leaves', async () => {
