@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import { type ListenAddress, showListenAddress, staysOnMachine } from '../listen/address.ts'
+import { shareByAddress } from '../listen/address-share.ts'
 import { bind } from '../listen/bind.ts'
 import type { ServerTls } from '../listen/tls.ts'
 import { createApiApp } from './app.ts'
@@ -55,7 +56,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const app = await createApiApp({ ...options, allowedHosts })
   const { server } = app
   server.maxConnections = options.maxConnections ?? 4_096
-  if (server instanceof SecuredServer) tls?.onChange((context) => server.setSecureContext(context))
+  if (server instanceof SecuredServer) {
+    tls?.onChange((context) => server.setSecureContext(context))
+    shareByAddress(server)
+  }
 
   async function close(): Promise<void> {
     using _answer = clock.timer(closeWithinMs * 0.8, giveUp)

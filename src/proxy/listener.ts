@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { CbtorError } from '../domain/errors.ts'
 import { type ListenAddress, showListenAddress, staysOnMachine } from '../listen/address.ts'
+import { shareByAddress } from '../listen/address-share.ts'
 import { bind } from '../listen/bind.ts'
 import { type ServerTls, TLS_HANDSHAKE_MS } from '../listen/tls.ts'
 import { cutOff, liesUpon } from './cut-off.ts'
@@ -63,6 +64,7 @@ export class ProxyListener implements AsyncDisposable {
     }
     const server = this.#createServer(tls, (client) => this.#serve(protocol, client))
     server.maxConnections = this.#options.maxConnections ?? 8_192
+    if (tls !== undefined) shareByAddress(server)
     const bound = await bind(server, address)
     this.#servers.push(server)
     const { logger } = this.#options
