@@ -138,7 +138,7 @@ export interface Receipt {
 export interface FailureReceipt extends Pick<Receipt, 'identity'> {
   /** The last one that was tried. */
   readonly worker: string | undefined
-  /** Of the last connection that stood. */
+  /** Of the connection by which that one asked, if it came so far. */
   readonly route: Route | undefined
   readonly exit: Exit | undefined
   readonly timing: Pick<Timing, 'queueMs' | 'totalMs'> & Partial<Timing>

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { CbtorError } from '../domain/errors.ts'
+import type { WireBytes } from '../domain/exchange.ts'
 import type { Identity } from '../domain/identity.ts'
 import type { Target } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -35,6 +36,8 @@ export interface Destination {
 export interface OpenOptions<C> {
   /** Called once the stream stands: what goes wrong later is between the target and us. */
   onStream(): void
+  /** Told what the stream has carried when it stood, but no connection came of it. */
+  onLost?(carried: WireBytes): void
   /**
    * Sends the first request, when that is safe to do twice, although the connection does not stand yet. It gets an answer only
    * if the connection comes to stand.
@@ -73,12 +76,14 @@ export class Connections<C extends KeptConnection> implements Disposable {
    * Rejects with the fault of `lease.connect` or of the handshake, or with the signal's reason. The first bytes go ahead, with the
    * request for the stream: those of the TLS handshake and, without TLS, what `sendEarly` sends.
    */
-  async open(lease: Lease, to: Destination, { onStream, sendEarly }: OpenOptions<C>, signal: AbortSignal): Promise<C> {
+  async open(lease: Lease, to: Destination, options: OpenOptions<C>, signal: AbortSignal): Promise<C> {
+    const { onStream, onLost, sendEarly } = options
     const isSecure = to.url.protocol === 'https:'
     const early = isSecure || sendEarly !== undefined ? new EarlyStream() : undefined
     const securing = isSecure && early ? this.#handshake(early, to.target.host, signal) : undefined
     securing?.catch(() => {})
     let connection: C | undefined
+    let stream: WorkerStream | undefined
     if (!isSecure && early) {
       connection = this.#create(lease, to, early)
       sendEarly?.(connection)
@@ -87,7 +92,7 @@ export class Connections<C extends KeptConnection> implements Disposable {
     const startedAt = this.#clock.monotonic()
     try {
       const earlyData = early && (await early.takeFirst())
-      const stream = await lease.connect(to.target, to.identity, signal, earlyData && { earlyData })
+      stream = await lease.connect(to.target, to.identity, signal, earlyData && { earlyData })
       // Until undici listens, a failing stream must not end the process; it shows in the first exchange.
       stream.socket.on('error', () => {})
       onStream()
@@ -101,6 +106,7 @@ export class Connections<C extends KeptConnection> implements Disposable {
     } catch (error) {
       early?.destroy()
       connection?.[Symbol.dispose]()
+      if (stream) onLost?.({ received: stream.socket.bytesRead, sent: stream.socket.bytesWritten })
       throw error
     }
   }

@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { within } from '../lib/within.ts'
 import type { Connection } from './connection.ts'
 import type { Exchange } from './exchange.ts'
-import type { Tries } from './tries.ts'
+import type { Tries, Try } from './tries.ts'
 
 /** As long as Tor may need to tell of a circuit, */
 const EXIT_KNOWN_WITHIN_MS = 5_000
@@ -29,7 +29,8 @@ export class Ledger {
   readonly #identity: IdentityKind
   readonly #queueMs: number
   #wire: WireBytes = { received: 0, sent: 0 }
-  #last: { readonly connection: Connection; exit: Exit | undefined } | undefined
+  /** The connection that each try used last, and its exit once that is known. */
+  readonly #used = new Map<Try, { readonly connection: Connection; exit: Exit | undefined }>()
   readonly #exits = new Map<Connection, Promise<Exit | undefined>>()
 
   constructor(options: LedgerOptions) {
@@ -39,15 +40,15 @@ export class Ledger {
     this.#queueMs = clock.monotonic() - startedAt
   }
 
-  /** A request goes out on the connection. */
-  uses(connection: Connection): void {
-    const last = { connection, exit: undefined as Exit | undefined }
-    this.#last = last
+  /** A request goes out on the connection, in this try. */
+  uses(connection: Connection, turn: Try): void {
+    const used = { connection, exit: undefined as Exit | undefined }
+    this.#used.set(turn, used)
     const told = connection.exit(EXIT_KNOWN_WITHIN_MS)
     this.#exits.set(connection, told)
     told.then(
       (exit) => {
-        last.exit = exit
+        used.exit = exit
       },
       () => {}, // whoever needs it hears of it
     )
@@ -60,9 +61,13 @@ export class Ledger {
 
   /** So far, with what the connection has carried since it was counted last. */
   count(connection: Connection): WireBytes {
-    const { received, sent } = connection.takeTraffic()
-    this.#wire = { received: this.#wire.received + received, sent: this.#wire.sent + sent }
+    this.add(connection.takeTraffic())
     return this.#wire
+  }
+
+  /** Counts what was carried beside any connection. */
+  add({ received, sent }: WireBytes): void {
+    this.#wire = { received: this.#wire.received + received, sent: this.#wire.sent + sent }
   }
 
   /** Waits a little for Tor to tell what it has not told yet. */
@@ -97,13 +102,14 @@ export class Ledger {
     }
   }
 
-  /** Of a request that failed. */
+  /** Of a request that failed: all is of its last try, but for the bytes. */
   failure(): FailureReceipt {
-    const { connection, exit } = this.#last ?? {}
+    const { last } = this.#options.tries
+    const { connection, exit } = (last && this.#used.get(last)) ?? {}
     const made = connection && !connection.isReused ? connection.standing : undefined
     return {
       identity: this.#identity,
-      worker: this.#options.tries.attempts.at(-1)?.worker,
+      worker: last?.lease.worker.id,
       route: connection?.route,
       exit,
       timing: {

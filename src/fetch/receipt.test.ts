@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createFetchLab } from './test-fetch-lab.ts'
-import { EXIT, TestServer } from './test-lab.ts'
+import { EXIT, makeCertificate, TestServer } from './test-lab.ts'
 
 describe('the receipt of a fetch', () => {
   it('names what the identity was shared by', async () => {
@@ -52,6 +52,26 @@ describe('the receipt of a fetch', () => {
     assert.deepEqual(lab.fetcher.connections, { busy: 0, idle: 0 })
     const whole = await lab.fetch('http://a.test/', { maxBytes: 10, allowTruncated: true })
     assert.deepEqual([Buffer.from(whole.body).toString(), whole.truncated], ['0123456789', false])
+  })
+
+  it('of a failure names no exit but that of the worker that it names', async () => {
+    await using lab = await createFetchLab()
+    lab.use('a.test:80', await TestServer.tcp((socket) => socket.on('data', () => socket.destroy())))
+    lab.workers.faults.set('w2', 'connection_refused')
+    const { receipt, attempts } = await lab.fails('http://a.test/', 'connection_lost')
+    assert.deepEqual(
+      attempts.map(({ worker, outcome }) => `${worker} ${outcome}`),
+      ['w1 connection_lost', 'w2 connection_refused'],
+    )
+    assert.deepEqual([receipt?.worker, receipt?.route, receipt?.exit], ['w2', undefined, undefined])
+    assert.deepEqual(Object.keys(receipt?.timing ?? {}), ['queueMs', 'totalMs'])
+  })
+
+  it('counts the bytes of a handshake that failed', async () => {
+    await using lab = await createFetchLab()
+    lab.use('a.test:443', await TestServer.https(makeCertificate(), () => {}))
+    const { receipt } = await lab.fails('https://a.test/', 'tls_untrusted', { workerId: 'w1' })
+    assert.ok(receipt && receipt.bytes.received > 500 && receipt.bytes.sent > 200, JSON.stringify(receipt?.bytes))
   })
 
   it('of a failure says how far it came', async () => {

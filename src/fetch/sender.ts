@@ -1,4 +1,4 @@
-import type { FetchRequest } from '../domain/exchange.ts'
+import type { FetchRequest, WireBytes } from '../domain/exchange.ts'
 import type { Identity } from '../domain/identity.ts'
 import { isIdempotent } from '../domain/method.ts'
 import { onAbort } from '../lib/abort.ts'
@@ -52,7 +52,7 @@ export class Sender<A extends Answered> {
     const to: Destination = { url: hop.to.url, target: hop.to.target, identity }
     if (isIdempotent(hop.method)) {
       const idle = connections.takeIdle(trial.workerId, to)
-      const result = idle && (await this.#exchange(hop, idle, trial))
+      const result = idle && (await this.#exchange(hop, idle, turn, trial))
       if (result !== undefined && !wasStale(result, trial)) return result
     }
     try {
@@ -72,7 +72,7 @@ export class Sender<A extends Answered> {
         }
       : undefined
     const connection = await this.#connect(hop, to, turn, trial, sendEarly)
-    return await this.#exchange(hop, connection, trial, early)
+    return await this.#exchange(hop, connection, turn, trial, early)
   }
 
   async #connect(
@@ -82,18 +82,19 @@ export class Sender<A extends Answered> {
     trial: Trial,
     sendEarly: OpenOptions<Connection>['sendEarly'],
   ): Promise<Connection> {
-    const { clock, tries, connections, endBy, request } = this.#options
+    const { clock, tries, connections, endBy, request, ledger } = this.#options
     const limitMs = connectLimitMs(hop.to.isOnion, endBy - clock.monotonic())
     using _ = clock.timer(limitMs, () => {
       const code = trial.hasStream ? 'tls_failure' : 'tor_timeout'
       if (mayLeave(code, request) && tries.reserve(code)) trial.giveUpConnecting(limitMs)
     })
     trial.connecting()
-    return await connections.open(turn.lease, to, { onStream: () => trial.streamMade(), sendEarly }, trial.signal)
+    const told = { onStream: () => trial.streamMade(), onLost: (carried: WireBytes) => ledger.add(carried) }
+    return await connections.open(turn.lease, to, { ...told, sendEarly }, trial.signal)
   }
 
   /** Never rejects. The connection is given back or ended, or will be. `early`: the exchange, if it went ahead of it. */
-  async #exchange(hop: Hop, connection: Connection, trial: Trial, early?: Exchange): Promise<Result<A>> {
+  async #exchange(hop: Hop, connection: Connection, turn: Try, trial: Trial, early?: Exchange): Promise<Result<A>> {
     const { clock, connections, identity, request, ledger, ending, verdictMs } = this.#options
     const ends = new DisposableStack()
     ends.use(onAbort(trial.signal, () => connections.discard(connection)))
@@ -103,7 +104,7 @@ export class Sender<A extends Answered> {
       if (isReusable) connections.release(connection, identity)
       else connections.discard(connection)
     }
-    ledger.uses(connection)
+    ledger.uses(connection, turn)
     trial.sending()
     const exchange = early ?? dispatch(hop, connection, trial)
     try {

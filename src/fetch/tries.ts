@@ -37,6 +37,11 @@ export class Tries implements Disposable {
     return this.#begun.flatMap(({ attempt }) => attempt ?? [])
   }
 
+  /** The one that began last. */
+  get last(): Try | undefined {
+    return this.#begun.at(-1)
+  }
+
   /** Of all tries that have begun. */
   get leases(): readonly Lease[] {
     return this.#begun.map(({ lease }) => lease)
