@@ -58,6 +58,7 @@ describe('the receipt of a fetch', () => {
     await using lab = await createFetchLab()
     lab.use('a.test:80', await TestServer.tcp((socket) => socket.on('data', () => socket.destroy())))
     lab.workers.faults.set('w2', 'connection_refused')
+    lab.workers.down.add('w3')
     const { receipt, attempts } = await lab.fails('http://a.test/', 'connection_lost')
     assert.deepEqual(
       attempts.map(({ worker, outcome }) => `${worker} ${outcome}`),
