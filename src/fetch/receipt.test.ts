@@ -59,7 +59,7 @@ describe('the receipt of a fetch', () => {
     lab.use('a.test:80', await TestServer.tcp((socket) => socket.on('data', () => socket.destroy())))
     lab.workers.faults.set('w2', 'connection_refused')
     lab.workers.down.add('w3')
-    const { receipt, attempts } = await lab.fails('http://a.test/', 'connection_lost')
+    const { receipt, attempts } = await lab.fails('http://a.test/', 'connection_refused')
     assert.deepEqual(
       attempts.map(({ worker, outcome }) => `${worker} ${outcome}`),
       ['w1 connection_lost', 'w2 connection_refused'],
