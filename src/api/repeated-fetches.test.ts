@@ -121,6 +121,21 @@ describe('RepeatedFetches', () => {
     assert.equal(begun.length, 1)
   })
 
+  it('counts headers and redirects, too', async () => {
+    const { begun, ask } = createFetches()
+    const redirect = { status: 302, from: 'http://a.test/', to: `http://a.test/${'x'.repeat(1_000_000)}` }
+    const heavy = [
+      { ...answer(), headers: [['x-a', 'x'.repeat(1024 * 1024)]] as const },
+      { ...answer(), redirects: [redirect, redirect] },
+    ]
+    for (const [n, each] of heavy.entries()) {
+      void ask({ key: `k${n}` })
+      begun[n]?.resolve(each)
+      await new Promise((resolve) => setImmediate(resolve))
+      await assert.rejects(ask({ key: `k${n}` }), { code: 'conflict' })
+    }
+  })
+
   it('keeps no answers of one caller that would leave no room for those of others', async () => {
     const { clock, begun, ask } = createFetches()
     const MIB = 1024 * 1024

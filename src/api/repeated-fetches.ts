@@ -91,12 +91,12 @@ export class RepeatedFetches {
     own.count++
     result
       .then(
-        ({ body }) => this.#keep(name, owner, entry, body.length),
+        (answer) => this.#keep(name, owner, entry, sizeOf(answer)),
         (error: unknown) => {
           // What certainly did nothing, or may be done twice, is tried anew by whoever asks again.
           const mayRepeat = isIdempotent(method) || (error instanceof CbtorError && wasNotSent(error))
           if (mayRepeat) this.#forget(name, owner, entry)
-          else this.#keep(name, owner, entry, 0)
+          else this.#keep(name, owner, entry, sizeOf(error instanceof CbtorError ? error : {}))
         },
       )
       .finally(() => watching?.[Symbol.dispose]())
@@ -123,4 +123,14 @@ export class RepeatedFetches {
     own.bytes -= entry.bytes
     if (own.count === 0) this.#owners.delete(owner)
   }
+}
+
+/** In memory, about: targets choose also how much there is beside the body. */
+function sizeOf({
+  body,
+  headers = [],
+  redirects = [],
+}: Partial<Pick<FetchAnswer, 'body' | 'headers' | 'redirects'>>): number {
+  const texts = [...headers.flat(), ...redirects.flatMap(({ from, to }) => [from, to])]
+  return texts.reduce((sum, text) => sum + text.length, body?.length ?? 0)
 }
