@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -83,6 +84,9 @@ describe('the admin key', () => {
     symlinkSync(file, link)
     assert.throws(() => readAdminKey(link), /it is a symbolic link/)
     assert.throws(() => readAdminKey(directory), /it is not a file/)
+    const fifo = join(directory, 'fifo')
+    execFileSync('mkfifo', ['-m', '600', fifo])
+    assert.throws(() => readAdminKey(fifo), /it is not a file/)
   })
 
   it('is another after a reset, and those of the past are revoked', () => {

@@ -19,7 +19,7 @@ import type { KeyRing } from './key-ring.ts'
 
 /** The name of the key in the state directory, by which `cbtor keys reset-admin` finds those of the past. */
 const ADMIN = 'admin'
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 
 /** Where the key for the commands on this machine is. */
 export function adminKeyFile(stateDirectory: string): string {
@@ -52,7 +52,7 @@ export function resetAdminKey(ring: KeyRing, file: string): string {
 export function readAdminKey(file: string): string | undefined {
   let handle: number
   try {
-    handle = openSync(file, O_RDONLY | O_NOFOLLOW)
+    handle = openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) // a FIFO would keep us waiting
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
