@@ -39,6 +39,24 @@ function documentsThatCall(site: string): Readonly<Record<string, string>> {
   }
 }
 
+/** What a page can do, as a script for it: whether each of its attempts came to something. */
+function attemptsAt(url: string, mode: string): string {
+  return `(async () => {
+    const told = (promise) => promise.then(() => 'loaded', () => 'failed')
+    const load = (name, fields) => told(new Promise((onload, onerror) => {
+      document.body.append(Object.assign(document.createElement(name), { ...fields, onload, onerror }))
+    }))
+    const url = ${JSON.stringify(url)}
+    return await Promise.all([
+      load('script', { src: url }),
+      load('img', { src: url }),
+      load('link', { rel: 'stylesheet', href: url }),
+      told(fetch(url)),
+      told(fetch(${JSON.stringify(mode)}, { method: 'POST', mode: 'no-cors', body: '{"mode":"random"}' })),
+    ])
+  })()`
+}
+
 describe('what a target sent', { timeout: 60_000 }, () => {
   let browser: Browser
 
@@ -89,33 +107,7 @@ describe('what a target sent', { timeout: 60_000 }, () => {
     const page = await browser.newPage()
     await page.goto(site.url)
     const url = `${running.url}/api/v1/fetch/raw?url=http://example.com/`
-    const outcomes = await page.evaluate(
-      async ({ url, mode }) => {
-        const load = (name: string, fields: object) => {
-          const element = Object.assign(document.createElement(name), fields)
-          const ended = new Promise<string>((resolve) => {
-            element.onload = () => resolve('loaded')
-            element.onerror = () => resolve('failed')
-          })
-          document.body.append(element)
-          return ended
-        }
-        return await Promise.all([
-          load('script', { src: url }),
-          load('img', { src: url }),
-          load('link', { rel: 'stylesheet', href: url }),
-          fetch(url).then(
-            () => 'loaded',
-            () => 'failed',
-          ),
-          fetch(mode, { method: 'POST', mode: 'no-cors', body: '{"mode":"random"}' }).then(
-            () => 'loaded',
-            () => 'failed',
-          ),
-        ])
-      },
-      { url, mode: `${running.url}/api/v1/mode` },
-    )
+    const outcomes = await page.evaluate<readonly string[]>(attemptsAt(url, `${running.url}/api/v1/mode`))
     assert.deepEqual(new Set(outcomes), new Set(['failed']))
     await page.setContent(`<a href="${url}">a link</a>`)
     const [refused] = await Promise.all([page.waitForResponse(url), page.click('a')])
