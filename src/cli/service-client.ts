@@ -28,26 +28,26 @@ export function serviceClient(flags: ServiceFlags, parts: Pick<CliParts, 'env'>)
   const config = readConfig(configFlags(flags), parts.env)
   const baseUrl = flags.api ?? urlOf(config)
   if (baseUrl === undefined) throw new Error('Cannot find the service: it may listen on any port; say where: --api')
-  const key = keyOf(flags, parts)
-  if (key !== undefined && baseUrl.startsWith('http:') && !isHere(baseUrl))
-    throw new Error(`Cannot send the key to ${baseUrl}, for everybody on the way could read it: expected https`)
-  return createApiClient({ baseUrl, certificate: certificateOf(config), key })
+  return createApiClient({ baseUrl, certificate: certificateOf(config), key: keyFor(baseUrl, flags, parts) })
 }
 
 /**
  * `CBTOR_KEY`, else the admin key, which is for nobody but a service on this machine; undefined when there is none, as where
- * none is asked for. Throws when it may not be read.
+ * none is asked for. Throws when it may not be read, or not be sent there.
  */
-function keyOf(flags: ServiceFlags, { env }: Pick<CliParts, 'env'>): string | undefined {
+function keyFor(baseUrl: string, flags: ServiceFlags, { env }: Pick<CliParts, 'env'>): string | undefined {
   const { CBTOR_KEY: given } = env
-  if (given !== undefined && given !== '') return given
-  return flags.api === undefined || isHere(flags.api) ? readAdminKey(adminKeyFile(stateOf(flags, { env }))) : undefined
+  const isOurs = flags.api === undefined || isHere(flags.api)
+  const key = given || (isOurs ? readAdminKey(adminKeyFile(stateOf(flags, { env }))) : undefined)
+  if (key !== undefined && URL.parse(baseUrl)?.protocol === 'http:' && !isHere(baseUrl))
+    throw new Error(`Cannot send the key to ${baseUrl}, for everybody on the way could read it: expected https`)
+  return key
 }
 
-/** As `serviceClient` has it, but undefined where it may not be read: the service then says that it is missing. */
-export function keyAtHand(flags: ServiceFlags, parts: Pick<CliParts, 'env'>): string | undefined {
+/** As `serviceClient` has it, but undefined where that would throw: the service then says that it is missing. */
+export function keyAtHand(baseUrl: string, flags: ServiceFlags, parts: Pick<CliParts, 'env'>): string | undefined {
   try {
-    return keyOf(flags, parts)
+    return keyFor(baseUrl, flags, parts)
   } catch {
     return undefined
   }

@@ -62,7 +62,8 @@ async function runDoctor(flags: DoctorFlags, parts: CliParts): Promise<void> {
       processAt,
       cgroup: cgroupOf,
       probeEgress: () => probeEgress({ clock }),
-      createApi: (baseUrl, certificate) => createApiClient({ baseUrl, certificate, key: keyAtHand(flags, parts) }),
+      createApi: (baseUrl, certificate) =>
+        createApiClient({ baseUrl, certificate, key: keyAtHand(baseUrl, flags, parts) }),
       tunnels: (state, until) => tunnelsAtHand({ state, clock }, until),
     },
     signal,

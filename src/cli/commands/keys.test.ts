@@ -89,9 +89,15 @@ describe('cbtor keys', { timeout: 30_000 }, () => {
   })
 
   it('sends no key in the clear to another machine', async () => {
-    const { code, err } = await run(['keys', 'list', '--api', 'http://192.0.2.1:32211'], { CBTOR_KEY: 'cbt_a_b' })
-    assert.equal(code, EXIT.failed)
-    assert.match(err, /Cannot send the key to http:\/\/192\.0\.2\.1:32211, .*: expected https/)
+    const env = { CBTOR_KEY: 'cbt_a_b' }
+    for (const api of ['http://192.0.2.1:32211', 'HTTP://192.0.2.1:32211']) {
+      const { code, err } = await run(['keys', 'list', '--api', api], env)
+      assert.equal(code, EXIT.failed)
+      assert.match(err, /Cannot send the key to http:\/\/192\.0\.2\.1:32211, .*: expected https/i)
+      assert.equal(keyAtHand(api, { api }, { env }), undefined)
+    }
+    assert.equal(keyAtHand('http://192.0.2.1:32211', {}, { env }), undefined)
+    assert.equal(keyAtHand('https://192.0.2.1:32211', {}, { env }), 'cbt_a_b')
   })
 
   it('takes the key from CBTOR_KEY before that of the state directory, and says what is missing without either', async () => {
@@ -111,7 +117,8 @@ describe('cbtor keys', { timeout: 30_000 }, () => {
 
   it('shows the key of this machine to no other one, nor uses one that others could read', async () => {
     await using place = await createPlace()
-    const keyFor = (api?: string) => keyAtHand({ ...(api && { api }), state: place.state }, { env: {} })
+    const keyFor = (api?: string) =>
+      keyAtHand(api ?? 'http://127.0.0.1:2', { ...(api && { api }), state: place.state }, { env: {} })
     for (const api of [undefined, 'http://127.0.0.1:1', 'http://[::1]:1', 'https://localhost', 'unix:/run/cbtor.sock'])
       assert.equal(keyFor(api), place.admin, api)
     for (const api of ['http://192.0.2.1:32211', 'https://127.0.0.1.example', 'http://localhost@evil.test', 'nonsense'])
