@@ -167,7 +167,7 @@ export function createBackend(parts: BackendParts): Backend {
       return { actsAt, acted }
     },
 
-    sessions: () => fetcher.sessions.list().map(shownSession),
+    sessions: (wanted) => fetcher.sessions.list(wanted).map(shownSession),
     session(name) {
       const found = fetcher.sessions.find(name)
       return found && shownSession(found)

@@ -79,8 +79,8 @@ export interface Backend {
    */
   newCircuits(id: string): NewCircuitsOrder
 
-  /** Of all callers, those that have not expired, the latest used first. */
-  sessions(): readonly SessionView[]
+  /** Those that have not expired, the latest used first: of one owner or of all, and no more than `limit`. */
+  sessions(wanted: { readonly owner?: string; readonly limit: number }): readonly SessionView[]
   session(name: SessionName): SessionView | undefined
   /** Gives the session a new identity: other circuits from the next request on. Rejects with `session_not_found`. */
   rotateSession(name: SessionName): Promise<SessionView>

@@ -135,8 +135,9 @@ export class FakeBackend implements Backend {
     return this.renewal()
   }
 
-  sessions(): readonly SessionView[] {
-    return [...this.#sessions.values()]
+  sessions({ owner, limit }: Parameters<Backend['sessions']>[0]): readonly SessionView[] {
+    const all = [...this.#sessions.values()]
+    return all.filter((session) => owner === undefined || session.owner === owner).slice(0, limit)
   }
 
   session(name: SessionName): SessionView | undefined {

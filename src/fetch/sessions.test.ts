@@ -63,6 +63,29 @@ describe('Sessions', () => {
     assert.deepEqual(sessions.list(), [sessions.get(own('me'))])
   })
 
+  it('lists those of one owner, and no more than are wanted', async () => {
+    const clock = new FakeClock()
+    const sessions = new Sessions({ clock })
+    for (const [owner, key] of [
+      ['a', 'short'],
+      ['a', '1'],
+      ['b', '2'],
+      ['a', '3'],
+      ['a', '1'],
+    ] as const)
+      sessions
+        .open({ owner, key })
+        .use(key === 'short' ? 1 : undefined)
+        [Symbol.dispose]()
+    await clock.advance(1)
+    const listed = (wanted: Parameters<Sessions['list']>[0]) => sessions.list(wanted).map(({ key }) => key)
+    assert.deepEqual(listed({}), ['1', '3', '2'])
+    assert.deepEqual(listed({ owner: 'a' }), ['1', '3'])
+    assert.deepEqual(listed({ owner: 'a', limit: 1 }), ['1'])
+    assert.deepEqual(listed({ limit: 2 }), ['1', '3'])
+    assert.deepEqual(listed({ owner: 'nobody' }), [])
+  })
+
   it('ends a session that nobody has used for half an hour, or for as long as its request said, but none in use', async () => {
     const clock = new FakeClock()
     const sessions = new Sessions({ clock })

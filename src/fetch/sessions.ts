@@ -12,6 +12,11 @@ export interface SessionsOptions {
   readonly capacity?: number
 }
 
+export interface SessionsWanted {
+  readonly owner?: string
+  readonly limit?: number
+}
+
 const IDLE_MS = 30 * 60_000
 const MAX_AGE_MS = 24 * 3_600_000
 const CAPACITY = 100_000
@@ -38,10 +43,16 @@ export class Sessions {
     this.#capacity = options.capacity ?? CAPACITY
   }
 
-  /** Those that have not ended, the one that was used last first. */
-  list(): readonly SessionView[] {
-    const going = [...this.#byName.values()].filter(({ hasEnded }) => !hasEnded)
-    return going.map((session) => session.view()).reverse()
+  /** Those that have not ended, the one that was used last first: of one owner or of all, and no more than `limit`. */
+  list({ owner, limit = Number.POSITIVE_INFINITY }: SessionsWanted = {}): readonly SessionView[] {
+    const names = owner === undefined ? this.#byName.keys() : (this.#byOwner.get(owner) ?? [])
+    const views: SessionView[] = []
+    for (const name of [...names].reverse()) {
+      if (views.length >= limit) break
+      const session = this.#byName.get(name)
+      if (session !== undefined && !session.hasEnded) views.push(session.view())
+    }
+    return views
   }
 
   find(name: SessionName): SessionView | undefined {

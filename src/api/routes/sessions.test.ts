@@ -35,6 +35,16 @@ describe('the routes about sessions', () => {
     assert.deepEqual([unknown.statusCode, unknown.json().code], [400, 'unknown_field'])
   })
 
+  it('show no more than can be written at once, to admins as to others', async () => {
+    for (const scope of ['admin', 'sessions'] as const) {
+      await using test = await createTestApp({ auth: 'on' })
+      const { key, text } = test.keys.create({ name: 'x', scopes: [scope] })
+      for (let n = 0; n < 1_001; n++) test.backend.beginSession({ owner: key.id, key: `s${n}` })
+      const headers = { authorization: `Bearer ${text}` }
+      assert.equal((await test.app.inject({ url: '/api/v1/sessions', headers })).json().sessions.length, 1_000)
+    }
+  })
+
   it('find every key that a request may have', async () => {
     await using test = await createTestApp()
     for (const key of ['a/b?c#d%e', '%2F', '"\'<>', '!'.repeat(64), '/'.repeat(64), ':n', '*', '..%2f']) {

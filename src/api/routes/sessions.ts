@@ -14,6 +14,9 @@ import {
   toSessionBody,
 } from '../schemas/session.ts'
 
+/** There may be 100,000: to write all of them would keep everybody else waiting for seconds. */
+const MAX_SHOWN = 1_000
+
 export function sessionRoutes(app: ApiApp, backend: Backend): void {
   app.get(
     '/api/v1/sessions',
@@ -23,14 +26,14 @@ export function sessionRoutes(app: ApiApp, backend: Backend): void {
         operationId: 'listSessions',
         summary: 'List the sessions',
         description:
-          "The caller's sticky keys that are in use, the latest used first; with the scope `admin` those of all callers.",
+          "The caller's sticky keys that are in use, the 1,000 that were used last, the latest first; with the scope `admin` those of all callers.",
         response: { 200: sessionsBody },
         ...documented({ answered: 'The sessions.', answer: { sessions: [SESSION] }, problems: [] }),
       },
     },
     async ({ caller }) => {
-      const shown = backend.sessions().filter(({ owner }) => owner === caller.id || mayUse(caller, 'admin'))
-      return { sessions: shown.map(toSessionBody) }
+      const whose = mayUse(caller, 'admin') ? {} : { owner: caller.id }
+      return { sessions: backend.sessions({ ...whose, limit: MAX_SHOWN }).map(toSessionBody) }
     },
   )
 
