@@ -49,6 +49,8 @@ export class ForwardConnection extends KeptConnection {
     if (body !== undefined && !request.hasHeader('Content-Length')) request.setHeader('Transfer-Encoding', 'chunked')
 
     const exchange = exchangeOf(request, this.socket)
+    // Node waits for the end of the socket, and would for ever if that was before.
+    if (this.socket.destroyed) request.destroy(hungUp())
     if (body === undefined) request.end()
     // Each ends with the other; why, the exchange tells.
     else pipeline(body, request, () => {})

@@ -51,6 +51,28 @@ describe('Forwarder', { timeout: 20_000 }, () => {
     }
   })
 
+  it('ends with its client, at whatever moment that leaves', async () => {
+    await using lab = await createForwardLab()
+    await lab.serve('a.test:80', (_, response) => response.end('x'))
+    for (let microtasks = 0; microtasks < 30; microtasks++) {
+      lab.workers.rewind()
+      await text((await lab.forward({ url: 'http://a.test/' })).body)
+      await turns(2)
+      lab.workers.rewind()
+      const client = new AbortController()
+      const outcome = lab.forward({ url: 'http://a.test/' }, client.signal).then(
+        (answer) => answer.body.destroy(),
+        () => {},
+      )
+      for (let n = 0; n < microtasks; n++) await undefined
+      client.abort(new Error('gone'))
+      const isOver = await Promise.race([outcome.then(() => true), turns(50).then(() => false)])
+      assert.ok(isOver, `after ${microtasks} microtasks`)
+    }
+    await turns()
+    assert.equal(lab.workers.leases, 0)
+  })
+
   it('streams bodies both ways, of known length and not, at the pace of the slower side', async () => {
     await using lab = await createForwardLab()
     await lab.serve('a.test:80', async (request, response) => {
