@@ -2,7 +2,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
-import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { brotliCompressSync, constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import type { FakeTargets } from '../../src/workers/fake/fake-driver.ts'
 import type { Certificates } from './certificates.ts'
 
@@ -31,8 +31,12 @@ export interface Targets extends Disposable {
 export function targetsWith({ good, expired, stranger }: Certificates): Targets {
   const sockets = new Set<Socket>()
   const bombs = lazily(() => {
-    const zeros = Buffer.alloc(128 * MIB)
-    return { gzip: gzipSync(zeros), br: brotliCompressSync(zeros), zstd: zstdCompressSync(zeros) }
+    const zeros = Buffer.alloc(64 * MIB)
+    return {
+      gzip: gzipSync(zeros),
+      br: brotliCompressSync(zeros, { params: { [constants.BROTLI_PARAM_QUALITY]: 3 } }),
+      zstd: zstdCompressSync(zeros),
+    }
   })
   const http = httpTarget((request, response) => {
     const path = request.url ?? ''
