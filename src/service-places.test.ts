@@ -152,6 +152,7 @@ async function createLab(seed: number) {
       begin(async (signal) => {
         const request = { url: `http://${oneOf(HOSTS)}/`, ...routing(), method: 'GET', headers: [], body: undefined }
         const { body } = await proxy.forward(request, signal)
+        body.on('error', () => {})
         oneOf([() => body.destroy(), () => body.resume()])()
         endings.push(() => body.destroy())
       }),
