@@ -20,6 +20,7 @@ import { answerBrokenHttp, refuseTunnel } from './broken-http.ts'
 import { type AllowedHosts, checkCaller, checkExpectation, checkHeaders, checkMediaType } from './caller-rules.ts'
 import type { KeyWatch } from './client-signal.ts'
 import { docsRoutes } from './docs/routes.ts'
+import { nestsDeeper } from './json-depth.ts'
 import type { Keys } from './keys.ts'
 import { InputError, inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
 import { RouteTable } from './route-table.ts'
@@ -68,6 +69,8 @@ export interface ApiAppOptions {
 }
 
 const MAX_BODY_BYTES = 1024 * 1024
+/** Of lists and objects in a body; what we take has 5. */
+const MAX_DEPTH = 32
 const HTTP_LIMITS = { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, requireHostHeader: false }
 /** After these, what is a request and what is the rest of the last one cannot be told on the connection. */
 const UNCLEAR: ReadonlySet<ProblemCode> = new Set([
@@ -249,6 +252,10 @@ function acceptOnlyJson(app: ApiApp): void {
     if (bytes.length === 0) return done(null, undefined)
     if (!isUtf8(bytes))
       return done(new CbtorError('invalid_json', 'Cannot read the request body: it is not valid UTF-8'))
+    if (nestsDeeper(bytes, MAX_DEPTH)) {
+      const message = `Cannot read the request body: it has more than ${MAX_DEPTH} lists and objects within each other`
+      return done(new CbtorError('invalid_json', message))
+    }
     const text = bytes.toString()
     return parseJson(request, text, (error, value) => done(error && (isJson(text) ? poisoned() : error), value))
   })

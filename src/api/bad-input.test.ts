@@ -76,6 +76,7 @@ const CASES: readonly Case[] = [
   posted('bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 400, 'invalid_json'),
   posted('NaN', '{"timeout_ms": NaN}', 400, 'invalid_json'),
   posted('200,000 nested lists', '['.repeat(200_000), 400, 'invalid_json'),
+  posted('33 nested lists', '['.repeat(33) + ']'.repeat(33), 400, 'invalid_json'),
   posted('__proto__', `{"url":"${url}","__proto__":{"method":"PUT"}}`, 400, 'unknown_field'), // 11
   posted('__proto__ in headers', `{"url":"${url}","headers":{"__proto__":"a"}}`, 400, 'unknown_field'),
   posted('__proto__ with escapes', `{"url":"${url}","\\u005f_proto__":1}`, 400, 'unknown_field'),

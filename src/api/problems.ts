@@ -52,14 +52,21 @@ const CODE_OF_FIELD: Readonly<Record<string, ProblemCode>> = {
 }
 
 export function inputErrorOf(issues: readonly Issue[]): InputError {
-  const faults = issues.flatMap((issue) => {
-    const { path, message } = issue
-    if (issue.code !== 'unrecognized_keys') return { path: path.join('/'), message, code: codeOf(issue) }
-    return issue.keys.map((key) => ({ path: [...path, key].join('/'), message, code: 'unknown_field' as const }))
-  })
   // One sentence says all of what is right, so a field that fails two of its rules is told once.
-  const once = new Map(faults.map((fault) => [`${fault.path}\n${fault.message}`, fault]))
+  const once = new Map<string, InputFault>()
+  for (const fault of faultsOf(issues)) {
+    once.set(`${fault.path}\n${fault.message}`, fault)
+    if (once.size === MAX_FAULTS) break // of hundreds of thousands, to read the others would take seconds
+  }
   return new InputError([...once.values()])
+}
+
+function* faultsOf(issues: readonly Issue[]): Generator<InputFault, void> {
+  for (const issue of issues) {
+    const { path, message } = issue
+    if (issue.code !== 'unrecognized_keys') yield { path: path.join('/'), message, code: codeOf(issue) }
+    else for (const key of issue.keys) yield { path: [...path, key].join('/'), message, code: 'unknown_field' }
+  }
 }
 
 function codeOf(issue: Issue): ProblemCode {
