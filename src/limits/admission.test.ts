@@ -136,6 +136,20 @@ describe('bytes per day', () => {
     assert.equal(other.signal.aborted, false)
   })
 
+  it('ends each when its own limit is reached', async () => {
+    const { clock, admission } = lab()
+    const admitted = [3_000, 1_000, 2_000].map((bytesPerDay) => admission.admit(keyWith({ bytesPerDay }, 'a')))
+    const socket = new FakeSocket()
+    admission.watch('a', socket)
+    const ended = []
+    for (let n = 0; n < 4; n++) {
+      ended.push(admitted.map(({ signal }) => Number(signal.aborted)).join(''))
+      socket.flows(1_000, 0)
+      await clock.advance(1_000)
+    }
+    assert.deepEqual(ended, ['000', '010', '011', '111'])
+  })
+
   it('goes on after a restart, though not to the byte after a crash', async () => {
     const usage = new MemoryUsage()
     const key = keyWith({ bytesPerDay: 1_000 })

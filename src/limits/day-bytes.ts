@@ -15,19 +15,24 @@ const SAVE_EVERY_MS = 10_000
 export class DayBytes implements Disposable {
   readonly #options: DayBytesOptions
   #day: string
+  /** When the next day begins. */
+  #turnsAt: number
   #used: Map<string, number>
   readonly #unsaved = new Set<string>()
   #timer: Disposable | undefined
 
   constructor(options: DayBytesOptions) {
     this.#options = options
-    this.#day = dayOf(options.clock.now())
+    const now = options.clock.now()
+    this.#day = dayOf(now)
+    this.#turnsAt = nextMidnight(now)
     this.#used = new Map(options.store?.usageOn(this.#day))
   }
 
   /** How long until the next midnight, when everybody begins anew. */
   get endsInMs(): number {
-    return DAY_MS - (this.#options.clock.now() % DAY_MS)
+    const now = this.#options.clock.now()
+    return nextMidnight(now) - now
   }
 
   usedBy(id: string): number {
@@ -49,10 +54,11 @@ export class DayBytes implements Disposable {
   }
 
   #turn(): void {
-    const day = dayOf(this.#options.clock.now())
+    const now = this.#options.clock.now()
     // A wall clock that is set back must not give a day's bytes anew.
-    if (day <= this.#day) return
-    this.#day = day
+    if (now < this.#turnsAt) return
+    this.#day = dayOf(now)
+    this.#turnsAt = nextMidnight(now)
     this.#used = new Map()
     this.#unsaved.clear()
   }
@@ -65,6 +71,10 @@ export class DayBytes implements Disposable {
     this.#unsaved.clear()
     this.#options.store?.setUsage(this.#day, changed)
   }
+}
+
+function nextMidnight(now: number): number {
+  return now - (now % DAY_MS) + DAY_MS
 }
 
 function dayOf(now: number): string {
