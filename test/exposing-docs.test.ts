@@ -18,7 +18,7 @@ function blocks(page: string, language: string): readonly string[] {
   )
 }
 
-describe('what the pages say about exposing the service', { timeout: 30_000 }, () => {
+describe('what the pages say about exposing the service', { timeout: 300_000 }, () => {
   it('makes a certificate that the service takes', async () => {
     for (const page of PAGES) {
       const command = blocks(page, 'sh').find((block) => block.includes('openssl req'))

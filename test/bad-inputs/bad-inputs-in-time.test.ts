@@ -159,7 +159,7 @@ describe('rows that are more than one message', { timeout: 60_000 }, () => {
   })
 })
 
-describe('tunnels', { timeout: 20_000 }, () => {
+describe('tunnels', { timeout: 300_000 }, () => {
   it('77 H an idle tunnel ends, and one whose client has ended its side gets the rest', async () => {
     await using lab = await startLab({ proxy: { idle_timeout: '1s' } })
     const open = async () => {
@@ -180,7 +180,7 @@ describe('tunnels', { timeout: 20_000 }, () => {
   })
 })
 
-describe('a box as a worker', { timeout: 20_000 }, () => {
+describe('a box as a worker', { timeout: 300_000 }, () => {
   // The API does not make workers: boxes come from the command line and the state directory, both of which go by this. A zone of an
   // IPv6 address is one of the things that the table refuses; here it may be, as an interface's name and nothing else, for link-local
   // addresses are nothing without it, and no shell ever sees it.

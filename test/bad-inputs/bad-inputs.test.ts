@@ -53,7 +53,7 @@ for (const [title, port, rows, labOf] of [
   ['the HTTP proxy that asks for keys', 'http', LOCKED_HTTP_ROWS, () => locked],
   ['the port for both that asks for keys', 'both', LOCKED_HTTP_ROWS, () => locked],
 ] as const) {
-  describe(`bad HTTP to ${title}`, { timeout: 120_000 }, () => {
+  describe(`bad HTTP to ${title}`, { timeout: 600_000 }, () => {
     for (const row of rows) it(titleOf(row), () => answersAsTold(labOf(), port, row))
   })
 }

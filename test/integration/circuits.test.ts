@@ -99,7 +99,7 @@ async function freeCircuits(driver: WorkerDriver): Promise<number> {
 /** Circuits that Tor keeps ready for ports that it has seen in use; they are charged when a guard has heard of them. */
 const TORS_OWN = 8
 
-describe('circuits of a worker', { timeout: 120_000 }, () => {
+describe('circuits of a worker', { timeout: 600_000 }, () => {
   it('are never shared by two identities, in whatever order these come and go', async (t) => {
     const { driver, directory } = await worker(t)
     const { users } = await witness(t, directory)

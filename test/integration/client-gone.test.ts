@@ -60,7 +60,7 @@ const BEGINNINGS: Readonly<
   }),
 }
 
-describe('a client that goes', { timeout: 120_000 }, () => {
+describe('a client that goes', { timeout: 600_000 }, () => {
   for (const [name, begin] of Object.entries(BEGINNINGS))
     for (const leave of ['destroy', 'resetAndDestroy'] as const)
       it(`takes its stream with it, and frees its worker: ${name}, ${leave === 'destroy' ? 'closed' : 'reset'}`, async (test) => {

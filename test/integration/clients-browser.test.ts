@@ -33,7 +33,7 @@ after(async () => {
   await lab?.[Symbol.asyncDispose]()
 })
 
-describe('Chromium', { timeout: 180_000 }, () => {
+describe('Chromium', { timeout: 600_000 }, () => {
   it('does what a browser does through the HTTP port', async () => {
     await browse({ server: `http://${lab.http}` }, browseAround)
   })

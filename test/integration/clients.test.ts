@@ -24,7 +24,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-describe('curl', { timeout: 180_000 }, () => {
+describe('curl', { timeout: 600_000 }, () => {
   const curl = (...args: string[]) => run('curl', ['-sS', '--max-time', '30', ...args])
 
   it('goes through the HTTP port to http, https and onion services', async () => {
@@ -81,7 +81,7 @@ describe('curl', { timeout: 180_000 }, () => {
   })
 })
 
-describe('wget', { timeout: 180_000 }, () => {
+describe('wget', { timeout: 600_000 }, () => {
   // With keep-alive it says "Proxy-Connection" to https sites, through the tunnel.
   const OPTIONS = ['-q', '-O', '-', '--tries=1', '--timeout=30', '--no-http-keep-alive']
   const wget = (proxy: string, ...args: string[]) =>
@@ -101,7 +101,7 @@ describe('wget', { timeout: 180_000 }, () => {
   })
 })
 
-describe('git', { timeout: 180_000 }, () => {
+describe('git', { timeout: 600_000 }, () => {
   it('clones through either port, by http and https', async () => {
     const { http, socks, ca, urls } = lab
     let count = 0
@@ -123,7 +123,7 @@ describe('git', { timeout: 180_000 }, () => {
   })
 })
 
-describe("Python's requests", { timeout: 180_000 }, () => {
+describe("Python's requests", { timeout: 600_000 }, () => {
   const PROGRAM = `
 import sys, requests
 
@@ -149,7 +149,7 @@ for url in urls:
   })
 })
 
-describe("undici's ProxyAgent, and Node by itself", { timeout: 180_000 }, () => {
+describe("undici's ProxyAgent, and Node by itself", { timeout: 600_000 }, () => {
   it('goes through the HTTP port to http, https and onion services', async () => {
     const { http, ca, urls } = lab
     const requestTls = { ca: readFileSync(ca, 'utf8') }
@@ -178,7 +178,7 @@ describe("undici's ProxyAgent, and Node by itself", { timeout: 180_000 }, () => 
   })
 })
 
-describe('crawlee', { timeout: 180_000 }, () => {
+describe('crawlee', { timeout: 600_000 }, () => {
   it('gives each of its sessions an identity of its own, by the user name that its proxy configuration makes', async () => {
     const { http, urls } = lab
     log.setLevel(LogLevel.OFF)

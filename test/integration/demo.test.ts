@@ -76,7 +76,7 @@ function processesOf(directory: string): string[] {
   })
 }
 
-describe('cbtor demo', { timeout: 240_000 }, () => {
+describe('cbtor demo', { timeout: 600_000 }, () => {
   it('shows one fetch of each kind and exits with 0 when asked to run once', async () => {
     await using demo = startCli(['demo', '--once', '--listen', '127.0.0.1:0', '--state', 'STATE'])
     const { code, out, err } = await demo.end()
@@ -142,7 +142,7 @@ describe('cbtor demo', { timeout: 240_000 }, () => {
   })
 })
 
-describe('cbtor testnet up and cbtor up', { timeout: 180_000 }, () => {
+describe('cbtor testnet up and cbtor up', { timeout: 600_000 }, () => {
   it('run the network and the service apart, joined by a configuration file', async () => {
     await using testnet = startCli(['testnet', 'up'])
     await eventually(async () => testnet.outputs.out.endsWith('}\n'))

@@ -29,7 +29,7 @@ after(async () => {
   await lab?.[Symbol.asyncDispose]()
 })
 
-describe('cbtor doctor', { timeout: 120_000 }, () => {
+describe('cbtor doctor', { timeout: 600_000 }, () => {
   it('finds nothing wrong where all is well, and has seen it on every Tor', async () => {
     const { code, findings } = await doctor()
     // Whether there is an egress lock is up to the machine.

@@ -56,7 +56,7 @@ const TABLE: readonly Row[] = [
 /** What the reply of Tor, made for real, was answered with. */
 const seen: { reply: string; made: string; status: number; code: string }[] = []
 
-describe('what is told of each failure of Tor', { timeout: 300_000 }, () => {
+describe('what is told of each failure of Tor', { timeout: 600_000 }, () => {
   let network: TorNetwork
   let tor: SomebodysTor
   /** Of their own, for they are of no use in the end: one is cut off from the network, one is to use no exit. */

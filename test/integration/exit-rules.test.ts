@@ -93,7 +93,7 @@ function targetOf(url: string) {
   return { host: hostname, port: Number(port || 80) }
 }
 
-describe('exit rules of the API', { timeout: 120_000 }, () => {
+describe('exit rules of the API', { timeout: 600_000 }, () => {
   it('has every worker leave by the country that was asked for, as the target sees it', async () => {
     for (const worker of WORKERS) {
       for (const [country, name] of Object.entries(exitIn)) {
@@ -180,7 +180,7 @@ describe('exit rules of the API', { timeout: 120_000 }, () => {
   })
 })
 
-describe('a Tor that is told its exits', { timeout: 120_000 }, () => {
+describe('a Tor that is told its exits', { timeout: 600_000 }, () => {
   it('makes no stream and no circuit where exits are fewer than the default asks for', async () => {
     await using parts = await createDriver('few')
     const { driver, streams, circuitsFor } = parts

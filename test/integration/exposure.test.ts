@@ -51,7 +51,7 @@ after(async () => {
   await network?.[Symbol.asyncDispose]()
 })
 
-describe('a service that others can reach', { timeout: 120_000 }, () => {
+describe('a service that others can reach', { timeout: 600_000 }, () => {
   it('answers by TLS and with a key, under its address and its name, and in no other way', async () => {
     const api = `https://${ADDRESS}:${portOf(service.url)}`
     const bearer = ['-H', `authorization: Bearer ${key}`]
@@ -236,7 +236,7 @@ describe('a service behind something that does TLS', { timeout: 60_000 }, () => 
   })
 })
 
-describe('a service that would be open to others in a wrong way', { timeout: 120_000 }, () => {
+describe('a service that would be open to others in a wrong way', { timeout: 600_000 }, () => {
   let directory: string
   before(() => {
     directory = mkdtempSync(join(tmpdir(), 'cbtor-wrong-'))

@@ -11,7 +11,7 @@ import { SomebodysTor } from './somebodys-tor.ts'
 const never = new AbortController().signal
 const FLAGS = ['IsolateSOCKSAuth', 'KeepAliveIsolateSOCKSAuth', 'ExtendedErrors'] as const
 
-describe('a service on Tors that somebody else runs', { timeout: 180_000 }, () => {
+describe('a service on Tors that somebody else runs', { timeout: 600_000 }, () => {
   let network: TorNetwork
   let watched: SomebodysTor
   let bare: SomebodysTor

@@ -18,7 +18,7 @@ after(async () => {
   await lab?.[Symbol.asyncDispose]()
 })
 
-describe('a pool that heals itself', { timeout: 240_000 }, () => {
+describe('a pool that heals itself', { timeout: 600_000 }, () => {
   it('loses no request when workers are killed, frozen and cut off, and has them back', async () => {
     const { kill, freeze, blackhole } = faultKinds(lab.service, lab.network)
     const results = await drill(
@@ -87,7 +87,7 @@ describe('a pool that heals itself', { timeout: 240_000 }, () => {
   })
 })
 
-describe('orders to workers', { timeout: 120_000 }, () => {
+describe('orders to workers', { timeout: 600_000 }, () => {
   it('are consistent however many come at once', async () => {
     const orders = Array.from({ length: 15 }, (_, n) => {
       const order = [lab.api.startTor, lab.api.stopTor, lab.api.restartTor][n % 3]
@@ -149,7 +149,7 @@ describe('orders to workers', { timeout: 120_000 }, () => {
   })
 })
 
-describe('sessions', { timeout: 120_000 }, () => {
+describe('sessions', { timeout: 600_000 }, () => {
   it('are listed, rotated at once and ended', async () => {
     const request = { url: `${lab.network.urls.www}/ip`, sticky_key: 'session-1' }
     const first = await lab.api.fetch(request)

@@ -65,7 +65,7 @@ async function asked(pattern: RegExp): Promise<Map<string, number>> {
   return counts
 }
 
-describe('a job', { timeout: 240_000 }, () => {
+describe('a job', { timeout: 600_000 }, () => {
   it('fetches an onion service that is down at first, and shows that it waits for it', async () => {
     await lab.network.kill('onion1')
     const { id } = await lab.api.submitJob({
@@ -172,7 +172,7 @@ describe('a job', { timeout: 240_000 }, () => {
   })
 })
 
-describe('the jobs of a service that is killed', { timeout: 240_000 }, () => {
+describe('the jobs of a service that is killed', { timeout: 600_000 }, () => {
   it('go on at its next start: nothing is lost, and nothing is sent twice that may not be', async () => {
     const { network, config } = lab
     const options = {

@@ -37,7 +37,7 @@ const clientOf = (key: string | undefined) => createApiClient({ baseUrl: service
 const url = () => `${network.urls.www}/ip`
 const keyFile = () => join(config.state, 'admin.key')
 
-describe('keys', { timeout: 180_000 }, () => {
+describe('keys', { timeout: 600_000 }, () => {
   it('are there from the first start: one for the operator, in a file of its own', async () => {
     assert.match(service.adminKey ?? '', /^cbt_[0-9A-Za-z]{8}_[0-9A-Za-z]{43}$/)
     assert.equal(readFileSync(keyFile(), 'utf8'), `${service.adminKey}\n`)

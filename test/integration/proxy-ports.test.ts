@@ -26,7 +26,7 @@ after(async () => {
   await lab?.[Symbol.asyncDispose]()
 })
 
-describe('the ports of the proxy', { timeout: 120_000 }, () => {
+describe('the ports of the proxy', { timeout: 600_000 }, () => {
   it('have a worker that is drained wait for its tunnels, and end those of one that is stopped', async () => {
     const ofTor02 = async () => (await lab.api.worker('tor02')).leases
     const first = await openTunnel('worker-tor02')

@@ -16,7 +16,7 @@ after(async () => {
   await lab?.[Symbol.asyncDispose]()
 })
 
-describe('a fetch through the pool', { timeout: 120_000 }, () => {
+describe('a fetch through the pool', { timeout: 600_000 }, () => {
   it('leaves by the exit that the answer names, as the target saw it', async () => {
     const { body, worker, receipt } = await lab.api.fetch({ url: `${lab.network.urls.check}/api/ip` })
     const { exit } = receipt
@@ -182,7 +182,7 @@ describe('a fetch through the pool', { timeout: 120_000 }, () => {
   })
 })
 
-describe('the operator', { timeout: 120_000 }, () => {
+describe('the operator', { timeout: 600_000 }, () => {
   it('drains a worker and enables it again', async () => {
     assert.equal((await lab.api.drain('tor01')).desired, 'drained')
     const used = new Set<string>()
@@ -216,7 +216,7 @@ describe('the operator', { timeout: 120_000 }, () => {
   })
 })
 
-describe('the pool under load', { timeout: 180_000 }, () => {
+describe('the pool under load', { timeout: 600_000 }, () => {
   it('answers 1,000 fetches, 32 at a time, without losing one', async () => {
     let begun = 0
     const statuses = new Map<number, number>()

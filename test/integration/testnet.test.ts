@@ -17,7 +17,7 @@ const NETWORK_MODULE = fileURLToPath(new URL('../../src/testnet/network.ts', imp
 const noTor = spawnSync('tor', ['--version']).error ? 'tor is not installed' : false
 const noNamespace = noTor || ((await whyNoNamespaces()) ?? false)
 
-describe('TorNetwork in a namespace', { skip: noNamespace, timeout: 180_000 }, () => {
+describe('TorNetwork in a namespace', { skip: noNamespace, timeout: 600_000 }, () => {
   let network: TorNetwork
   let client: Client
   const steps: string[] = []
@@ -157,7 +157,7 @@ describe('TorNetwork in a namespace', { skip: noNamespace, timeout: 180_000 }, (
   })
 })
 
-describe('the end of a TorNetwork', { skip: noNamespace, timeout: 120_000 }, () => {
+describe('the end of a TorNetwork', { skip: noNamespace, timeout: 600_000 }, () => {
   it('leaves nothing behind when its owner, an ordinary user, is killed', async () => {
     const script = `
       const { TorNetwork } = await import(${JSON.stringify(NETWORK_MODULE)})
@@ -183,7 +183,7 @@ describe('the end of a TorNetwork', { skip: noNamespace, timeout: 120_000 }, () 
   })
 })
 
-describe('TorNetwork on loopback', { skip: noTor, timeout: 120_000 }, () => {
+describe('TorNetwork on loopback', { skip: noTor, timeout: 600_000 }, () => {
   it('works, says what is lost, and leaves nothing behind', async () => {
     const network = await TorNetwork.create({ isolation: 'loopback' })
     try {

@@ -22,7 +22,7 @@ const FOR_PROXIES = [
   ...['X-CBTOR-Key', 'X-CBTOR-Anything', 'x-forwarded-FOR'],
 ]
 
-describe('headers', { timeout: 240_000 }, () => {
+describe('headers', { timeout: 600_000 }, () => {
   let lab: LeakLab
   let gateway: Gateway
   before(async () => {

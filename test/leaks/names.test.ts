@@ -7,7 +7,7 @@ import { type LeakLab, NOT_ON_THE_INTERNET, sharedLab } from './leak-lab.ts'
 const NAMES = 200
 const AT_A_TIME = 8
 
-describe('names', { timeout: 300_000 }, () => {
+describe('names', { timeout: 600_000 }, () => {
   let lab: LeakLab
   let gateway: Gateway
   let onion: string

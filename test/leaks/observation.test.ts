@@ -9,7 +9,7 @@ import { eventually } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
 import { type LeakLab, sharedLab } from './leak-lab.ts'
 
-describe('observation', { timeout: 240_000 }, () => {
+describe('observation', { timeout: 600_000 }, () => {
   let lab: LeakLab
   let gateway: Gateway
   before(async () => {

@@ -12,7 +12,7 @@ const OF_THE_ORIGIN = {
   Origin: 'http://l-secret.cbtor.test',
 }
 
-describe('redirects', { timeout: 240_000 }, () => {
+describe('redirects', { timeout: 600_000 }, () => {
   let lab: LeakLab
   let gateway: Gateway
   let urls: LeakLab['network']['urls']

@@ -5,7 +5,7 @@ import { hitsIn, STEM as PLANTED } from '../secrets/words.ts'
 import type { Gateway } from './gateway.ts'
 import { type LeakLab, sharedLab, WORKERS } from './leak-lab.ts'
 
-describe('what is written', { timeout: 240_000 }, () => {
+describe('what is written', { timeout: 600_000 }, () => {
   let lab: LeakLab
   let gateway: Gateway
   let onion: string

@@ -26,7 +26,7 @@ const never = new AbortController().signal
 const ADDRESSES = 239
 const AT_A_TIME = 6
 
-describe('On a box', { timeout: 300_000 }, () => {
+describe('On a box', { timeout: 600_000 }, () => {
   let lab: BoxLab
   let tunnels: Awaited<ReturnType<typeof openTunnels>>
   let session: SshSession

@@ -35,7 +35,7 @@ before(() => {
   execFileSync('ip', ['link', 'set', 'lo', 'up'])
 })
 
-describe('cbtor demo --openwrt', { timeout: 240_000 }, () => {
+describe('cbtor demo --openwrt', { timeout: 600_000 }, () => {
   it('shows fetches by both routes, boxes and tunnels, and leaves nothing behind', async () => {
     await using demo = startDemo(['--openwrt', '--once', '--listen', '127.0.0.1:0', '--latency', '1'])
     const { code, out, err } = await demo.end()
@@ -113,7 +113,7 @@ describe('cbtor demo --openwrt', { timeout: 240_000 }, () => {
   })
 })
 
-describe('cbtor demo --openwrt, where it cannot be', { timeout: 30_000 }, () => {
+describe('cbtor demo --openwrt, where it cannot be', { timeout: 300_000 }, () => {
   it('says what is missing', async () => {
     const nobody = await run(['--openwrt', '--once'], { uid: NOBODY, gid: NOBODY })
     assert.deepEqual([nobody.code, nobody.out], [1, ''])

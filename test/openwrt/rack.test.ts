@@ -25,7 +25,7 @@ import { LeakWatch } from './rack-leaks.ts'
 const RACK_MODULE = fileURLToPath(new URL('../../src/testnet/boxes/rack.ts', import.meta.url))
 const never = new AbortController().signal
 
-describe('BoxRack', { timeout: 120_000 }, () => {
+describe('BoxRack', { timeout: 600_000 }, () => {
   let directory: string
   let network: TorNetwork
   let rack: BoxRack

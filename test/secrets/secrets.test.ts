@@ -29,7 +29,7 @@ for (const { log, format, targets } of [
   { log: 'debug', format: 'json', targets: 'hashed' },
   { log: 'debug', format: 'pretty', targets: 'off' },
 ] as const) {
-  describe(`what is written at level ${log}, as ${format}, with targets ${targets}`, { timeout: 180_000 }, () => {
+  describe(`what is written at level ${log}, as ${format}, with targets ${targets}`, { timeout: 600_000 }, () => {
     let directory: string
     let gateway: Gateway
     let admin: Asker
