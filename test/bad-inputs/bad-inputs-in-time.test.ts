@@ -15,7 +15,7 @@ import { posted, request } from './rows.ts'
 
 const never = new AbortController().signal
 
-describe('clients that take their time', { concurrency: true, timeout: 60_000 }, () => {
+describe('clients that take their time', { concurrency: true, timeout: 300_000 }, () => {
   let lab: Lab
   before(async () => {
     lab = await startLab()
@@ -60,7 +60,7 @@ describe('clients that take their time', { concurrency: true, timeout: 60_000 },
   })
 })
 
-describe('rows that are more than one message', { timeout: 60_000 }, () => {
+describe('rows that are more than one message', { timeout: 300_000 }, () => {
   let lab: Lab
   before(async () => {
     lab = await startLab()

@@ -64,7 +64,7 @@ for (const [title, port, rows, labOf] of [
   ['the SOCKS proxy that asks for keys', 'socks', LOCKED_SOCKS_ROWS, () => locked],
   ['the port for both that asks for keys', 'both', LOCKED_SOCKS_ROWS, () => locked],
 ] as const) {
-  describe(`bad SOCKS to ${title}`, { timeout: 60_000 }, () => {
+  describe(`bad SOCKS to ${title}`, { timeout: 300_000 }, () => {
     for (const row of rows) it(titleOf(row), () => repliesAsTold(labOf(), port, row))
   })
 }

@@ -196,7 +196,7 @@ describe('cbtor testnet up and cbtor up', { timeout: 600_000 }, () => {
   })
 })
 
-describe('cbtor', { timeout: 60_000 }, () => {
+describe('cbtor', { timeout: 300_000 }, () => {
   it('says what is wrong with a command line, and what would be right', async () => {
     const cases: [args: string[], code: number, err: RegExp][] = [
       [['demo', '--latency', 'soon'], 2, /whole milliseconds from 0 to 1000/],

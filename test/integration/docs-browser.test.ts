@@ -8,7 +8,7 @@ import { startServer } from '../../src/api/test-server.ts'
 /** Debian's; where there is none, the one that playwright has brought. */
 const EXECUTABLE = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
 
-describe('Swagger UI', { timeout: 60_000 }, () => {
+describe('Swagger UI', { timeout: 300_000 }, () => {
   it('takes a key by Authorize and sends it with what it tries out', async () => {
     await using server = await startServer({ auth: 'on' })
     const { text } = server.keys.create({ name: 'a reader', scopes: ['workers:read'] })

@@ -194,7 +194,7 @@ describe('a service that others can reach', { timeout: 600_000 }, () => {
   })
 })
 
-describe('a service behind something that does TLS', { timeout: 60_000 }, () => {
+describe('a service behind something that does TLS', { timeout: 300_000 }, () => {
   it('answers to the names that it was told', async () => {
     const signal = new AbortController().signal
     await using behind = await createService(

@@ -57,7 +57,7 @@ function attemptsAt(url: string, mode: string): string {
   })()`
 }
 
-describe('what a target sent', { timeout: 60_000 }, () => {
+describe('what a target sent', { timeout: 300_000 }, () => {
   let browser: Browser
 
   before(async () => {

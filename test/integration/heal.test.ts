@@ -194,7 +194,7 @@ describe('sessions', { timeout: 600_000 }, () => {
   })
 })
 
-describe('what the service tells of itself', { timeout: 60_000 }, () => {
+describe('what the service tells of itself', { timeout: 300_000 }, () => {
   it('streams events as they happen', async () => {
     const { next_since_id } = await lab.api.events({ limit: 1 })
     const stream = lab.api.watchEvents({ since_id: next_since_id })

@@ -59,7 +59,7 @@ after(async () => {
   rmSync(state, { recursive: true, force: true })
 })
 
-describe('a key with limits', { timeout: 60_000 }, () => {
+describe('a key with limits', { timeout: 300_000 }, () => {
   it('is held to them on every way in, all of them together', async () => {
     const { key } = await api.createKey({ name: 'slow', scopes: ['fetch', 'proxy'], limits: { rate: 0.01, burst: 3 } })
     const mine = createApiClient({ baseUrl: service.url, key })

@@ -148,7 +148,7 @@ describe('the ports of the proxy', { timeout: 600_000 }, () => {
   })
 })
 
-describe('one port for both, with keys', { timeout: 60_000 }, () => {
+describe('one port for both, with keys', { timeout: 300_000 }, () => {
   it('takes those who have one, by either protocol, and nobody else', async () => {
     await using one = await withProxy({ both: '127.0.0.1:0', auth: 'on' }, 'both')
     const api = createApiClient({ baseUrl: one.url })

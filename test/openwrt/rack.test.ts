@@ -227,7 +227,7 @@ describe('BoxRack', { timeout: 600_000 }, () => {
   })
 })
 
-describe('A rack without a Tor network', { timeout: 60_000 }, () => {
+describe('A rack without a Tor network', { timeout: 300_000 }, () => {
   let directory: string
   let router: ChildProcess
   before(async () => {

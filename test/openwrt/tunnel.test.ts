@@ -49,7 +49,7 @@ tunnelSuite('this machine', async () => ({
   [Symbol.asyncDispose]: async () => await lab.wipe(),
 }))
 
-describe('traffic through a tunnel', { timeout: 60_000 }, () => {
+describe('traffic through a tunnel', { timeout: 300_000 }, () => {
   const identities = ['10.201.1.2', '10.201.1.16', '10.201.1.101', '10.201.1.200', '10.201.1.254']
 
   it('goes with any address of the tunnel, to the far end and to the box', async (t) => {
@@ -150,7 +150,7 @@ describe('traffic through a tunnel', { timeout: 60_000 }, () => {
   })
 })
 
-describe('the tunnel helper', { timeout: 60_000 }, () => {
+describe('the tunnel helper', { timeout: 300_000 }, () => {
   it('does what it is asked by its socket, mends what changes, and leaves nothing', async (t) => {
     const socketPath = join(lab.state, 'run', 'tunnel.sock')
     const options = {
@@ -271,7 +271,7 @@ describe('the tunnel helper', { timeout: 60_000 }, () => {
   })
 })
 
-describe('a tunnel that is handed over', { timeout: 60_000 }, () => {
+describe('a tunnel that is handed over', { timeout: 300_000 }, () => {
   it('to wg-quick is as ours', async (t) => {
     const file = join(lab.state, 'wg-tor01.conf')
     await writeFile(file, handOver(lab.spec, 'wg-quick', { withKeys: true }), { mode: 0o600 })
