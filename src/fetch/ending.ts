@@ -42,6 +42,13 @@ export function hasBody({ hop: { method }, head: { status } }: Pick<Arrival, 'ho
 
 /** Whether nothing but the connection's end tells the end of the body (RFC 9112, section 6.3): so it may be cut short. */
 export function endsWithConnection(arrival: Pick<Arrival, 'hop' | 'head'>): boolean {
-  const isFramed = arrival.head.headers.some(([name]) => name === 'content-length' || name === 'transfer-encoding')
+  const isFramed = arrival.head.headers.some(
+    ([name, value]) => name === 'content-length' || (name === 'transfer-encoding' && endsInChunks(value)),
+  )
   return hasBody(arrival) && !isFramed
+}
+
+/** Whether a Transfer-Encoding tells the end of the body: only the last coding can, and only chunks do. */
+export function endsInChunks(transferEncoding: string): boolean {
+  return /(?:^|,)\s*chunked\s*$/i.test(transferEncoding)
 }

@@ -6,6 +6,7 @@ import { isIdempotent } from '../domain/method.ts'
 import { type Exit, isOnionHost } from '../domain/worker.ts'
 import { onAbort } from '../lib/abort.ts'
 import { type ConnectionCounts, Connections, type Destination } from './connections.ts'
+import { endsInChunks } from './ending.ts'
 import { abortFailure } from './failure.ts'
 import { ForwardConnection, type RawExchange, type RawRequest } from './forward-connection.ts'
 import type { HeaderList } from './headers.ts'
@@ -209,8 +210,8 @@ function unlessLost(source: IncomingMessage, trial: Trial, verdictMs: number): R
 }
 
 function isCloseDelimited({ headers, statusCode = 0 }: IncomingMessage): boolean {
-  const hasLength = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
-  return !hasLength && statusCode !== 204 && statusCode !== 304
+  const isFramed = headers['content-length'] !== undefined || endsInChunks(headers['transfer-encoding'] ?? '')
+  return !isFramed && statusCode !== 204 && statusCode !== 304
 }
 
 /** Node gives names and values in turn. */

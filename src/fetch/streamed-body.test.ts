@@ -147,22 +147,24 @@ describe('stream()', { timeout: 20_000 }, () => {
 
   it('does not take the end of a worker for the end of a body that only the connection ends', async () => {
     await using lab = await createFetchLab(undefined, { verdictMs: 100 })
-    const server = await TestServer.tcp((socket) =>
-      socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\n\r\nhalf of it')),
-    )
+    let head = 'HTTP/1.1 200 OK\r\n\r\n'
+    const server = await TestServer.tcp((socket) => socket.once('data', () => socket.write(`${head}half of it`)))
     lab.use('a.test:80', server)
     const whole = await stream(lab, 'http://a.test/')
     for (const socket of server.sockets) socket.end()
     assert.equal(String(await lab.passUntil(textOf(whole.body))), 'half of it')
 
-    const lost = await stream(lab, 'http://a.test/')
-    const reading = textOf(lost.body)
-    reading.catch(() => {})
-    for (const socket of server.sockets) socket.end()
-    await turns()
-    lab.fetcher.abandonWorker(lost.worker, 'it died')
-    await assert.rejects(lab.passUntil(reading))
-    assert.equal((await lost.ended).failure?.code, 'worker_unreachable')
+    for (const coding of ['', 'transfer-encoding: gzip\r\n']) {
+      head = `HTTP/1.1 200 OK\r\n${coding}\r\n`
+      const lost = await stream(lab, 'http://a.test/')
+      const reading = textOf(lost.body)
+      reading.catch(() => {})
+      for (const socket of server.sockets) socket.end()
+      await turns()
+      lab.fetcher.abandonWorker(lost.worker, 'it died')
+      await assert.rejects(lab.passUntil(reading), coding)
+      assert.equal((await lost.ended).failure?.code, 'worker_unreachable')
+    }
   })
 
   it('has its time limit for the head, and for each pause after it', async () => {
