@@ -6,6 +6,7 @@ import { PHASES } from '../domain/job.ts'
 import type { Clock } from '../lib/clock.ts'
 import { printable } from '../lib/printable.ts'
 import type { Random } from '../lib/random.ts'
+import { JobRoom } from './job-room.ts'
 import { JobRunner } from './job-runner.ts'
 import type { JobStore, StoredJob } from './job-store.ts'
 import { ROW_BYTES, requestText } from './kept.ts'
@@ -66,31 +67,29 @@ const MAX_ORDERED = 10_000
 const HOUR_MS = 60 * 60 * 1_000
 const ID_BYTES = 12
 const FULL_FOR_MS = 60_000
-/** So much is removed at one go, in which nobody else is served; and the rest after a pause. */
-const REMOVALS_AT_ONCE = 8
-const REMOVES_AGAIN_MS = 250
 
 /** All jobs: what callers order, see, cancel and remove. Those of others do not exist, but for admins. */
 export class Jobs implements AsyncDisposable {
   readonly #options: JobsOptions
   readonly #runner: JobRunner
   readonly #webhooks: WebhookSender
+  readonly #room: JobRoom
   /** By owner. */
   readonly #onGone = new Map<string, Disposable>()
   #upkeep: Disposable | undefined
-  #clearing: Disposable | undefined
 
   constructor(options: JobsOptions) {
     this.#options = options
     const { policy, callers } = options
-    const { concurrency, concurrencyPerJob, receivers } = policy
+    const { concurrency, concurrencyPerJob, receivers, maxBytes } = policy
+    this.#room = new JobRoom({ ...options, maxBytes })
     const shared = { ...options, callerOf: (owner: string) => callers.find(owner) }
     this.#webhooks = new WebhookSender({ ...shared, receivers })
     this.#runner = new JobRunner({
       ...shared,
       ...{ concurrency, concurrencyPerJob },
       onEnded: (id) => this.#webhooks.add(id),
-      onKept: () => this.#makeRoomLater(0),
+      onKept: () => this.#room.make(),
     })
   }
 
@@ -197,7 +196,7 @@ export class Jobs implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#upkeep?.[Symbol.dispose]()
-    this.#clearing?.[Symbol.dispose]()
+    this.#room[Symbol.dispose]()
     for (const listening of this.#onGone.values()) listening[Symbol.dispose]()
     await Promise.all([this.#runner.stop(), this.#webhooks.stop()])
   }
@@ -227,35 +226,7 @@ export class Jobs implements AsyncDisposable {
     if (order.idempotency && store.orderedCount(caller.id) >= MAX_ORDERED)
       throw full(`${MAX_ORDERED} Idempotency-Keys of the last 24 hours are known`)
     const bytes = order.fetches.reduce((sum, { request }) => sum + ROW_BYTES + requestText(request).length, ROW_BYTES)
-    if (!this.#makeRoom(bytes)) throw full(`as much is kept for jobs as may be, ${policy.maxBytes} bytes`)
-  }
-
-  /** Removes what is oldest, of whom most is kept, until there is room, some of it now and some later. Whether there is room now. */
-  #makeRoom(bytes: number): boolean {
-    const { store, policy, clock } = this.#options
-    if (store.bytes() + bytes <= policy.maxBytes) return true
-    // Some more, so that not every answer has to push out another one.
-    const goal = Math.max(0, policy.maxBytes * 0.95 - bytes)
-    let isFreed = true
-    for (let n = 0; n < REMOVALS_AT_ONCE && isFreed && store.bytes() > goal; n++) {
-      isFreed =
-        store.ownersBySize().some((owner) => store.dropOldestBodies(owner) > 0) ||
-        store.ownersBySize().some((owner) => store.removeOldestEnded(owner))
-    }
-    if (isFreed && store.bytes() > goal)
-      this.#clearing ??= clock.timer(REMOVES_AGAIN_MS, () => {
-        this.#clearing = undefined
-        this.#makeRoomLater(bytes)
-      })
-    return store.bytes() + bytes <= policy.maxBytes
-  }
-
-  #makeRoomLater(bytes: number): void {
-    try {
-      this.#makeRoom(bytes)
-    } catch (error) {
-      this.#options.onBug(error)
-    }
+    if (!this.#room.has(bytes)) throw full(`as much is kept for jobs as may be, ${policy.maxBytes} bytes`)
   }
 
   /** What has been kept long enough goes. */
