@@ -13,7 +13,7 @@ export async function problemOf(call: Promise<unknown>): Promise<ApiProblem['pro
 }
 
 /** Asks again and again until `look` gives something. Fails after `limitMs`, with what `look` failed with last, if it did. */
-export async function eventually<T>(look: () => Promise<T | undefined | false>, limitMs = 60_000): Promise<T> {
+export async function eventually<T>(look: () => Promise<T | undefined | false>, limitMs = 180_000): Promise<T> {
   const end = performance.now() + limitMs
   for (;;) {
     let failure: unknown

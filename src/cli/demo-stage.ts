@@ -1,5 +1,5 @@
 /** What the demos on this machine and on boxes have in common. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createApiClient } from '../api/client.ts'
 import { adminKeyFile, readAdminKey } from '../auth/admin-key.ts'
@@ -114,7 +114,9 @@ export function writeDescriptor(
     workers: WORKERS,
     ...more,
   }
-  writeFileSync(path, `${JSON.stringify(description, null, 2)}\n`)
+  // Whoever waits for the file reads all of it or none.
+  writeFileSync(`${path}.new`, `${JSON.stringify(description, null, 2)}\n`)
+  renameSync(`${path}.new`, path)
   return { path, [Symbol.dispose]: () => rmSync(path, { force: true }) }
 }
 

@@ -136,9 +136,9 @@ describe('cbtor demo', { timeout: 600_000 }, () => {
     const file = await demoFile(demo.state, demo.child)
     demo.child.kill('SIGKILL')
     await demo.end()
-    await eventually(async () => processesOf(demo.state).length === 0, 30_000)
-    await eventually(async () => Object.values(file.pids).every((pid) => !existsSync(`/proc/${pid}`)), 30_000)
-    await eventually(async () => !existsSync(file.ca_file), 30_000)
+    await eventually(async () => processesOf(demo.state).length === 0)
+    await eventually(async () => Object.values(file.pids).every((pid) => !existsSync(`/proc/${pid}`)))
+    await eventually(async () => !existsSync(file.ca_file))
   })
 })
 

@@ -154,15 +154,15 @@ describe('a service that others can reach', { timeout: 600_000 }, () => {
   it('shows a new certificate without failing a request, and keeps the connections that it has', async (test) => {
     const load = new Load(portOf(service.url), files.pem, key)
     const tunnel = await httpsTunnel(portOf(service.proxy.http), files.pem, key)
-    await eventually(async () => load.answered > 200, 30_000)
+    await eventually(async () => load.answered > 200)
     const first = load.certificates.size
     assert.equal(first, 1)
 
     files.renew({ names: NAMES })
     load.trust(files.pem)
-    await eventually(async () => load.certificates.size === 2, 30_000)
+    await eventually(async () => load.certificates.size === 2)
     const then = load.answered
-    await eventually(async () => load.answered > then + 200, 30_000)
+    await eventually(async () => load.answered > then + 200)
     await load.end()
     test.diagnostic(`${load.answered} requests, ${load.failures.length} of them failed`)
     assert.deepEqual(load.failures, [])

@@ -81,7 +81,7 @@ describe('a pool that heals itself', { timeout: 600_000 }, () => {
       return response.status === 503 && response
     }, 5_000)
     assert.match(answer.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
-    await eventually(async () => (await lab.api.health()).receiving_traffic === 1, 30_000)
+    await eventually(async () => (await lab.api.health()).receiving_traffic === 1)
     await Promise.all(WORKERS.map((id) => lab.api.startTor(id)))
     await lab.service.ready(AbortSignal.timeout(60_000))
   })

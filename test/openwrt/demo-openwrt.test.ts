@@ -3,13 +3,15 @@
  * network namespace: `unshare --net node --test test/openwrt/demo-openwrt.test.ts`. A minute and a half; needs no internet.
  */
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { createApiClient } from '../../src/api/client.ts'
 import { eventually } from '../asking.ts'
 
@@ -66,7 +68,7 @@ describe('cbtor demo --openwrt', { timeout: 600_000 }, () => {
     assert.equal((await api.fetch({ url: file.onion_url })).receipt.route, 'socks')
     assert.deepEqual((await api.worker(2)).box?.tunnel?.problems, [])
 
-    const seen = doctor(demo, file)
+    const seen = await doctor(demo, file)
     for (const { worker } of file.boxes)
       for (const what of ['tunnel', 'isolation', 'listeners', 'settings', 'countries'])
         assert.equal(seen.get(`${worker}: ${what}`), 'ok', `${worker}: ${what}`)
@@ -77,10 +79,8 @@ describe('cbtor demo --openwrt', { timeout: 600_000 }, () => {
 
     // It is printed only where there is an ssh.
     const [program = '', ...args] = file.boxes[0]?.shell ?? ['echo', 'box1']
-    assert.equal(
-      execFileSync(program, [...args, 'cat /proc/sys/kernel/hostname'], { encoding: 'utf8' }).slice(0, 4),
-      'box1',
-    )
+    const { stdout: hostname } = await promisify(execFile)(program, [...args, 'cat /proc/sys/kernel/hostname'])
+    assert.equal(hostname.slice(0, 4), 'box1')
     await api.rebootBox(1)
     await eventually(async () => /tor01 went from starting to healthy/.test(demo.outputs.out))
     assert.match(demo.outputs.out, /^\d\d:\d\d:\d\d {2}box4 says of itself: [A-Z]+/m)
@@ -99,7 +99,7 @@ describe('cbtor demo --openwrt', { timeout: 600_000 }, () => {
   it('goes when it is killed, whichever of its processes that was', async () => {
     for (const victim of ['outside', 'inside']) {
       await using demo = startDemo(['--openwrt', '--listen', '127.0.0.1:0', '--state', 'STATE'])
-      await eventually(async () => /boxes: the boxes are on/.test(demo.outputs.err), 60_000)
+      await eventually(async () => /boxes: the boxes are on/.test(demo.outputs.err))
       const pid =
         victim === 'outside' ? demo.child.pid : demo.pids().find((each) => commandOf(each).includes('--in-host'))
       assert.ok(pid)
@@ -107,7 +107,7 @@ describe('cbtor demo --openwrt', { timeout: 600_000 }, () => {
       const { code } = await demo.end()
       assert.equal(code, victim === 'outside' ? null : 1)
       if (victim === 'inside') assert.match(demo.outputs.err, /The process that held the boxes was ended by force/)
-      await eventually(async () => demo.pids().length === 0, 30_000)
+      await eventually(async () => demo.pids().length === 0)
       demo.assertGone()
     }
   })
@@ -183,16 +183,18 @@ interface StartOptions {
 
 /** A demo of its own process; all that it keeps in files is in one directory, with a subdirectory `STATE`. */
 /** What `cbtor doctor` says where the service of the demo is: verdicts by what was looked at. */
-function doctor(demo: ReturnType<typeof startDemo>, file: DemoFile): ReadonlyMap<string, string> {
+/** Asynchronously: connections that are kept have to be seen to end meanwhile. */
+async function doctor(demo: ReturnType<typeof startDemo>, file: DemoFile): Promise<ReadonlyMap<string, string>> {
   const config = join(demo.state, 'cbtor.yaml')
   const proxy = { http: 'off', socks: 'off' }
   const workers = file.boxes.map(({ worker }) => ({ kind: 'openwrt', id: worker }))
   writeFileSync(config, JSON.stringify({ state: demo.state, listen: new URL(file.api).host, proxy, workers }))
   const inside = demo.pids().find((each) => commandOf(each).includes('--in-host'))
   const entering = [`--net=/proc/${inside}/ns/net`, process.execPath]
-  const { stdout } = spawnSync('nsenter', [...entering, 'src/main.ts', 'doctor', '--json', '--config', config], {
-    encoding: 'utf8',
+  const running = spawn('nsenter', [...entering, 'src/main.ts', 'doctor', '--json', '--config', config], {
+    stdio: ['ignore', 'pipe', 'ignore'],
   })
+  const stdout = await text(running.stdout)
   const { findings } = JSON.parse(stdout) as { findings: { name: string; verdict: string }[] }
   return new Map(findings.map(({ name, verdict }) => [name, verdict]))
 }

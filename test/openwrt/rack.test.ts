@@ -310,7 +310,7 @@ async function bootstrapped(box: TestBox): Promise<void> {
     // Each start begins with a line of its own; what an earlier tor said does not count.
     const log = (await box.exec('logread -e Tor')).stdout
     return log.slice(log.lastIndexOf('Bootstrapped 0%')).includes('Bootstrapped 100%')
-  }, 60_000)
+  })
 }
 
 /** A page through the box's SOCKS port, by what a box has: SOCKS4a and nc, whose input must stay open. */

@@ -84,7 +84,7 @@ for (const { log, format, targets } of [
       await eventually(async () => {
         const { text } = await admin.api('GET', '/api/v1/health')
         return JSON.parse(text).receiving_traffic === 2
-      }, 30_000)
+      })
       await askAll()
     })
     after(() => ends[Symbol.asyncDispose]())
