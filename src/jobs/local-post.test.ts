@@ -27,12 +27,12 @@ describe('postLocally()', { timeout: 10_000 }, () => {
     const seen: unknown[] = []
     await using server = await listen(async (request, response) => {
       const { method, url, headers } = request
-      seen.push(method, url, headers.host, headers['content-length'], headers['cbtor-signature'], await text(request))
+      seen.push(method, url, headers.host, headers['content-length'], headers['webhook-signature'], await text(request))
       response.writeHead(302, { location: '/elsewhere' }).write('a body that does not end')
     })
-    const status = await postLocally(server.to, { 'cbtor-signature': 't=1,v1=2' }, '{"ö":1}', never)
+    const status = await postLocally(server.to, { 'webhook-signature': 'v1,2' }, '{"ö":1}', never)
     assert.equal(status, 302)
-    assert.deepEqual(seen, ['POST', '/hook?a=b', `127.0.0.1:${server.to.port}`, '8', 't=1,v1=2', '{"ö":1}'])
+    assert.deepEqual(seen, ['POST', '/hook?a=b', `127.0.0.1:${server.to.port}`, '8', 'v1,2', '{"ö":1}'])
   })
 
   it('ends when told to', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { CbtorError } from '../domain/errors.ts'
+import { tellsOfClient } from '../lib/telling-header.ts'
 import { MemoryJobStore, MemoryJobs } from './memory-job-store.ts'
 import { ALICE, createTestJobs, testOrder } from './test-jobs.ts'
 
@@ -32,8 +33,18 @@ describe('the webhook of a job', () => {
       },
     })
     assert.doesNotMatch(text, /target|hello/)
-    const mac = createHmac('sha256', SECRET).update(`1000.${text}`).digest('hex')
-    assert.equal(new Map(headers).get('cbtor-signature'), `t=1000,v1=${mac}`)
+    const mac = createHmac('sha256', SECRET).update(`${id}.1000.${text}`).digest('base64')
+    assert.deepEqual(headers, [
+      ['content-type', 'application/json'],
+      ['webhook-id', id],
+      ['webhook-timestamp', '1000'],
+      ['webhook-signature', `v1,${mac}`],
+    ])
+    assert.deepEqual(
+      headers.filter(([name]) => tellsOfClient(name)),
+      [],
+      'no fetch would take them',
+    )
     hook.answer({ status: 204 })
     await test.clock.advance(0)
     assert.deepEqual(test.jobs.get(ALICE, id).webhook, {
@@ -53,7 +64,7 @@ describe('the webhook of a job', () => {
       test.posted.map(({ url }) => url),
       ['http://127.0.0.1:9000/hook?x'],
     )
-    assert.equal(test.posted[0]?.headers['cbtor-signature'], undefined)
+    assert.equal(test.posted[0]?.headers['webhook-signature'], undefined)
     assert.equal(test.going.length, 0)
   })
 

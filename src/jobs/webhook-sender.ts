@@ -149,10 +149,7 @@ export class WebhookSender {
   async #send(job: StoredJob, url: string, signal: AbortSignal): Promise<number | string> {
     const { clock, store, receivers, callerOf, fetch, postLocally } = this.#options
     const body = webhookText(job, store.tally(job.id), clock.now())
-    const headers = {
-      'content-type': 'application/json',
-      ...(job.webhook?.secret !== undefined && { 'cbtor-signature': signature(job.webhook.secret, body, clock.now()) }),
-    }
+    const headers = webhookHeaders(job.id, body, job.webhook?.secret, clock.now())
     try {
       const local = localTargetOf(url, receivers)
       if (local !== undefined) {
@@ -195,10 +192,16 @@ export function webhookText(
   })
 }
 
-/** `t=<seconds since the epoch>,v1=<hexadecimal HMAC-SHA-256 of "<t>.<body>">`, so that an old message cannot be sent again as a new one. */
-export function signature(secret: string, body: string, now: number): string {
-  const seconds = Math.floor(now / SECOND_MS)
-  return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`
+const SECRET_PREFIX = 'whsec_'
+
+/** As of Standard Webhooks 1.0 (https://www.standardwebhooks.com): the id is the same for all tries, the time is of each one. */
+function webhookHeaders(id: string, body: string, secret: string | undefined, now: number): Record<string, string> {
+  const timestamp = String(Math.floor(now / SECOND_MS))
+  const headers = { 'content-type': 'application/json', 'webhook-id': id, 'webhook-timestamp': timestamp }
+  if (secret === undefined) return headers
+  const key = secret.startsWith(SECRET_PREFIX) ? Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64') : secret
+  const mac = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')
+  return { ...headers, 'webhook-signature': `v1,${mac}` }
 }
 
 /** By circuits of its own: the receiver is not to be linked to the targets, nor they to it. */

@@ -146,14 +146,16 @@ describe('a job', { timeout: 600_000 }, () => {
       lab.exits.some(({ address }) => address === hook?.sourceAddress),
       `it came from ${hook?.sourceAddress}`,
     )
-    assert.ok(hook?.rawHeaders.some(([name]) => name.toLowerCase() === 'cbtor-signature'))
+    assert.ok(hook?.rawHeaders.some(([name]) => name.toLowerCase() === 'webhook-signature'))
 
     // The receiver refused the first.
     assert.equal(told.length, 2)
     assert.equal((await lab.api.job(jobs[1]?.id ?? '')).webhook?.tries, 2)
     const { headers, body } = told[1] as Told
-    const [, seconds, mac] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['cbtor-signature'])) ?? []
-    assert.equal(mac, createHmac('sha256', SECRET).update(`${seconds}.${body}`).digest('hex'))
+    const { 'webhook-id': id, 'webhook-timestamp': seconds, 'webhook-signature': signature } = headers
+    assert.equal(id, jobs[1]?.id)
+    const mac = createHmac('sha256', SECRET).update(`${id}.${seconds}.${body}`).digest('base64')
+    assert.equal(signature, `v1,${mac}`)
     assert.doesNotMatch(body, /secret-of-the-target/)
     assert.equal(JSON.parse(body).job.done, 1)
   })

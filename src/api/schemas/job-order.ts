@@ -12,7 +12,7 @@ const MAX_DEADLINE_S = 30 * 24 * 60 * 60
 
 const FETCHES = `must be a list of 1 to ${MAX_FETCHES} fetches`
 const NAME = 'must be a string of 1 to 100 characters without control characters'
-const SECRET = 'must be 16 to 128 printable ASCII characters'
+const SECRET = 'must be 16 to 128 printable ASCII characters; what begins with whsec_ must go on in base64'
 const WEBHOOK_URL = 'must be an http or https URL of up to 2048 characters'
 const STATUSES = 'must be a list of 408, 425, 429, 500, 502, 503 or 504'
 const NO_ANSWERS = new Set([408, 425, 429, 500, 502, 503, 504])
@@ -61,9 +61,9 @@ export const jobOrderBody = requestObject({
       ),
     secret: z
       .string({ error: SECRET })
-      .regex(/^[\x20-\x7e]{16,128}$/, { error: SECRET })
+      .regex(/^(?:whsec_[A-Za-z0-9+/]{16,122}={0,2}|(?!whsec_)[\x20-\x7e]{16,128})$/, { error: SECRET })
       .optional()
-      .describe('What `CBTOR-Signature` is made with. It is never shown again.'),
+      .describe('What `webhook-signature` is made with: text, or `whsec_` and base64. It is never shown again.'),
   }).optional(),
 }).meta({ id: 'JobOrder' })
 
