@@ -1,31 +1,26 @@
 import type { Backend } from './api/backend.ts'
 import { CbtorError } from './domain/errors.ts'
 import { circuitsRenewed } from './domain/events.ts'
-import type { Mode } from './domain/exchange.ts'
+import type { FetchAnswer, Mode } from './domain/exchange.ts'
 import type { DesiredState } from './domain/worker.ts'
-import type { RequestLog } from './events/request-log.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
 import type { SessionView } from './fetch/session.ts'
 import type { CheckEndpoints } from './health/check-endpoints.ts'
 import type { CheckStatistics } from './health/check-statistics.ts'
-import type { Clock } from './lib/clock.ts'
-import type { Admission } from './limits/admission.ts'
 import { takesTraffic } from './pool/choose.ts'
 import type { Pool, PoolEntry } from './pool/pool.ts'
 import type { ServiceEvents } from './service-events.ts'
+import { carryOut, type RequestParts } from './service-request.ts'
 import type { Store } from './store/store.ts'
 import type { WorkerUnit } from './worker-unit.ts'
 
-export interface BackendParts {
+export interface BackendParts extends RequestParts {
   readonly version: string
-  readonly clock: Clock
   readonly store: Store
   readonly pool: Pool<WorkerUnit>
   readonly fetcher: Fetcher
   readonly checks: CheckEndpoints
   readonly told: ServiceEvents
-  readonly requests: RequestLog
-  readonly admission: Admission
   readonly jobs: Backend['jobs']
   /** Aborts when the service ends. */
   readonly life: AbortSignal
@@ -33,7 +28,7 @@ export interface BackendParts {
 
 /** What the API asks for, done with the parts. */
 export function createBackend(parts: BackendParts): Backend {
-  const { version, clock, store, pool, fetcher, checks, told, requests, admission, jobs, life } = parts
+  const { version, clock, store, pool, fetcher, checks, told, jobs, life } = parts
   const startedAt = clock.now()
   const unit = (id: string): WorkerUnit => pool.get(id).member
 
@@ -48,6 +43,15 @@ export function createBackend(parts: BackendParts): Backend {
     await unit(id).follow(desired, signal)
   }
 
+  function answered(
+    answer: Parameters<typeof told.metrics.requestAnswered>[0] & Pick<FetchAnswer, 'sessionMoved'>,
+  ): void {
+    told.metrics.requestAnswered(answer)
+    if (answer.sessionMoved) told.events.record({ type: 'session_moved', worker: answer.worker })
+  }
+
+  const failed = (error: unknown, ms: number) => told.metrics.requestFailed(error, ms)
+
   return {
     service: () => ({ version, startedAt }),
     workers: () => pool.entries().map((entry) => entry.member.view(entry.leases, receivesTraffic(entry))),
@@ -60,48 +64,42 @@ export function createBackend(parts: BackendParts): Backend {
     events: told.events,
     metrics: async () => ({ contentType: told.metrics.contentType, text: await told.metrics.text() }),
 
-    async fetch(request, signal) {
-      const line = requests.begin('fetch', request)
-      const began = clock.monotonic()
-      try {
-        using admitted = admission.admit(request.caller)
-        const answer = await fetcher.fetch(request, AbortSignal.any([signal, admitted.signal]))
-        told.metrics.requestAnswered(answer)
-        const { status, worker, attempts, body } = answer
-        line.ended({ status, worker, attempts, sent: request.body?.length ?? 0, received: body.length })
-        if (answer.sessionMoved) told.events.record({ type: 'session_moved', worker: answer.worker })
-        return answer
-      } catch (error) {
-        told.metrics.requestFailed(error, clock.monotonic() - began)
-        line.failed(error)
-        throw error
-      }
-    },
-
-    async stream(request, signal) {
-      const line = requests.begin('fetch', request)
-      const began = clock.monotonic()
-      using ends = new DisposableStack()
-      try {
-        const admitted = ends.use(admission.admit(request.caller))
-        const answer = await fetcher.stream(request, AbortSignal.any([signal, admitted.signal]))
-        told.metrics.requestAnswered(answer)
-        if (answer.sessionMoved) told.events.record({ type: 'session_moved', worker: answer.worker })
-        const { status, worker, attempts } = answer
-        const sent = request.body?.length ?? 0
-        const rest = ends.move()
-        void answer.ended.then(({ receipt, failure }) => {
-          rest.dispose()
-          const outcome = failure?.code ?? 'ok'
-          line.ended({ status, worker, attempts, outcome, sent, received: receipt.bytes.decoded })
-        })
-        return answer
-      } catch (error) {
-        told.metrics.requestFailed(error, clock.monotonic() - began)
-        line.failed(error)
-        throw error
-      }
-    },
+    fetch: (request, signal) =>
+      carryOut(
+        parts,
+        'fetch',
+        request,
+        signal,
+        async ({ line, signal: until }) => {
+          const answer = await fetcher.fetch(request, until)
+          answered(answer)
+          const { status, worker, attempts, body } = answer
+          line.ended({ status, worker, attempts, sent: request.body?.length ?? 0, received: body.length })
+          return answer
+        },
+        failed,
+      ),
+    stream: (request, signal) =>
+      carryOut(
+        parts,
+        'fetch',
+        request,
+        signal,
+        async ({ line, signal: until, ends }) => {
+          const answer = await fetcher.stream(request, until)
+          answered(answer)
+          const { status, worker, attempts } = answer
+          const sent = request.body?.length ?? 0
+          const rest = ends.move()
+          void answer.ended.then(({ receipt, failure }) => {
+            rest.dispose()
+            const outcome = failure?.code ?? 'ok'
+            line.ended({ status, worker, attempts, outcome, sent, received: receipt.bytes.decoded })
+          })
+          return answer
+        },
+        failed,
+      ),
 
     jobs,
 

@@ -3,27 +3,22 @@ import { ConfigError, type ServiceConfig } from './config/read-config.ts'
 import { ANYBODY } from './domain/caller.ts'
 import { CbtorError } from './domain/errors.ts'
 import type { Metrics } from './events/metrics.ts'
-import type { RequestLog } from './events/request-log.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
-import type { Clock } from './lib/clock.ts'
 import type { Logger } from './lib/log.ts'
 import type { Random } from './lib/random.ts'
-import type { Admission } from './limits/admission.ts'
 import { type ListenAddress, showListenAddress } from './listen/address.ts'
 import type { Pool } from './pool/pool.ts'
 import type { ProxyBackend } from './proxy/backend.ts'
 import { ProxyListener } from './proxy/listener.ts'
 import type { ListenerTls } from './service-certificate.ts'
+import { carryOut, type RequestParts } from './service-request.ts'
 import type { WorkerUnit } from './worker-unit.ts'
 
-export interface ProxyParts {
+export interface ProxyParts extends RequestParts {
   readonly fetcher: Pick<Fetcher, 'dialer' | 'forwarder'>
   readonly pool: Pick<Pool<WorkerUnit>, 'entries'>
   readonly keys: Pick<KeyRing, 'authenticate' | 'onGone'>
   readonly metrics: Metrics
-  readonly requests: RequestLog
-  readonly admission: Admission
-  readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
 }
@@ -72,69 +67,61 @@ export async function openProxyPorts(
 
 /** What the ports ask for, done with the parts. `keys`: those that clients have to show one of, if any. */
 export function createProxyBackend(
-  { fetcher, pool, metrics, requests, admission, clock }: Omit<ProxyParts, 'random' | 'logger' | 'keys'>,
+  parts: Omit<ProxyParts, 'random' | 'logger' | 'keys'>,
   keys: Pick<KeyRing, 'authenticate' | 'onGone'> | undefined,
 ): ProxyBackend {
+  const { fetcher, pool, metrics, clock } = parts
   return {
-    async openTunnel(request, { earlyData }, signal) {
-      const line = requests.begin('tunnel', request)
-      using ends = new DisposableStack()
-      try {
-        const admitted = ends.use(admission.admit(request.caller))
-        const until = AbortSignal.any([signal, admitted.signal])
-        const tunnel = ends.use(await fetcher.dialer.open(request, earlyData, until))
-        admitted.stands()
-        const { worker, socket, attempts } = tunnel
-        const owned = ends.move()
-        metrics.tunnelOpened(tunnel)
-        socket.once('close', () => metrics.tunnelClosed(worker))
-        return {
-          ...{ socket, worker },
-          exit: (waitMs) => tunnel.exit(waitMs),
-          lost: () => tunnel.lost(),
-          ended(outcome) {
-            const { bytesRead: received, bytesWritten: sent } = socket
-            metrics.tunnelEnded(worker, outcome, socket)
-            line.ended({ outcome, worker, sent, received, attempts })
-          },
-          [Symbol.dispose]: () => owned.dispose(),
-        }
-      } catch (error) {
-        metrics.tunnelFailed(error)
-        line.failed(error)
-        throw error
-      }
-    },
-    async resolve(request, signal) {
-      const line = requests.begin('resolve', request)
-      try {
-        using admitted = admission.admit(request.caller)
-        const address = await fetcher.dialer.resolve(request, AbortSignal.any([signal, admitted.signal]))
+    openTunnel: (request, { earlyData }, signal) =>
+      carryOut(
+        parts,
+        'tunnel',
+        request,
+        signal,
+        async ({ line, admitted, signal: until, ends }) => {
+          const tunnel = ends.use(await fetcher.dialer.open(request, earlyData, until))
+          admitted.stands()
+          const { worker, socket, attempts } = tunnel
+          const owned = ends.move()
+          metrics.tunnelOpened(tunnel)
+          socket.once('close', () => metrics.tunnelClosed(worker))
+          return {
+            ...{ socket, worker },
+            exit: (waitMs) => tunnel.exit(waitMs),
+            lost: () => tunnel.lost(),
+            ended(outcome) {
+              const { bytesRead: received, bytesWritten: sent } = socket
+              metrics.tunnelEnded(worker, outcome, socket)
+              line.ended({ outcome, worker, sent, received, attempts })
+            },
+            [Symbol.dispose]: () => owned.dispose(),
+          }
+        },
+        (error) => metrics.tunnelFailed(error),
+      ),
+    resolve: (request, signal) =>
+      carryOut(parts, 'resolve', request, signal, async ({ line, signal: until }) => {
+        const address = await fetcher.dialer.resolve(request, until)
         line.ended({})
         return address
-      } catch (error) {
-        line.failed(error)
-        throw error
-      }
-    },
-    async forward(request, signal) {
-      const line = requests.begin('forward', request)
+      }),
+    forward: (request, signal) => {
       const began = clock.monotonic()
-      using ends = new DisposableStack()
-      try {
-        const admitted = ends.use(admission.admit(request.caller))
-        const until = AbortSignal.any([signal, admitted.signal])
-        const answer = await fetcher.forwarder.forward(request, until)
-        const owned = ends.move()
-        answer.body.once('close', () => owned.dispose())
-        metrics.requestAnswered({ ...answer, timing: { totalMs: clock.monotonic() - began } })
-        const { status, worker, attempts } = answer
-        return { ...answer, ended: (ending) => line.ended({ ...ending, status, worker, attempts }) }
-      } catch (error) {
-        metrics.requestFailed(error, clock.monotonic() - began)
-        line.failed(error)
-        throw error
-      }
+      return carryOut(
+        parts,
+        'forward',
+        request,
+        signal,
+        async ({ line, signal: until, ends }) => {
+          const answer = await fetcher.forwarder.forward(request, until)
+          const owned = ends.move()
+          answer.body.once('close', () => owned.dispose())
+          metrics.requestAnswered({ ...answer, timing: { totalMs: clock.monotonic() - began } })
+          const { status, worker, attempts } = answer
+          return { ...answer, ended: (ending) => line.ended({ ...ending, status, worker, attempts }) }
+        },
+        (error, ms) => metrics.requestFailed(error, ms),
+      )
     },
     requiresPassword: keys !== undefined,
     authenticate: (password) => (keys === undefined ? ANYBODY : keys.authenticate(password ?? '')),

@@ -39,6 +39,12 @@ export interface Ending {
   readonly received?: number
 }
 
+/** One request's line, written once: when it has ended, or failed. */
+export interface RequestLine {
+  ended(ending: Ending): void
+  failed(error: unknown): void
+}
+
 const DAY_MS = 24 * 60 * 60 * 1_000
 const KEY_BYTES = 32
 const HASH_CHARACTERS = 16
@@ -56,7 +62,7 @@ export class RequestLog {
   }
 
   /** Begins a request. What is returned is to be told its end, once: how it ended, or the error that it failed with. */
-  begin(kind: RequestKind, asked: Asked): { ended(ending: Ending): void; failed(error: unknown): void } {
+  begin(kind: RequestKind, asked: Asked): RequestLine {
     const { clock, logger } = this.#options
     const startedAt = clock.monotonic()
     const write = (fields: LogFields) => {

@@ -1,0 +1,46 @@
+import type { Routing } from './domain/exchange.ts'
+import type { RequestLine, RequestLog } from './events/request-log.ts'
+import type { Clock } from './lib/clock.ts'
+import type { Admission, Admitted } from './limits/admission.ts'
+
+export interface RequestParts {
+  readonly clock: Clock
+  readonly requests: RequestLog
+  readonly admission: Admission
+}
+
+/** A request that was let in. */
+export interface Underway {
+  /** To be ended by whoever carries it out; a failure is told without it. */
+  readonly line: RequestLine
+  readonly admitted: Admitted
+  /** Aborts as the caller's does, and when the key has used up what it may. */
+  readonly signal: AbortSignal
+  /** Disposed when it is over: what goes on longer moves them. */
+  readonly ends: DisposableStack
+}
+
+/**
+ * Lets a request of a caller in and carries it out, told of in the log whatever becomes of it. `failed` is told of a failure, and after
+ * how many milliseconds. Rejects with what `work` rejects with, and with what the key's limits have against it.
+ */
+export async function carryOut<T>(
+  { clock, requests, admission }: RequestParts,
+  kind: Parameters<RequestLog['begin']>[0],
+  request: Parameters<RequestLog['begin']>[1] & Pick<Routing, 'caller'>,
+  signal: AbortSignal,
+  work: (underway: Underway) => Promise<T>,
+  failed?: (error: unknown, ms: number) => void,
+): Promise<T> {
+  const line = requests.begin(kind, request)
+  const began = clock.monotonic()
+  using ends = new DisposableStack()
+  try {
+    const admitted = ends.use(admission.admit(request.caller))
+    return await work({ line, admitted, ends, signal: AbortSignal.any([signal, admitted.signal]) })
+  } catch (error) {
+    failed?.(error, clock.monotonic() - began)
+    line.failed(error)
+    throw error
+  }
+}
