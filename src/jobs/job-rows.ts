@@ -1,9 +1,8 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type { JobFetchView, JobState, WebhookDelivery } from '../domain/job.ts'
+import type { Row } from '../store/statements.ts'
 import type { StoredJob } from './job-store.ts'
 import { parseAnswer } from './kept.ts'
-
-export type Row = Readonly<Record<string, SQLOutputValue>>
 
 /** What `fetchOf` reads, beside `shown_body`. */
 export const COLUMNS_OF_RESULTS =

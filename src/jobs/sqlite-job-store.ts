@@ -1,4 +1,4 @@
-import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import type {
   JobFetch,
   JobFetchView,
@@ -10,55 +10,27 @@ import type {
   WebhookDelivery,
 } from '../domain/job.ts'
 import { openDatabase } from '../store/open-database.ts'
-import { COLUMNS_OF_RESULTS, fetchOf, jobOf, type Row } from './job-rows.ts'
+import { Statements } from '../store/statements.ts'
+import { COLUMNS_OF_RESULTS, fetchOf, jobOf } from './job-rows.ts'
+import { JOB_SCHEMA } from './job-schema.ts'
 import type { DueFetch, FetchEnding, IdempotencyRecord, JobStore, StoredJob } from './job-store.ts'
 import { answerText, noTally, parseRequest, ROW_BYTES, requestText } from './kept.ts'
-
-const SCHEMA = {
-  version: 1,
-  // What is removed is gone from the file, too, and the file becomes smaller.
-  before: 'pragma auto_vacuum = incremental; pragma secure_delete = on;',
-  tables: `
-    create table if not exists jobs (
-      position integer primary key autoincrement, id text not null unique, owner text not null, name text, state text not null,
-      created_at integer not null, ended_at integer, deadline_at integer not null, fetches integer not null,
-      retry text not null, webhook text, delivery text not null
-    ) strict;
-    create index if not exists jobs_by_owner on jobs (owner, position);
-    create index if not exists jobs_by_state on jobs (state);
-    create table if not exists fetches (
-      job text not null, n integer not null, owner text not null, url text not null, method text not null, encoding text not null,
-      state text not null, phase text, tries integer not null default 0, in_descriptor integer not null default 0,
-      in_circuit integer not null default 0, in_http integer not null default 0, next_at integer, ended_at integer,
-      problem text, body_bytes integer not null default 0, has_body integer not null default 0,
-      bytes integer not null, primary key (job, n)
-    ) strict, without rowid;
-    create index if not exists fetches_due on fetches (job, next_at, n) where state = 'waiting';
-    create index if not exists fetches_running on fetches (job) where state = 'running';
-    create index if not exists fetches_with_body on fetches (owner, ended_at) where has_body = 1;
-    create table if not exists requests (job text not null, n integer not null, request text not null, primary key (job, n)) strict;
-    create table if not exists answers (job text not null, n integer not null, head text not null, body blob, primary key (job, n)) strict;
-    create table if not exists ordered (
-      owner text not null, key text not null, digest text not null, job text not null, at integer not null, primary key (owner, key)
-    ) strict, without rowid;
-  `,
-}
 
 /** Bodies that are removed in one go. */
 const DROPPED_AT_ONCE = 64
 
-type Value = string | number | bigint | null | Uint8Array
-
 /** Jobs in a SQLite file of their own, which only its owner can read: what is to be sent, and what came back, is in it. */
 export class SqliteJobStore implements JobStore {
   readonly #db: DatabaseSync
+  readonly #sql: Statements
   /** What is kept of each owner, counted along: whoever makes room asks for it often. */
   readonly #bytes = new Map<string, number>()
 
   /** `path`: a file, made if missing, or `:memory:`. Throws an `Error` that names the file when it cannot be used. */
   constructor(path: string) {
-    this.#db = openDatabase(path, SCHEMA)
-    const rows = this.#all(
+    this.#db = openDatabase(path, JOB_SCHEMA)
+    this.#sql = new Statements(this.#db)
+    const rows = this.#sql.all(
       'select owner, total(bytes) as bytes, count(*) as n from (select owner, bytes from fetches union all select owner, 0 from jobs) group by owner',
     )
     for (const { owner, bytes, n } of rows) this.#grow(String(owner), Number(bytes) + Number(n) * ROW_BYTES)
@@ -70,8 +42,8 @@ export class SqliteJobStore implements JobStore {
     idempotency?: { readonly key: string; readonly digest: string },
   ): void {
     let bytes = ROW_BYTES
-    this.#transaction(() => {
-      this.#run(
+    this.#sql.transaction(() => {
+      this.#sql.run(
         'insert into jobs (id, owner, name, state, created_at, ended_at, deadline_at, fetches, retry, webhook, delivery) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
         ...[job.id, job.owner, job.name ?? null, job.state, job.createdAt, job.endedAt ?? null, job.deadlineAt],
         ...[job.fetches, JSON.stringify(job.retry), job.webhook ? JSON.stringify(job.webhook) : null],
@@ -92,7 +64,7 @@ export class SqliteJobStore implements JobStore {
       }
       if (idempotency === undefined) return
       const { key, digest } = idempotency
-      this.#run(
+      this.#sql.run(
         'insert or replace into ordered (owner, key, digest, job, at) values (?, ?, ?, ?, ?)',
         ...[job.owner, key, digest, job.id, job.createdAt],
       )
@@ -101,12 +73,12 @@ export class SqliteJobStore implements JobStore {
   }
 
   job(id: string): StoredJob | undefined {
-    const row = this.#get('select * from jobs where id = ?', id)
+    const row = this.#sql.get('select * from jobs where id = ?', id)
     return row && jobOf(row)
   }
 
   list({ owner, before, limit }: { owner?: string; before?: number; limit: number }): Page<StoredJob> {
-    const rows = this.#all(
+    const rows = this.#sql.all(
       'select * from jobs where (?1 is null or owner = ?1) and position < ?2 order by position desc limit ?3',
       ...[owner ?? null, before ?? Number.MAX_SAFE_INTEGER, limit + 1],
     )
@@ -115,20 +87,20 @@ export class SqliteJobStore implements JobStore {
   }
 
   running(): readonly StoredJob[] {
-    return this.#all("select * from jobs where state = 'running' order by position").map(jobOf)
+    return this.#sql.all("select * from jobs where state = 'running' order by position").map(jobOf)
   }
 
   withPendingWebhook(): readonly string[] {
-    const rows = this.#all("select id from jobs where delivery ->> 'state' = 'pending' order by position")
+    const rows = this.#sql.all("select id from jobs where delivery ->> 'state' = 'pending' order by position")
     return rows.map(({ id }) => String(id))
   }
 
   owners(): readonly string[] {
-    return this.#all('select distinct owner from jobs order by owner').map(({ owner }) => String(owner))
+    return this.#sql.all('select distinct owner from jobs order by owner').map(({ owner }) => String(owner))
   }
 
   runningCount(owner?: string): number {
-    return this.#count(
+    return this.#sql.count(
       "select count(*) as n from jobs where state = 'running' and (?1 is null or owner = ?1)",
       owner ?? null,
     )
@@ -136,7 +108,7 @@ export class SqliteJobStore implements JobStore {
 
   countByState(): Record<JobState, number> {
     const counts = { running: 0, done: 0, cancelled: 0 }
-    for (const { state, n } of this.#all('select state, count(*) as n from jobs group by state'))
+    for (const { state, n } of this.#sql.all('select state, count(*) as n from jobs group by state'))
       counts[state as JobState] = Number(n)
     return counts
   }
@@ -147,19 +119,19 @@ export class SqliteJobStore implements JobStore {
 
   endJob(id: string, state: Exclude<JobState, 'running'>, at: number): void {
     const delivery: WebhookDelivery = { state: 'pending', tries: 0, nextAt: at }
-    this.#run(
+    this.#sql.run(
       'update jobs set state = ?, ended_at = ?, delivery = case when webhook is null then delivery else ? end where id = ?',
       ...[state, at, JSON.stringify(delivery), id],
     )
   }
 
   setDelivery(id: string, delivery: WebhookDelivery): void {
-    this.#run('update jobs set delivery = ? where id = ?', JSON.stringify(delivery), id)
+    this.#sql.run('update jobs set delivery = ? where id = ?', JSON.stringify(delivery), id)
   }
 
   tally(id: string): JobTally {
     const tally = noTally()
-    const rows = this.#all(
+    const rows = this.#sql.all(
       'select state, phase, count(*) as n, min(next_at) as next_at from fetches where job = ? group by state, phase',
       id,
     )
@@ -172,19 +144,19 @@ export class SqliteJobStore implements JobStore {
   }
 
   outlook(id: string): { nextAt: number | undefined; isOver: boolean } {
-    const first = this.#get("select min(next_at) as at from fetches where job = ? and state = 'waiting'", id)?.at
+    const first = this.#sql.get("select min(next_at) as at from fetches where job = ? and state = 'waiting'", id)?.at
     if (typeof first === 'number') return { nextAt: first, isOver: false }
-    const running = this.#get("select 1 from fetches where job = ? and state = 'running' limit 1", id)
+    const running = this.#sql.get("select 1 from fetches where job = ? and state = 'running' limit 1", id)
     return { nextAt: undefined, isOver: running === undefined }
   }
 
   due(id: string, now: number): DueFetch | undefined {
-    const row = this.#get(
+    const row = this.#sql.get(
       "select n, in_descriptor, in_circuit, in_http from fetches where job = ? and state = 'waiting' and next_at <= ? order by next_at, n limit 1",
       ...[id, now],
     )
     if (row === undefined) return undefined
-    const wanted = this.#get('select request from requests where job = ? and n = ?', id, Number(row.n))
+    const wanted = this.#sql.get('select request from requests where job = ? and n = ?', id, Number(row.n))
     return {
       n: Number(row.n),
       request: parseRequest(String(wanted?.request)),
@@ -195,7 +167,7 @@ export class SqliteJobStore implements JobStore {
   begin(id: string, n: number, { isDurable = false }: { readonly isDurable?: boolean } = {}): void {
     if (isDurable) this.#db.exec('pragma synchronous = full')
     try {
-      this.#run("update fetches set state = 'running', next_at = null where job = ? and n = ?", id, n)
+      this.#sql.run("update fetches set state = 'running', next_at = null where job = ? and n = ?", id, n)
     } finally {
       if (isDurable) this.#db.exec('pragma synchronous = normal')
     }
@@ -204,11 +176,11 @@ export class SqliteJobStore implements JobStore {
   putOff(id: string, n: number, nextAt: number, failedIn?: Parameters<JobStore['putOff']>[3]): void {
     const where = "job = ? and n = ? and state = 'running'"
     if (failedIn === undefined) {
-      this.#run(`update fetches set state = 'waiting', next_at = ? where ${where}`, nextAt, id, n)
+      this.#sql.run(`update fetches set state = 'waiting', next_at = ? where ${where}`, nextAt, id, n)
       return
     }
     const { phase, problem } = failedIn
-    this.#run(
+    this.#sql.run(
       `update fetches set state = 'waiting', next_at = ?, phase = ?, tries = tries + 1, in_${phase} = in_${phase} + 1,
         problem = coalesce(?, problem) where ${where}`,
       ...[nextAt, phase, problem ? JSON.stringify(problem) : null, id, n],
@@ -216,7 +188,7 @@ export class SqliteJobStore implements JobStore {
   }
 
   end(id: string, n: number, at: number, ending: FetchEnding): void {
-    const row = this.#get(
+    const row = this.#sql.get(
       "select owner, bytes from fetches where job = ? and n = ? and state in ('waiting', 'running')",
       id,
       n,
@@ -227,15 +199,15 @@ export class SqliteJobStore implements JobStore {
     const body = isDone ? ending.answer.body : new Uint8Array()
     const problem = isDone ? null : JSON.stringify(ending.problem)
     const bytes = (head?.length ?? 0) + body.length + (problem?.length ?? 0)
-    this.#transaction(() => {
-      this.#run(
+    this.#sql.transaction(() => {
+      this.#sql.run(
         `update fetches set state = ?, tries = tries + 1, next_at = null, ended_at = ?, problem = ?, body_bytes = ?, has_body = ?,
           bytes = ? where job = ? and n = ?`,
         ...[ending.state, at, problem, body.length, Number(body.length > 0), bytes, id, n],
       )
-      this.#run('delete from requests where job = ? and n = ?', id, n)
+      this.#sql.run('delete from requests where job = ? and n = ?', id, n)
       if (head !== undefined)
-        this.#run('insert into answers (job, n, head, body) values (?, ?, ?, ?)', id, n, head, body)
+        this.#sql.run('insert into answers (job, n, head, body) values (?, ?, ?, ?)', id, n, head, body)
     })
     this.#grow(String(row.owner), bytes - Number(row.bytes))
   }
@@ -255,7 +227,7 @@ export class SqliteJobStore implements JobStore {
   }
 
   interrupted(): { id: string; n: number; method: string; failuresInHttp: number }[] {
-    const rows = this.#all("select job, n, method, in_http from fetches where state = 'running' order by job, n")
+    const rows = this.#sql.all("select job, n, method, in_http from fetches where state = 'running' order by job, n")
     return rows.map(({ job, n, method, in_http: failed }) => ({
       ...{ id: String(job), n: Number(n), method: String(method), failuresInHttp: Number(failed) },
     }))
@@ -265,7 +237,7 @@ export class SqliteJobStore implements JobStore {
     id: string,
     { from, limit, maxBodyBytes }: { from: number; limit: number; maxBodyBytes: number },
   ): Page<JobFetchView> {
-    const rows = this.#all(
+    const rows = this.#sql.all(
       `select ${COLUMNS_OF_RESULTS}, case when length(body) <= ?4 then body end as shown_body from fetches
         left join answers using (job, n) where job = ?1 and n >= ?2 order by n limit ?3`,
       ...[id, from, limit + 1, maxBodyBytes],
@@ -274,7 +246,7 @@ export class SqliteJobStore implements JobStore {
   }
 
   result(id: string, n: number): JobFetchView | undefined {
-    const row = this.#get(
+    const row = this.#sql.get(
       `select ${COLUMNS_OF_RESULTS}, body as shown_body from fetches left join answers using (job, n) where job = ? and n = ?`,
       ...[id, n],
     )
@@ -293,14 +265,14 @@ export class SqliteJobStore implements JobStore {
 
   dropOldestBodies(owner: string): number {
     let freed = 0
-    this.#transaction(() => {
-      const rows = this.#all(
+    this.#sql.transaction(() => {
+      const rows = this.#sql.all(
         `select job, n, body_bytes from fetches where has_body = 1 and owner = ? order by ended_at limit ${DROPPED_AT_ONCE}`,
         owner,
       )
       for (const { job, n, body_bytes: bytes } of rows) {
-        this.#run('update answers set body = null where job = ? and n = ?', String(job), Number(n))
-        this.#run(
+        this.#sql.run('update answers set body = null where job = ? and n = ?', String(job), Number(n))
+        this.#sql.run(
           'update fetches set has_body = 0, bytes = bytes - body_bytes where job = ? and n = ?',
           ...[String(job), Number(n)],
         )
@@ -313,7 +285,7 @@ export class SqliteJobStore implements JobStore {
   }
 
   removeOldestEnded(owner: string): boolean {
-    const row = this.#get(
+    const row = this.#sql.get(
       "select id from jobs where owner = ? and state <> 'running' order by ended_at, position limit 1",
       owner,
     )
@@ -322,17 +294,17 @@ export class SqliteJobStore implements JobStore {
   }
 
   removeEndedBefore(at: number, orderedBefore: number): void {
-    this.#remove(this.#all('select id from jobs where ended_at < ?', at).map(({ id }) => String(id)))
-    this.#run('delete from ordered where at < ?', orderedBefore)
+    this.#remove(this.#sql.all('select id from jobs where ended_at < ?', at).map(({ id }) => String(id)))
+    this.#sql.run('delete from ordered where at < ?', orderedBefore)
   }
 
   ordered(owner: string, key: string): IdempotencyRecord | undefined {
-    const row = this.#get('select digest, job, at from ordered where owner = ? and key = ?', owner, key)
+    const row = this.#sql.get('select digest, job, at from ordered where owner = ? and key = ?', owner, key)
     return row && { digest: String(row.digest), jobId: String(row.job), at: Number(row.at) }
   }
 
   orderedCount(owner: string): number {
-    return this.#count('select count(*) as n from ordered where owner = ?', owner)
+    return this.#sql.count('select count(*) as n from ordered where owner = ?', owner)
   }
 
   [Symbol.dispose](): void {
@@ -341,12 +313,12 @@ export class SqliteJobStore implements JobStore {
 
   #remove(ids: readonly string[]): void {
     for (const id of ids) {
-      const owner = this.#get('select owner from jobs where id = ?', id)?.owner
+      const owner = this.#sql.get('select owner from jobs where id = ?', id)?.owner
       if (owner === undefined) continue
-      const freed = this.#get('select total(bytes) as bytes, count(*) as n from fetches where job = ?', id)
-      this.#transaction(() => {
-        for (const table of ['fetches', 'requests', 'answers']) this.#run(`delete from ${table} where job = ?`, id)
-        this.#run('delete from jobs where id = ?', id)
+      const freed = this.#sql.get('select total(bytes) as bytes, count(*) as n from fetches where job = ?', id)
+      this.#sql.transaction(() => {
+        for (const table of ['fetches', 'requests', 'answers']) this.#sql.run(`delete from ${table} where job = ?`, id)
+        this.#sql.run('delete from jobs where id = ?', id)
       })
       this.#grow(String(owner), -Number(freed?.bytes) - (Number(freed?.n) + 1) * ROW_BYTES)
     }
@@ -358,14 +330,17 @@ export class SqliteJobStore implements JobStore {
 
   /** `change`: with `?3` for the problem, if there is one. */
   #endAll(id: string, which: string, change: string, at: number, ...problem: readonly string[]): void {
-    const row = this.#get(
+    const row = this.#sql.get(
       `select owner, total(bytes) as bytes from fetches where job = ? and ${which} group by owner`,
       id,
     )
     if (row === undefined) return
-    this.#transaction(() => {
-      this.#run(`delete from requests where job = ?1 and n in (select n from fetches where job = ?1 and ${which})`, id)
-      this.#run(
+    this.#sql.transaction(() => {
+      this.#sql.run(
+        `delete from requests where job = ?1 and n in (select n from fetches where job = ?1 and ${which})`,
+        id,
+      )
+      this.#sql.run(
         `update fetches set ${change}, next_at = null, ended_at = ?2, bytes = 0 where job = ?1 and ${which}`,
         ...[id, at, ...problem],
       )
@@ -379,35 +354,8 @@ export class SqliteJobStore implements JobStore {
     else this.#bytes.delete(owner)
   }
 
-  #transaction(work: () => void): void {
-    this.#db.exec('begin immediate')
-    try {
-      work()
-      this.#db.exec('commit')
-    } catch (error) {
-      this.#db.exec('rollback')
-      throw error
-    }
-  }
-
   /** Gives back what was freed, to the file system. */
   #shrink(): void {
     this.#db.exec('pragma incremental_vacuum')
-  }
-
-  #run(sql: string, ...values: readonly Value[]): void {
-    this.#db.prepare(sql).run(...values)
-  }
-
-  #get(sql: string, ...values: readonly Value[]): Row | undefined {
-    return this.#db.prepare(sql).get(...values)
-  }
-
-  #all(sql: string, ...values: readonly Value[]): readonly Record<string, SQLOutputValue>[] {
-    return this.#db.prepare(sql).all(...values)
-  }
-
-  #count(sql: string, ...values: readonly Value[]): number {
-    return Number(this.#get(sql, ...values)?.n)
   }
 }
