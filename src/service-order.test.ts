@@ -16,6 +16,7 @@ import { seededRandom, systemRandom } from './lib/random.ts'
 import { MemoryUsage } from './limits/memory-usage.ts'
 import { Pool } from './pool/pool.ts'
 import { createOrder } from './service-order.ts'
+import { poolSource } from './test-pool-source.ts'
 
 const A = callerOf('a')
 const B = callerOf('b')
@@ -316,20 +317,7 @@ async function createLab({ workers = 2, maxLeases = 64, politeness }: LabOptions
     ...{ clock, random, order: order.order, verdictMs: 0 },
     identities: new Identities(Buffer.alloc(32, 1), () => systemRandom.bytes(32)),
     policy: createTargetPolicy(),
-    source: {
-      acquire(selection, tried, busy) {
-        const lease = pool.acquire(selection, tried, busy)
-        const inner = connects.acquire({ ...selection, workerId: lease.member.name.id }, new Set())
-        return {
-          ...inner,
-          stands: () => lease.stands(),
-          [Symbol.dispose]() {
-            inner[Symbol.dispose]()
-            lease[Symbol.dispose]()
-          },
-        }
-      },
-    },
+    source: poolSource(pool, connects),
   })
   const use = (address: string, server: TestServer) => {
     connects.network.set(address, server.port)

@@ -19,6 +19,7 @@ import { Pool } from './pool/pool.ts'
 import { type BackendParts, createBackend } from './service-backend.ts'
 import { createOrder } from './service-order.ts'
 import { createProxyBackend, type ProxyParts } from './service-proxy.ts'
+import { poolSource } from './test-pool-source.ts'
 
 const HOSTS = ['a.test', 'b.test']
 const WORKERS = ['w1', 'w2', 'w3']
@@ -83,22 +84,7 @@ async function createLab(seed: number) {
     ...{ clock, random, order: order.order, verdictMs: 50, stallMs: 500 },
     identities: new Identities(Buffer.alloc(32, 1), () => systemRandom.bytes(32)),
     policy: createTargetPolicy(),
-    source: {
-      acquire(selection, tried, busy) {
-        const lease = pool.acquire(selection, tried, busy)
-        const inner = connects.acquire({ ...selection, workerId: lease.member.name.id }, new Set())
-        return {
-          ...inner,
-          async connect(target, identity, signal, options) {
-            const stream = await inner.connect(target, identity, signal, options)
-            order.admission.watch(identity.owner ?? '', stream.socket)
-            return stream
-          },
-          stands: () => lease.stands(),
-          [Symbol.dispose]: () => lease[Symbol.dispose](),
-        }
-      },
-    },
+    source: poolSource(pool, connects, (owner, socket) => order.admission.watch(owner, socket)),
   })
   ends.use(fetcher)
   const requests = { begin: () => ({ ended() {}, failed() {} }) } as unknown as RequestLog

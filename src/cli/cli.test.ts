@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { systemClock } from '../lib/clock.ts'
-import { EXIT, runCli } from './cli.ts'
+import { EXIT } from './cli.ts'
+import { type CliOutcome, runTestCli } from './test-cli.ts'
 
 describe('runCli()', () => {
   it('takes a wrong command line of any command, however deep, for wrong usage', async () => {
@@ -55,31 +56,11 @@ describe('runCli()', () => {
   })
 })
 
-async function run(argv: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+async function run(argv: readonly string[]): Promise<CliOutcome> {
   const state = mkdtempSync(join(tmpdir(), 'cbtor-cli-'))
-  const written = { out: '', err: '' }
-  const into = (name: 'out' | 'err') => ({
-    write: (text: string) => {
-      written[name] += text
-    },
-  })
   try {
-    const code = await runCli(argv, {
-      env: { CBTOR_STATE: state },
-      out: into('out'),
-      err: into('err'),
-      clock: systemClock,
-      signal: new AbortController().signal,
-      createService: notHere,
-      createTestNetwork: notHere,
-      boxes: { whyNot: notHere, runInHost: notHere, enter: notHere, createNetwork: notHere },
-    })
-    return { code, ...written }
+    return await runTestCli(argv, { CBTOR_STATE: state }, { clock: systemClock })
   } finally {
     rmSync(state, { recursive: true })
   }
-}
-
-async function notHere(): Promise<never> {
-  throw new Error('There is no service in this test')
 }

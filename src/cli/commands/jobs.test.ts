@@ -7,8 +7,8 @@ import { fakeAnswer } from '../../api/fake-backend.ts'
 import { startServer } from '../../api/test-server.ts'
 import type { FetchRequest } from '../../domain/exchange.ts'
 import type { JobFetchView } from '../../domain/job.ts'
-import { FakeClock } from '../../lib/fake-clock.ts'
-import { EXIT, runCli } from '../cli.ts'
+import { EXIT } from '../cli.ts'
+import { runTestCli } from '../test-cli.ts'
 
 const URL = 'http://example.onion/'
 
@@ -17,31 +17,12 @@ async function createPlace() {
   const directory = mkdtempSync(join(tmpdir(), 'cbtor-jobs-'))
   return {
     ...{ jobs: server.backend.jobs, directory },
-    run: (...argv: readonly string[]) => run(['jobs', ...argv, '--api', server.url], directory),
+    run: (...argv: readonly string[]) => runTestCli(['jobs', ...argv, '--api', server.url], { CBTOR_STATE: directory }),
     async [Symbol.asyncDispose]() {
       rmSync(directory, { recursive: true })
       await server[Symbol.asyncDispose]()
     },
   }
-}
-
-async function run(argv: readonly string[], state: string) {
-  const written = { out: '', err: '' }
-  const into = (name: 'out' | 'err') => ({
-    write: (text: string | Uint8Array) => {
-      written[name] += typeof text === 'string' ? text : Buffer.from(text).toString('latin1')
-    },
-  })
-  const notHere = () => Promise.reject(new Error('There is no service in this test'))
-  const code = await runCli(argv, {
-    ...{ env: { CBTOR_STATE: state }, out: into('out'), err: into('err') },
-    clock: new FakeClock(),
-    signal: new AbortController().signal,
-    createService: notHere,
-    createTestNetwork: notHere,
-    boxes: { whyNot: notHere, runInHost: notHere, enter: notHere, createNetwork: notHere },
-  })
-  return { code, ...written }
 }
 
 describe('cbtor jobs', { timeout: 30_000 }, () => {

@@ -9,8 +9,9 @@ import { KeyRing } from '../../auth/key-ring.ts'
 import { FakeClock } from '../../lib/fake-clock.ts'
 import { systemRandom } from '../../lib/random.ts'
 import { SqliteStore } from '../../store/sqlite-store.ts'
-import { EXIT, runCli } from '../cli.ts'
+import { EXIT } from '../cli.ts'
 import { keyAtHand } from '../service-client.ts'
+import { runTestCli } from '../test-cli.ts'
 
 /** A service that asks for keys, and the state directory with the key of an admin. */
 async function createPlace() {
@@ -21,31 +22,12 @@ async function createPlace() {
   return {
     ...{ server, state, admin: text },
     run: (argv: readonly string[], env: Record<string, string> = {}) =>
-      run(['keys', ...argv, '--api', server.url], { CBTOR_STATE: state, ...env }),
+      runTestCli(['keys', ...argv, '--api', server.url], { CBTOR_STATE: state, ...env }),
     async [Symbol.asyncDispose]() {
       rmSync(state, { recursive: true })
       await server[Symbol.asyncDispose]()
     },
   }
-}
-
-async function run(argv: readonly string[], env: Readonly<Record<string, string>>) {
-  const written = { out: '', err: '' }
-  const into = (name: 'out' | 'err') => ({
-    write: (text: string) => {
-      written[name] += text
-    },
-  })
-  const notHere = () => Promise.reject(new Error('There is no service in this test'))
-  const code = await runCli(argv, {
-    ...{ env, out: into('out'), err: into('err') },
-    clock: new FakeClock(),
-    signal: new AbortController().signal,
-    createService: notHere,
-    createTestNetwork: notHere,
-    boxes: { whyNot: notHere, runInHost: notHere, enter: notHere, createNetwork: notHere },
-  })
-  return { code, ...written }
 }
 
 describe('cbtor keys', { timeout: 30_000 }, () => {
@@ -91,7 +73,7 @@ describe('cbtor keys', { timeout: 30_000 }, () => {
   it('sends no key in the clear to another machine', async () => {
     const env = { CBTOR_KEY: 'cbt_a_b' }
     for (const api of ['http://192.0.2.1:32211', 'HTTP://192.0.2.1:32211']) {
-      const { code, err } = await run(['keys', 'list', '--api', api], env)
+      const { code, err } = await runTestCli(['keys', 'list', '--api', api], env)
       assert.equal(code, EXIT.failed)
       assert.match(err, /Cannot send the key to http:\/\/192\.0\.2\.1:32211, .*: expected https/i)
       assert.equal(keyAtHand(api, { api }, { env }), undefined)
@@ -145,7 +127,7 @@ describe('cbtor keys', { timeout: 30_000 }, () => {
   it('makes another admin key in the store of a service that is stopped, and only then', async () => {
     await using place = await createPlace()
     const { state } = place
-    const reset = () => run(['keys', 'reset-admin', '--state', state], {})
+    const reset = () => runTestCli(['keys', 'reset-admin', '--state', state], {})
     assert.match((await reset()).err, /Cannot reset the admin key: no service has run in /)
     const ringOf = (store: SqliteStore) => new KeyRing({ store, clock: new FakeClock(), random: systemRandom })
     let past: string

@@ -1,33 +1,31 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { FakeClock } from '../../lib/fake-clock.ts'
-import { EXIT, runCli } from '../cli.ts'
+import { EXIT } from '../cli.ts'
+import { runTestCli } from '../test-cli.ts'
 
 /** What `cbtor up` writes to standard error of a service that has just made `adminKey`, and of one that has not. */
 async function up(adminKey: string | undefined, isTTY: boolean): Promise<string> {
   const end = new AbortController()
-  const written: string[] = []
-  const notHere = () => Promise.reject(new Error('There is none in this test'))
-  const code = await runCli(['up'], {
-    env: { CBTOR_STATE: '/var/lib/cbtor' },
-    out: { write: (text) => assert.fail(String(text)) },
-    err: { isTTY, write: (text) => written.push(String(text)) },
-    clock: new FakeClock(),
-    signal: end.signal,
-    async createService() {
-      setImmediate(() => end.abort())
-      return {
-        ...{ url: 'http://127.0.0.1:32211', adminKey, proxy: { http: undefined, socks: undefined } },
-        pids: () => ({}),
-        ready: notHere,
-        async [Symbol.asyncDispose]() {},
-      }
+  let written = ''
+  const { code, out } = await runTestCli(
+    ['up'],
+    { CBTOR_STATE: '/var/lib/cbtor' },
+    {
+      err: { isTTY, write: (text: string) => (written += text) },
+      signal: end.signal,
+      async createService() {
+        setImmediate(() => end.abort())
+        return {
+          ...{ url: 'http://127.0.0.1:32211', adminKey, proxy: { http: undefined, socks: undefined } },
+          pids: () => ({}),
+          ready: () => Promise.reject(new Error('Nobody waits for it')),
+          async [Symbol.asyncDispose]() {},
+        }
+      },
     },
-    createTestNetwork: notHere,
-    boxes: { whyNot: notHere, runInHost: notHere, enter: notHere, createNetwork: notHere },
-  })
-  assert.equal(code, EXIT.ok)
-  return written.join('')
+  )
+  assert.deepEqual([code, out], [EXIT.ok, ''])
+  return written
 }
 
 describe('cbtor up', () => {
