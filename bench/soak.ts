@@ -6,7 +6,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createApiClient } from '../src/api/client.ts'
+import { createApiClient } from '../src/client/client.ts'
 
 const [file = '', fetches = '10000', concurrency = '32'] = process.argv.slice(2)
 const demo = JSON.parse(readFileSync(file, 'utf8')) as { api: string; key_file: string; www_url: string }

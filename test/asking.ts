@@ -1,5 +1,5 @@
 /** How tests ask: for the problem of a call that fails, again and again, some at a time. */
-import { ApiProblem } from '../src/api/client.ts'
+import { ApiProblem } from '../src/client/client.ts'
 
 /** The problem that a call is answered with. */
 export async function problemOf(call: Promise<unknown>): Promise<ApiProblem['problem']> {

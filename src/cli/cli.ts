@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander'
-import { ApiProblem } from '../api/client.ts'
+import { ApiProblem } from '../client/client.ts'
 import { ConfigError } from '../config/read-config.ts'
 import { SshError } from '../ssh/errors.ts'
 import { ChildFailed } from './child-failed.ts'

@@ -1,4 +1,4 @@
-import type { ApiClient } from '../api/client.ts'
+import type { ApiClient } from '../client/client.ts'
 import type { EventType } from '../domain/events.ts'
 import type { Clock } from '../lib/clock.ts'
 import { isoTime } from '../lib/iso-time.ts'

@@ -1,5 +1,5 @@
-import type { ApiClient } from '../api/client.ts'
 import type { InspectedWorkerBody } from '../api/schemas/inspected-worker.ts'
+import type { ApiClient } from '../client/client.ts'
 import { tunnelNames } from '../tunnel/spec.ts'
 import type { RunningBox } from './parts.ts'
 import { formatTable } from './table.ts'

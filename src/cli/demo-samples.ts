@@ -1,5 +1,5 @@
-import type { ApiClient } from '../api/client.ts'
 import type { FetchAnswerBody } from '../api/schemas/fetch-answer.ts'
+import type { ApiClient } from '../client/client.ts'
 import { MODES } from '../domain/exchange.ts'
 
 /** Pages of the private network, as URLs. */

@@ -1,8 +1,8 @@
 /** What the demos on this machine and on boxes have in common. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createApiClient } from '../api/client.ts'
 import { adminKeyFile, readAdminKey } from '../auth/admin-key.ts'
+import { createApiClient } from '../client/client.ts'
 import { parseConfig, type ServiceConfig } from '../config/read-config.ts'
 import { deadline } from '../lib/abort.ts'
 import { type DemoPages, takeSamples } from './demo-samples.ts'

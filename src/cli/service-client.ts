@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { type ApiClient, createApiClient } from '../api/client.ts'
 import { adminKeyFile, readAdminKey } from '../auth/admin-key.ts'
+import { type ApiClient, createApiClient } from '../client/client.ts'
 import { readConfig } from '../config/read-config.ts'
 import { certificateOf, urlOf } from '../doctor/doctor.ts'
 import { isLoopbackAddress } from '../lib/loopback.ts'

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { ApiClient } from '../api/client.ts'
+import type { ApiClient } from '../client/client.ts'
 import { proxyAuth } from '../config/exposure.ts'
 import { ConfigError, type ServiceConfig } from '../config/read-config.ts'
 import type { EgressState } from '../egress/probe.ts'

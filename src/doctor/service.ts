@@ -1,5 +1,5 @@
-import { type ApiClient, ApiProblem, ApiUnreachable } from '../api/client.ts'
 import type { HealthBody } from '../api/schemas/pool.ts'
+import { type ApiClient, ApiProblem, ApiUnreachable } from '../client/client.ts'
 import { judgeClockSkew } from './clock.ts'
 import { type Finding, messageOf, ok, unchecked, warning, wrong } from './finding.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
-import { createApiClient } from '../../src/api/client.ts'
+import { createApiClient } from '../../src/client/client.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { parseDestination } from '../../src/ssh/destination.ts'
 import { fingerprint, generateKeyPair } from '../../src/ssh/keys.ts'

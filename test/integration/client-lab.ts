@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { createApiClient } from '../../src/api/client.ts'
 import { demoConfig } from '../../src/cli/commands/demo.ts'
+import { createApiClient } from '../../src/client/client.ts'
 import { createService } from '../../src/service.ts'
 import type { TorNetwork } from '../../src/testnet/network.ts'
 import { createLab, withoutLimits } from './lab.ts'

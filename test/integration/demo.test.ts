@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { createApiClient } from '../../src/api/client.ts'
+import { createApiClient } from '../../src/client/client.ts'
 import { eventually } from '../asking.ts'
 
 interface DemoFile {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type ApiClient, createApiClient } from '../../src/api/client.ts'
+import { type ApiClient, createApiClient } from '../../src/client/client.ts'
 import { parseConfig } from '../../src/config/read-config.ts'
 import { createService, type Service } from '../../src/service.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'

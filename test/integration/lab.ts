@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { type ApiClient, createApiClient } from '../../src/api/client.ts'
 import { demoConfig } from '../../src/cli/commands/demo.ts'
+import { type ApiClient, createApiClient } from '../../src/client/client.ts'
 import type { ServiceConfig } from '../../src/config/read-config.ts'
 import { createService, type Service } from '../../src/service.ts'
 import { TorNetwork } from '../../src/testnet/network.ts'

@@ -6,7 +6,7 @@ import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createApiClient } from '../../src/api/client.ts'
+import { createApiClient } from '../../src/client/client.ts'
 
 export interface OverloadLab extends AsyncDisposable {
   /** A key of its own, that may fetch, with these limits. */

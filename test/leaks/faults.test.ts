@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { before, describe, it, type TestContext } from 'node:test'
-import { ApiProblem } from '../../src/api/client.ts'
+import { ApiProblem } from '../../src/client/client.ts'
 import { each, eventually } from '../asking.ts'
 import type { Gateway } from './gateway.ts'
 import { type LeakLab, sharedLab, WORKERS } from './leak-lab.ts'

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type ApiClient, createApiClient } from '../../src/api/client.ts'
+import { type ApiClient, createApiClient } from '../../src/client/client.ts'
 import { CircuitWatch } from './circuit-watch.ts'
 
 export const ROOT = new URL('../..', import.meta.url).pathname

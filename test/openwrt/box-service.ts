@@ -1,5 +1,5 @@
 /** The whole service on four boxes, as an operator has it, with a light load whose every answer is kept. */
-import { type ApiClient, ApiProblem, createApiClient } from '../../src/api/client.ts'
+import { type ApiClient, ApiProblem, createApiClient } from '../../src/client/client.ts'
 import { parseConfig } from '../../src/config/read-config.ts'
 import { createService, type Service } from '../../src/service.ts'
 import { type BoxLab, createBoxLab } from './box-lab.ts'

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { createApiClient } from '../../src/api/client.ts'
+import { createApiClient } from '../../src/client/client.ts'
 import { eventually } from '../asking.ts'
 
 interface DemoFile {

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
 import { Option } from 'commander'
-import { createApiClient } from '../../api/client.ts'
+import { createApiClient } from '../../client/client.ts'
 import { parseConfig } from '../../config/read-config.ts'
 import { tunnelNames } from '../../tunnel/spec.ts'
 import { ChildFailed } from '../child-failed.ts'

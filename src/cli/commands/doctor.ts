@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { createApiClient } from '../../api/client.ts'
+import { createApiClient } from '../../client/client.ts'
 import { readConfig } from '../../config/read-config.ts'
 import { examine, isWell } from '../../doctor/doctor.ts'
 import { judgeEgress } from '../../doctor/egress.ts'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { createApiClient } from '../../api/client.ts'
+import { createApiClient } from '../../client/client.ts'
 import { drill, type FaultResult } from '../drill/drill.ts'
 import { faultKinds } from '../drill/faults.ts'
 import type { CliParts, TestNetworkProgress } from '../parts.ts'

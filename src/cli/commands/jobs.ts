@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
-import type { ApiClient } from '../../api/client.ts'
 import type { JobBody, JobResultBody } from '../../api/schemas/job.ts'
+import type { ApiClient } from '../../client/client.ts'
 import { parseDuration } from '../../config/duration.ts'
 import type { CliParts } from '../parts.ts'
 import { type ServiceFlags, serviceClient, withService } from '../service-client.ts'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type ApiClient, ApiProblem } from '../../api/client.ts'
+import { type ApiClient, ApiProblem } from '../../client/client.ts'
 import type { CliParts } from '../parts.ts'
 import { type ServiceFlags, serviceClient, withService } from '../service-client.ts'
 import { formatTable } from '../table.ts'

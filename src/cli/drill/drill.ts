@@ -1,4 +1,4 @@
-import type { ApiClient } from '../../api/client.ts'
+import type { ApiClient } from '../../client/client.ts'
 import { deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { parseIsoTime } from '../../lib/iso-time.ts'

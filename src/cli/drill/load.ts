@@ -1,4 +1,4 @@
-import { type ApiClient, ApiProblem } from '../../api/client.ts'
+import { type ApiClient, ApiProblem } from '../../client/client.ts'
 import type { Clock } from '../../lib/clock.ts'
 
 /** One request of the load. Instants are wall-clock milliseconds, as those of the service's events. */

@@ -3,15 +3,15 @@ import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { FakeBackend, fakeStream } from '../api/fake-backend.ts'
+import { FakeKeys } from '../api/fake-keys.ts'
+import { createApiServer } from '../api/server.ts'
 import { CbtorError } from '../domain/errors.ts'
 import { onAbort } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLogger } from '../lib/log.ts'
 import { systemRandom } from '../lib/random.ts'
 import { type ApiClient, ApiProblem, ApiUnreachable, createApiClient } from './client.ts'
-import { FakeBackend, fakeStream } from './fake-backend.ts'
-import { FakeKeys } from './fake-keys.ts'
-import { createApiServer } from './server.ts'
 
 async function startClient() {
   const backend = new FakeBackend()
