@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import swagger, { type SwaggerTransformObject } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -28,7 +29,12 @@ const PAGE_POLICY = [
 /** Whose refusals (412, 416) are no problems of ours. As everywhere else here, the whole answer is given in spite of them. */
 const NOT_FOR_FILES = ['range', 'if-range', 'if-match', 'if-unmodified-since'] as const
 
-const REDOC_SCRIPT = fileURLToPath(import.meta.resolve('redoc/bundles/redoc.standalone.js'))
+/** The build puts a copy beside this file, as redoc itself is no dependency of the package. */
+const REDOC_SCRIPT = fileURLToPath(
+  extname(import.meta.url) === '.ts'
+    ? import.meta.resolve('redoc/bundles/redoc.standalone.js')
+    : new URL('./redoc.standalone.js', import.meta.url),
+)
 const REDOC_PAGE = `<!doctype html>
 <html lang="en">
   <head>
