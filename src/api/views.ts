@@ -1,4 +1,4 @@
-import type { CircuitsRenewed } from '../domain/events.ts'
+import type { CircuitsRenewed, ServiceProblem } from '../domain/events.ts'
 import type { DesiredState, Exit, HealthState, WorkerKind } from '../domain/worker.ts'
 
 /** A worker as its operator sees it. The service fills it in; `schemas/worker.ts` writes it as JSON. Instants are epoch ms. */
@@ -85,7 +85,12 @@ export interface CircuitView {
   readonly status: string
   readonly purpose: string | undefined
   /** Guard first, exit last. */
-  readonly path: readonly { readonly nickname: string | undefined; readonly fingerprint: string }[]
+  readonly path: readonly {
+    readonly nickname: string | undefined
+    readonly fingerprint: string
+    readonly address?: string
+    readonly country?: string
+  }[]
   readonly createdAt: number | undefined
 }
 
@@ -155,4 +160,62 @@ export interface EndpointView extends CheckStatistics {
 export interface ServiceView {
   readonly version: string
   readonly startedAt: number
+}
+
+/** A request to a target that is under way. */
+export interface LiveRequestView {
+  /** Counts up, in this run of the service. */
+  readonly id: number
+  readonly kind: 'fetch' | 'forward' | 'tunnel' | 'resolve'
+  readonly isOnion: boolean
+  readonly port: number | undefined
+  /** The id of the caller's key. */
+  readonly key: string | undefined
+  /** The worker that it is tried on; undefined while it waits for one. */
+  readonly worker: string | undefined
+  readonly startedAt: number
+  /** For those alone who may know targets. Undefined of what is no URL. */
+  readonly host: string | undefined
+}
+
+/** The requests of ten seconds. */
+export interface SeriesPointView {
+  /** When they began. */
+  readonly at: number
+  readonly requests: number
+  readonly failures: number
+  readonly p50Ms: number | undefined
+  readonly p95Ms: number | undefined
+}
+
+export interface LiveWorkerView {
+  readonly worker: WorkerView
+  /** The oldest first. */
+  readonly history: readonly { readonly state: HealthState; readonly since: number }[]
+  readonly requestsPerS: number
+  readonly readBytesPerS: number
+  readonly writtenBytesPerS: number
+}
+
+/** All that a page shows, at one moment. */
+export interface LiveView {
+  readonly at: number
+  readonly service: ServiceView
+  readonly pool: {
+    readonly requestsPerS: number
+    readonly successRatio: number | undefined
+    readonly p50Ms: number | undefined
+    readonly p95Ms: number | undefined
+    readonly leases: number
+    readonly waiting: number
+    readonly tunnels: number
+    readonly readBytesPerS: number
+    readonly writtenBytesPerS: number
+  }
+  /** The oldest first; the newest one still grows. */
+  readonly series: readonly SeriesPointView[]
+  readonly problems: readonly ServiceProblem[]
+  readonly workers: readonly LiveWorkerView[]
+  /** Those under way, the oldest first and no more than are shown. */
+  readonly requests: { readonly requests: readonly LiveRequestView[]; readonly total: number }
 }

@@ -23,7 +23,10 @@ describe('GET /api/v1/tor/workers/{n}', { timeout: 10_000 }, () => {
           id: '7',
           status: 'BUILT',
           purpose: 'GENERAL',
-          path: [guard, { nickname: 'exit1', fingerprint: 'A'.repeat(40) }],
+          path: [
+            { ...guard, address: null, country: null },
+            { nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.7', country: 'de' },
+          ],
           age_s: 1_000,
         },
         { id: '8', status: 'LAUNCHED', purpose: null, path: [], age_s: null },

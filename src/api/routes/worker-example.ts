@@ -32,9 +32,24 @@ export const INSPECTED_WORKER: InspectedWorkerBody = {
       status: 'BUILT',
       purpose: 'GENERAL',
       path: [
-        { nickname: 'guard1', fingerprint: '00112233445566778899AABBCCDDEEFF00112233' },
-        { nickname: 'middle4', fingerprint: '112233445566778899AABBCCDDEEFF0011223344' },
-        { nickname: 'exit2', fingerprint: 'A1B2C3D4E5F60718293A4B5C6D7E8F9001122334' },
+        {
+          nickname: 'guard1',
+          fingerprint: '00112233445566778899AABBCCDDEEFF00112233',
+          address: '198.51.100.17',
+          country: 'nl',
+        },
+        {
+          nickname: 'middle4',
+          fingerprint: '112233445566778899AABBCCDDEEFF0011223344',
+          address: '203.0.113.80',
+          country: 'se',
+        },
+        {
+          nickname: 'exit2',
+          fingerprint: 'A1B2C3D4E5F60718293A4B5C6D7E8F9001122334',
+          address: '192.0.2.44',
+          country: 'de',
+        },
       ],
       age_s: 42,
     },

@@ -16,7 +16,18 @@ export const inspectedWorkerBody = workerBody
           id: z.string(),
           status: z.string().describe('As Tor says it: `BUILT`, `EXTENDED`, ...'),
           purpose: z.string().nullable().describe('As Tor says it: `GENERAL`, `HS_CLIENT_REND`, ...'),
-          path: z.array(z.object(relay)).describe('Guard first, exit last; as far as it is built.'),
+          path: z
+            .array(
+              z.object({
+                ...relay,
+                address: z.string().nullable().describe('Of the relay in the consensus.'),
+                country: z
+                  .string()
+                  .nullable()
+                  .describe("Where that is, by Tor's own GeoIP database: two lower-case letters."),
+              }),
+            )
+            .describe('Guard first, exit last; as far as it is built.'),
           age_s: seconds.nullable(),
         }),
       )
@@ -77,7 +88,12 @@ export function toInspectedWorkerBody(
     id,
     status,
     purpose: purpose ?? null,
-    path: path.map(({ nickname, fingerprint }) => ({ nickname: nickname ?? null, fingerprint })),
+    path: path.map(({ nickname, fingerprint, address, country }) => ({
+      nickname: nickname ?? null,
+      fingerprint,
+      address: address ?? null,
+      country: country ?? null,
+    })),
     age_s: createdAt === undefined ? null : ageS(createdAt),
   })
   return {

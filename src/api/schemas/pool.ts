@@ -10,6 +10,14 @@ const status = oneOf(['healthy', 'degraded', 'down']).describe(
   '`healthy`: every enabled worker is; `degraded`: not all are, but some worker receives traffic; `down`: none does.',
 )
 
+export const problemBody = z.object({
+  code: z.string().describe('Stable: match on it.'),
+  severity: oneOf(SEVERITIES),
+  text: z.string(),
+  since: instant,
+  worker: z.string().nullable().describe('Null when it is not of one worker.'),
+})
+
 export const healthBody = z
   .object({
     status,
@@ -29,17 +37,7 @@ export const healthBody = z
         next_action: nextActionBody,
       }),
     ),
-    problems: z
-      .array(
-        z.object({
-          code: z.string().describe('Stable: match on it.'),
-          severity: oneOf(SEVERITIES),
-          text: z.string(),
-          since: instant,
-          worker: z.string().nullable().describe('Null when it is not of one worker.'),
-        }),
-      )
-      .describe('What is wrong at present, the oldest first.'),
+    problems: z.array(problemBody).describe('What is wrong at present, the oldest first.'),
   })
   .meta({ id: 'Health' })
 
@@ -84,7 +82,7 @@ export function toHealthBody(
   problems: readonly ServiceProblem[],
 ): HealthBody {
   return {
-    status: statusOf(workers),
+    status: poolStatusOf(workers),
     mode: current,
     total: workers.length,
     receiving_traffic: countOf(workers, (worker) => worker.receivesTraffic),
@@ -99,14 +97,12 @@ export function toHealthBody(
       leases: worker.leases,
       next_action: toNextActionBody(worker.nextAction),
     })),
-    problems: problems.map(({ code, severity, text, since, worker }) => ({
-      code,
-      severity,
-      text,
-      since: isoTime(since),
-      worker: worker ?? null,
-    })),
+    problems: problems.map(toProblemBody),
   }
+}
+
+export function toProblemBody({ code, severity, text, since, worker }: ServiceProblem): z.output<typeof problemBody> {
+  return { code, severity, text, since: isoTime(since), worker: worker ?? null }
 }
 
 export function toStatusBody(current: Mode, workers: readonly WorkerView[], service: ServiceView): StatusBody {
@@ -114,7 +110,7 @@ export function toStatusBody(current: Mode, workers: readonly WorkerView[], serv
   const desired = (wish: WorkerView['desired']) => countOf(workers, (worker) => worker.desired === wish)
   const running = workers.filter(({ process }) => process.state === 'running' || process.state === 'starting')
   return {
-    status: statusOf(workers),
+    status: poolStatusOf(workers),
     mode: current,
     service: { version: service.version, started_at: isoTime(service.startedAt) },
     workers: {
@@ -141,7 +137,7 @@ export function toStatusBody(current: Mode, workers: readonly WorkerView[], serv
 }
 
 /** A worker that the operator took out is no reason for alarm, unless nothing is left. */
-function statusOf(workers: readonly WorkerView[]): StatusBody['status'] {
+export function poolStatusOf(workers: readonly WorkerView[]): StatusBody['status'] {
   if (!workers.some((worker) => worker.receivesTraffic)) return 'down'
   return workers.every((worker) => worker.desired !== 'enabled' || worker.state === 'healthy') ? 'healthy' : 'degraded'
 }
