@@ -64,6 +64,7 @@ export class FakeBackend implements Backend {
         p50Ms: 10,
         p95Ms: 20,
         workers: [{ worker: 'tor01', ...never, p50Ms: undefined, p95Ms: undefined }],
+        series: [{ at: 0, checks: 3, failures: 1, meanMs: 15 }],
       },
     ]
   }

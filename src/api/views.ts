@@ -149,12 +149,22 @@ export interface CheckStatistics {
   readonly p95Ms: number | undefined
 }
 
+/** The checks of 30 seconds that began `at`. */
+export interface CheckPointView {
+  readonly at: number
+  readonly checks: number
+  readonly failures: number
+  readonly meanMs: number | undefined
+}
+
 export interface EndpointView extends CheckStatistics {
   /** Short and for people: `check.torproject.org`. */
   readonly name: string
   readonly url: string
   readonly kind: 'clearnet' | 'onion'
   readonly workers: readonly (CheckStatistics & { readonly worker: string })[]
+  /** Of the last half hour, the oldest first. */
+  readonly series: readonly CheckPointView[]
 }
 
 export interface ServiceView {

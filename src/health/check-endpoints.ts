@@ -1,6 +1,7 @@
 import { abortable, deadline, onAbort } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type CheckEndpoint, isOnionEndpoint, planOnionCheck, planProbe } from './check-plan.ts'
+import { type CheckPoint, CheckSeries } from './check-series.ts'
 import { type CheckOutcome, type CheckStatistics, CheckTally } from './check-statistics.ts'
 import { LatencyWindow } from './latency-window.ts'
 import type { ProbeResult } from './monitored.ts'
@@ -55,10 +56,13 @@ export interface CheckEndpointsOptions {
 export interface EndpointStatistics extends CheckStatistics, CheckEndpoint {
   readonly kind: 'clearnet' | 'onion'
   readonly byWorker: ReadonlyMap<string, CheckStatistics>
+  /** The oldest first. */
+  readonly series: readonly CheckPoint[]
 }
 
 interface Ledger {
   readonly total: CheckTally
+  readonly series: CheckSeries
   readonly byWorker: Map<string, CheckTally>
 }
 
@@ -85,7 +89,10 @@ export class CheckEndpoints {
     this.#options = options
     this.#policy = options.policy ?? DEFAULT_CHECK_POLICY
     this.#ledgers = new Map(
-      options.endpoints.map((endpoint) => [endpoint, { total: new CheckTally(), byWorker: new Map() }]),
+      options.endpoints.map((endpoint) => [
+        endpoint,
+        { total: new CheckTally(), series: new CheckSeries(), byWorker: new Map() },
+      ]),
     )
   }
 
@@ -149,10 +156,11 @@ export class CheckEndpoints {
 
   /** In the order of the configuration. */
   statistics(): readonly EndpointStatistics[] {
-    return [...this.#ledgers].map(([endpoint, { total, byWorker }]) => ({
+    return [...this.#ledgers].map(([endpoint, { total, series, byWorker }]) => ({
       ...endpoint,
       kind: isOnionEndpoint(endpoint) ? 'onion' : 'clearnet',
       ...total.statistics(),
+      series: series.points(this.#options.clock.now()),
       byWorker: new Map([...byWorker].map(([id, tally]) => [id, tally.statistics()])),
     }))
   }
@@ -176,6 +184,7 @@ export class CheckEndpoints {
     ledger.byWorker.set(workerId, own)
     own.add(outcome, clock.now())
     ledger.total.add(outcome, clock.now())
+    ledger.series.add(outcome, clock.now())
   }
 
   /** Waits until a check has passed (true), all have failed, or the last one is slow. */

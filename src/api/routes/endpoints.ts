@@ -43,6 +43,10 @@ const ANSWER: EndpointsBody = {
           latency_ms: { p50: 640, p95: 1_480 },
         },
       ],
+      series: [
+        { at: '2026-01-31T11:59:30.000Z', checks: 3, failures: 1, mean_ms: 702.5 },
+        { at: '2026-01-31T12:00:00.000Z', checks: 1, failures: 0, mean_ms: 640 },
+      ],
     },
   ],
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isoTime } from '../../lib/iso-time.ts'
 import type { CheckStatistics, EndpointView } from '../views.ts'
 import { count, instant, milliseconds, oneOf, roundMs } from './common.ts'
 import { isoTimeOrNull } from './worker.ts'
@@ -24,6 +25,18 @@ export const endpointsBody = z
         kind: oneOf(['clearnet', 'onion']),
         ...statistics,
         workers: z.array(z.object({ worker: z.string(), ...statistics })),
+        series: z
+          .array(
+            z.object({
+              at: instant,
+              checks: count,
+              failures: count,
+              mean_ms: milliseconds.nullable().describe('Of the checks that passed. Null when none did.'),
+            }),
+          )
+          .describe(
+            'The checks of the last half hour in steps of 30 s, the oldest first; none where nothing was checked.',
+          ),
       }),
     ),
   })
@@ -39,6 +52,10 @@ export function toEndpointsBody(endpoints: readonly EndpointView[]): EndpointsBo
       kind: endpoint.kind,
       ...toStatistics(endpoint),
       workers: endpoint.workers.map((worker) => ({ worker: worker.worker, ...toStatistics(worker) })),
+      series: endpoint.series.map(({ at, checks, failures, meanMs }) => ({
+        ...{ at: isoTime(at), checks, failures },
+        mean_ms: meanMs === undefined ? null : roundMs(meanMs),
+      })),
     })),
   }
 }
