@@ -1,16 +1,13 @@
 #!/usr/bin/env -S node --max-semi-space-size=8
 /**
  * The process's edge: arguments, signals and the exit code. The flag above (and in package.json) bounds what V8 lets pile up
- * before it collects: without it the service takes some 75 MiB more under load, for no speed.
+ * before it collects: without it the service takes some 75 MiB more under load, for no speed. The service and the private network are
+ * loaded by the commands that need them.
  */
 import { runCli } from './cli/cli.ts'
 import { confirm } from './cli/confirm.ts'
 import { systemClock } from './lib/clock.ts'
 import { crashWithoutSecrets } from './lib/crash.ts'
-import { createService } from './service.ts'
-import { BoxNetwork, whyNoBoxes } from './testnet/boxes/box-network.ts'
-import { enterHost, runInHost } from './testnet/boxes/host-namespace.ts'
-import { TorNetwork } from './testnet/network.ts'
 
 crashWithoutSecrets()
 
@@ -33,16 +30,18 @@ process.exitCode = await runCli(process.argv.slice(2), {
   err: process.stderr,
   clock: systemClock,
   signal,
-  createService: (config, until) => createService(config, {}, until),
-  createTestNetwork: (options, until) => TorNetwork.create(options, until),
+  createService: async (config, until) => (await import('./service.ts')).createService(config, {}, until),
+  createTestNetwork: async (options, until) => (await import('./testnet/network.ts')).TorNetwork.create(options, until),
   boxes: {
-    whyNot: whyNoBoxes,
-    runInHost(listen, argv, until) {
+    whyNot: async (until) => (await import('./testnet/boxes/box-network.ts')).whyNoBoxes(until),
+    async runInHost(listen, argv, until) {
+      const { runInHost } = await import('./testnet/boxes/host-namespace.ts')
       const command = (at: string) => [process.execPath, ...process.execArgv, import.meta.filename, ...argv(at)]
-      return runInHost({ listen, command, clock: systemClock }, until)
+      return await runInHost({ listen, command, clock: systemClock }, until)
     },
-    enter: (until) => enterHost(systemClock, until),
-    createNetwork: (options, until) => BoxNetwork.create(options, until),
+    enter: async (until) => (await import('./testnet/boxes/host-namespace.ts')).enterHost(systemClock, until),
+    createNetwork: async (options, until) =>
+      (await import('./testnet/boxes/box-network.ts')).BoxNetwork.create(options, until),
   },
   ...(input.isTTY && output.isTTY && { confirm: (question) => confirm(question, { input, output, signal }) }),
 })

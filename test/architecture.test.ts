@@ -24,7 +24,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['domain', 'lib'],
   jobs: ['domain', 'lib', 'store'],
   api: ['domain', 'lib', 'listen'],
-  client: ['api', 'domain', 'lib'],
+  client: [],
   config: [
     'api',
     'boxes',
@@ -60,8 +60,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
 }
 
-/** Static imports and re-exports, the only kinds this code base has. */
-const IMPORT = /(?:from|import) '(\.[^']+)'/g
+/** Imports, re-exports, and what is loaded only when it is needed. */
+const IMPORT = /(?:from |import |import\()'(\.[^']+)'/g
+
+/** Where the modules of a command are loaded once it is called. Everything else is loaded with who needs it. */
+const MAY_LOAD = ['src/cli/cli.ts', 'src/main.ts']
 
 it('every import follows the dependency table', () => {
   const broken: string[] = []
@@ -73,10 +76,35 @@ it('every import follows the dependency table', () => {
       if (to === '..' && file.endsWith('.test.ts')) continue
       // What the API does is seen with the client that goes with it.
       if (from === 'api' && to === 'client' && file.endsWith('.test.ts')) continue
+      if (from === 'client' && file.endsWith('.test.ts')) continue
       if (to !== from && !MAY_IMPORT[from]?.includes(to)) broken.push(`${file} imports ${target}`)
     }
   }
   assert.deepEqual(broken, [])
+})
+
+it('only the command line loads a module when it is needed', () => {
+  const broken = globSync('src/**/*.ts').filter(
+    (file) => !(MAY_LOAD.includes(file) || file.endsWith('.test.ts')) && /\bimport\(/.test(readFileSync(file, 'utf8')),
+  )
+  assert.deepEqual(broken, [])
+})
+
+it('the command line starts with little: what a command needs comes with the command', () => {
+  const seen = new Set<string>()
+  const packages = new Set<string>()
+  const visit = (file: string): void => {
+    if (seen.has(file)) return
+    seen.add(file)
+    const code = readFileSync(file, 'utf8').replace(/^import type [^']*'[^']*'/gm, '')
+    for (const [, target = ''] of code.matchAll(/ from '([^']+)'/g)) {
+      if (target.startsWith('.')) visit(join(dirname(file), target))
+      else if (!target.startsWith('node:')) packages.add(target)
+    }
+  }
+  visit('src/main.ts')
+  assert.deepEqual([...packages], ['commander'])
+  assert.ok(seen.size <= 12, [...seen].join(', '))
 })
 
 it('every folder of src has a row in the dependency table', () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { systemClock } from '../lib/clock.ts'
-import { EXIT } from './cli.ts'
+import { EXIT } from './exit-with.ts'
 import { type CliOutcome, runTestCli } from './test-cli.ts'
 
 describe('runCli()', () => {
@@ -30,6 +30,21 @@ describe('runCli()', () => {
       assert.equal(out, '')
       assert.notEqual(err, '')
     }
+  })
+
+  it('has its commands under the names that they are called by', async () => {
+    const { out } = await run(['--help'])
+    const names = [...out.matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name]) => name ?? '')
+    assert.ok(names.length > 8, out)
+    for (const name of names.filter((each) => each !== 'help')) {
+      const help = await run([name, '--help'])
+      assert.match(help.out, new RegExp(`^Usage: cbtor ${name}\\b.*\n\n\\w`), help.err)
+    }
+  })
+
+  it('tells its version', async () => {
+    const { code, out } = await run(['--version'])
+    assert.deepEqual([code, /^\d+\.\d+\.\d+\n$/.test(out)], [EXIT.ok, true], out)
   })
 
   it('helps on standard output, also with what is below a command', async () => {

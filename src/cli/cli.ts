@@ -1,55 +1,143 @@
+/**
+ * The command line. Each command is a row of COMMANDS and a module in `commands/` that builds it. Only the module of the command
+ * that is called is loaded: the help of the program shows rows alone, in a tenth of the time. To add a command, add its row
+ *
+ *   name: { group: 'pool', summary: 'what it does', load: async () => (await import('./commands/name.ts')).nameCommand },
+ *
+ * where `nameCommand(parts: CommandParts)` returns a commander `Command` of that name; the summary becomes its description. One that
+ * speaks to a service takes `withService()` of `flags.ts` and `parts.connect(flags)`. Dynamic imports are for this file and `main.ts`.
+ */
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { ApiProblem } from '../client/client.ts'
-import { ConfigError } from '../config/read-config.ts'
-import { SshError } from '../ssh/errors.ts'
-import { ChildFailed } from './child-failed.ts'
-import { demoCommand } from './commands/demo.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { drillCommand } from './commands/drill.ts'
-import { jobsCommand } from './commands/jobs.ts'
-import { keysCommand } from './commands/keys.ts'
-import { testnetCommand } from './commands/testnet.ts'
-import { tunnelCommand } from './commands/tunnel.ts'
-import { upCommand } from './commands/up.ts'
-import { warmupCommand } from './commands/warmup.ts'
-import { workerCommand } from './commands/worker.ts'
-import type { CliParts, DemoParts } from './parts.ts'
-import { WHERE_KEYS_ARE } from './service-client.ts'
+import type { ApiClient } from '../client/client.ts'
+import { EXIT } from './exit-with.ts'
+import type { CliParts, CommandParts, DemoParts } from './parts.ts'
 
-/** Exit codes, as documented in the help. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
+const GROUPS = {
+  service: 'The service:',
+  requests: 'Requests:',
+  pool: 'The pool:',
+  tools: 'More:',
+} as const
+
+interface CommandRow {
+  readonly group: keyof typeof GROUPS
+  readonly summary: string
+  readonly alias?: string
+  load(): Promise<(parts: CommandParts) => Command>
+}
+
+const COMMANDS: Readonly<Record<string, CommandRow>> = {
+  up: {
+    group: 'service',
+    summary: 'run the service: the pool of workers, the API and the proxy ports',
+    load: async () => (await import('./commands/up.ts')).upCommand,
+  },
+  demo: {
+    group: 'service',
+    summary: 'the whole service on a private Tor network on this machine, with sample fetches',
+    load: async () => (await import('./commands/demo.ts')).demoCommand,
+  },
+  drill: {
+    group: 'service',
+    summary: 'kill, freeze and cut off the workers of a demo under load, and tell what was lost',
+    load: async () => (await import('./commands/drill.ts')).drillCommand,
+  },
+  doctor: {
+    group: 'service',
+    summary: 'look at this installation and tell what is right, what is wrong and how to mend it; changes nothing',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+  testnet: {
+    group: 'service',
+    summary: 'a private Tor network in a box',
+    load: async () => (await import('./commands/testnet.ts')).testnetCommand,
+  },
+  keys: {
+    group: 'service',
+    summary: 'the keys of a running service: who may use it, and for what',
+    load: async () => (await import('./commands/keys.ts')).keysCommand,
+  },
+  jobs: {
+    group: 'requests',
+    summary: 'fetches that take their time: onion services that are slow, or down for hours',
+    load: async () => (await import('./commands/jobs.ts')).jobsCommand,
+  },
+  worker: {
+    group: 'pool',
+    summary: 'turn OpenWrt boxes into workers, look after them, and turn them back',
+    load: async () => (await import('./commands/worker.ts')).workerCommand,
+  },
+  warmup: {
+    group: 'pool',
+    summary: 'fetch a check endpoint through every worker of a running service, so that circuits are built',
+    load: async () => (await import('./commands/warmup.ts')).warmupCommand,
+  },
+  tunnel: {
+    group: 'pool',
+    summary: 'the WireGuard tunnels to boxes, on this machine',
+    load: async () => (await import('./commands/tunnel.ts')).tunnelCommand,
+  },
+}
+
+const HELP = `
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the pool is degraded (status), 4 no service answers,
+5 not fetched, but later it may be (fetch), 22 the target refused (fetch --fail), 130 interrupted.
+
+"cbtor COMMAND --help" has the options of a command, with examples.`
 
 /** Runs one command line (without the program's own name) and returns the exit code. Errors go to `parts.err`. */
 export async function runCli(argv: readonly string[], parts: DemoParts): Promise<number> {
-  const program = new Command('cbtor')
-    .description('A self-hosted gateway to Tor: any URL through a load-balanced pool of Tor workers that heals itself.')
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.')
-  for (const command of [
-    upCommand(parts),
-    demoCommand(parts),
-    drillCommand(parts),
-    doctorCommand(parts),
-    testnetCommand(parts),
-    warmupCommand(parts),
-    keysCommand(parts),
-    jobsCommand(parts),
-    workerCommand(parts),
-    tunnelCommand(parts),
-  ]) {
-    program.addCommand(command)
+  let api: ApiClient | undefined
+  const connect: CommandParts['connect'] = async (flags) => {
+    const { serviceClient } = await import('./service-client.ts')
+    api = serviceClient(flags, parts)
+    return api
   }
-  endWithThrow(program, parts)
+  const words = argv.filter((word) => !word.startsWith('-'))
+  const called = words[0] === 'help' ? words[1] : words[0]
+  const isCalled = (...names: (string | undefined)[]) => called !== undefined && names.includes(called)
+  const program = await createProgram({ ...parts, connect }, isCalled)
 
   try {
     await program.parseAsync(argv, { from: 'user' })
     return EXIT.ok
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    if (error instanceof ChildFailed) return error.exitCode
     if (parts.signal.aborted) return EXIT.interrupted
-    parts.err.write(`cbtor: ${error instanceof Error ? error.message : error}${hint(error)}\n`)
-    return isUsage(error) ? EXIT.usage : EXIT.failed
+    const { explainFailure } = await import('./failure.ts')
+    const { exitCode, text } = await explainFailure(error, api)
+    if (text !== '') parts.err.write(`cbtor: ${text}\n`)
+    return exitCode
   }
+}
+
+/** With what is below those commands that are called; of the others there is but the row. */
+export async function createProgram(
+  parts: CommandParts,
+  isCalled: (name: string, alias: string | undefined) => boolean,
+): Promise<Command> {
+  const program = new Command('cbtor')
+    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .commandsGroup(GROUPS.tools)
+    .helpCommand('help [command]', 'the same as COMMAND --help')
+    .description('A self-hosted gateway to Tor: any URL through a load-balanced pool of Tor workers that heals itself.')
+    .version(versionOf(), '-V, --version', 'show the version')
+    .addHelpText('after', HELP)
+  for (const [name, { group, summary, alias, load }] of Object.entries(COMMANDS)) {
+    const command = isCalled(name, alias) ? (await load())(parts) : new Command(name)
+    command.helpGroup(GROUPS[group]).summary(summary)
+    if (command.description() === '') command.description(summary)
+    if (alias !== undefined) command.alias(alias)
+    program.addCommand(command)
+  }
+  endWithThrow(program, parts)
+  return program
+}
+
+function versionOf(): string {
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
 /** Commands do not hand on such settings to those that were added to them before. */
@@ -58,13 +146,4 @@ function endWithThrow(command: Command, parts: CliParts): void {
     .exitOverride()
     .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
   for (const each of command.commands) endWithThrow(each, parts)
-}
-
-function hint(error: unknown): string {
-  return error instanceof ApiProblem && error.problem.status === 401 ? `. ${WHERE_KEYS_ARE}` : ''
-}
-
-/** Whether another command line or configuration would be right, whatever the state of things. */
-function isUsage(error: unknown): boolean {
-  return error instanceof ConfigError || (error instanceof SshError && error.fault === 'invalid')
 }

@@ -1,5 +1,7 @@
+import type { ApiClient } from '../client/client.ts'
 import type { ServiceConfig } from '../config/read-config.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { ServiceFlags } from './flags.ts'
 
 /** A service that answers. Disposing it ends it, its workers included. */
 export interface RunningService extends AsyncDisposable {
@@ -101,6 +103,14 @@ export interface BoxParts {
 export interface DemoParts extends CliParts {
   readonly boxes: BoxParts
 }
+
+/** For commands that speak to a running service. */
+export interface ServiceParts extends CliParts {
+  /** A client of the service that the flags lead to, with the key that is at hand. Rejects when it is not said where it listens. */
+  connect(flags: ServiceFlags): Promise<ApiClient>
+}
+
+export type CommandParts = DemoParts & ServiceParts
 
 export interface TextOutput {
   readonly isTTY?: boolean

@@ -1,27 +1,11 @@
-import type { Command } from 'commander'
 import { adminKeyFile, readAdminKey } from '../auth/admin-key.ts'
 import { type ApiClient, createApiClient } from '../client/client.ts'
 import { readConfig } from '../config/read-config.ts'
-import { certificateOf, urlOf } from '../doctor/doctor.ts'
+import { certificateOf, urlOf } from '../doctor/service-address.ts'
 import { isLoopbackAddress } from '../lib/loopback.ts'
+import type { ServiceFlags } from './flags.ts'
 import type { CliParts } from './parts.ts'
-import { configFlags, type StateFlags, stateOf, withState } from './state-directory.ts'
-
-export interface ServiceFlags extends StateFlags {
-  readonly api?: string
-}
-
-/** For somebody whose command was refused. */
-export const WHERE_KEYS_ARE =
-  'The key is taken from CBTOR_KEY, else from admin.key in the state directory of the service: see --state and --config'
-
-/** For a command that speaks to a running service. */
-export function withService(command: Command): Command {
-  return withState(command, 'configuration file (YAML) of the service').option(
-    '--api <url>',
-    'where the service listens, if not where the configuration says',
-  )
-}
+import { configFlags, stateOf } from './state-directory.ts'
 
 /** A client of the service that the flags lead to, with the key that is at hand. Throws when it is not said where it listens. */
 export function serviceClient(flags: ServiceFlags, parts: Pick<CliParts, 'env'>): ApiClient {

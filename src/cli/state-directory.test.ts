@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, it } from 'node:test'
 import { Command } from 'commander'
-import { type StateFlags, stateOf, withState } from './state-directory.ts'
+import { type StateFlags, withState } from './flags.ts'
+import { stateOf } from './state-directory.ts'
 
 describe('the state directory of a command', () => {
   function parse(argv: readonly string[], env: Record<string, string> = {}): string {

@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs'
 import type { ApiClient } from '../client/client.ts'
 import { proxyAuth } from '../config/exposure.ts'
 import { ConfigError, type ServiceConfig } from '../config/read-config.ts'
 import type { EgressState } from '../egress/probe.ts'
 import type { Clock } from '../lib/clock.ts'
-import { showListenAddress, staysOnMachine } from '../listen/address.ts'
-import { firstCertificate } from '../listen/certificate.ts'
+import { staysOnMachine } from '../listen/address.ts'
 import type { Tunnels } from '../tunnel/tunnels.ts'
-import { reachableAt } from './addresses.ts'
 import { checkBoxFiles, checkTunnels, findBoxes } from './boxes.ts'
 import { checkCertificate } from './certificate.ts'
 import { checkSystemClock } from './clock.ts'
@@ -20,6 +17,7 @@ import { checkNode } from './node-version.ts'
 import { type ConfiguredPort, judgeOwnListeners } from './own-listeners.ts'
 import { checkProxyPort, type ProxyPort } from './proxy-ports.ts'
 import { checkService } from './service.ts'
+import { certificateOf, urlOf } from './service-address.ts'
 import type { ServiceProcess } from './service-process.ts'
 import { judgeState, type StateSeen } from './state-files.ts'
 import { checkTorProgram, type RunProgram } from './tor-version.ts'
@@ -109,15 +107,6 @@ function portOf({ port, protocol }: URL): number | undefined {
   return { 'http:': 80, 'https:': 443 }[protocol]
 }
 
-/** The only certificate that the service's own API may show: the first of its file. A fault in it is told elsewhere. */
-export function certificateOf({ tls }: ServiceConfig): string | undefined {
-  try {
-    return typeof tls === 'object' ? firstCertificate(readFileSync(tls.cert_file, 'utf8')) : undefined
-  } catch {
-    return undefined
-  }
-}
-
 /** All that the configuration has the service listen on that others may come to reach: unix sockets are not. */
 function configuredPorts(config: ServiceConfig): readonly ConfiguredPort[] {
   const { listen, auth } = config
@@ -145,14 +134,6 @@ async function checkProxyPorts(config: ServiceConfig, clock: Clock, signal: Abor
   // Which port the service has taken for 0 only it knows.
   const known = proxyPorts(config).filter(({ address }) => 'path' in address || address.port !== 0)
   return await Promise.all(known.map((port) => checkProxyPort(port, { requiresPassword, clock }, signal)))
-}
-
-/** Undefined when only the service knows its port. */
-export function urlOf({ listen, tls }: ServiceConfig): string | undefined {
-  const isSecured = typeof tls === 'object' && !staysOnMachine(listen)
-  if ('port' in listen && listen.port === 0) return undefined
-  const at = showListenAddress(reachableAt(listen))
-  return 'path' in listen ? at : `${isSecured ? 'https' : 'http'}://${at}`
 }
 
 /** Whether nothing is wrong; warnings and what could not be checked do not count. */

@@ -201,7 +201,7 @@ describe('cbtor', { timeout: 300_000 }, () => {
     const cases: [args: string[], code: number, err: RegExp][] = [
       [['demo', '--latency', 'soon'], 2, /whole milliseconds from 0 to 1000/],
       [['drill', '--kills', 'many'], 2, /whole number from 0 to 9999/],
-      [['warmup', '--api', 'http://127.0.0.1:1'], 1, /the service cannot be reached: http:\/\/127\.0\.0\.1:1/],
+      [['warmup', '--api', 'http://127.0.0.1:1'], 4, /the service cannot be reached: http:\/\/127\.0\.0\.1:1/],
       [['demo', '--nonsense'], 2, /unknown option '--nonsense'/],
       [['nonsense'], 2, /unknown command 'nonsense'/],
       [['up', '--listen', 'nowhere'], 2, /listen: expected HOST:PORT.*"nowhere"/],

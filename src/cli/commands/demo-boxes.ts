@@ -4,7 +4,6 @@ import { Option } from 'commander'
 import { createApiClient } from '../../client/client.ts'
 import { parseConfig } from '../../config/read-config.ts'
 import { tunnelNames } from '../../tunnel/spec.ts'
-import { ChildFailed } from '../child-failed.ts'
 import { tellEvents } from '../demo-events.ts'
 import { checkThemselves, idOf, installBoxes, refuseState } from '../demo-install.ts'
 import { drawBoxes } from '../demo-picture.ts'
@@ -17,6 +16,7 @@ import {
   startService,
   writeDescriptor,
 } from '../demo-stage.ts'
+import { ExitWith } from '../exit-with.ts'
 import type { CliParts, DemoParts, RunningBox, RunningBoxNetwork } from '../parts.ts'
 import { ProgressLine } from '../progress-line.ts'
 import { untilAborted } from '../until-aborted.ts'
@@ -39,7 +39,7 @@ export async function startDemoBoxes(flags: DemoFlags, parts: DemoParts): Promis
     ...(flags.once ? ['--once'] : []),
   ]
   const exitCode = await boxes.runInHost(listen, argv, signal)
-  if (exitCode !== 0) throw new ChildFailed(exitCode)
+  if (exitCode !== 0) throw new ExitWith(exitCode)
 }
 
 /** The demo, in a network namespace that becomes the gateway machine. */

@@ -22,7 +22,6 @@ interface Flags extends DemoFlags {
 
 export function demoCommand(parts: DemoParts): Command {
   return new Command('demo')
-    .description('the whole service on a private Tor network on this machine, with sample fetches')
     .option('--openwrt', 'on four OpenWrt boxes, by four WireGuard tunnels; takes root')
     .option('--listen <host:port>', 'address of the API', '127.0.0.1:32211')
     .option('--state <directory>', 'where demo.json and the service keep their files (default: removed at the end)')

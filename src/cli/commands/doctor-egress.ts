@@ -4,8 +4,9 @@ import { readConfig, type ServiceConfig } from '../../config/read-config.ts'
 import { egressRules, type LockSubject } from '../../egress/rules.ts'
 import { waysOut } from '../../egress/ways.ts'
 import { staysOnMachine } from '../../listen/address.ts'
+import type { StateFlags } from '../flags.ts'
 import type { CliParts } from '../parts.ts'
-import { configFlags, type StateFlags } from '../state-directory.ts'
+import { configFlags } from '../state-directory.ts'
 
 export interface RulesFlags extends StateFlags {
   readonly user?: string

@@ -8,15 +8,14 @@ import { lookAtState, runProgram } from '../../doctor/machine.ts'
 import { cgroupOf, processAt } from '../../doctor/service-process.ts'
 import { probeEgress } from '../../egress/probe.ts'
 import { tunnelsAtHand } from '../../tunnel/at-hand.ts'
+import { type JsonFlags, type ServiceFlags, withState } from '../flags.ts'
 import type { CliParts } from '../parts.ts'
 import { keyAtHand } from '../service-client.ts'
-import { configFlags, type StateFlags, withState } from '../state-directory.ts'
+import { configFlags } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
 import { CGROUP, type RulesFlags, writeEgressRules } from './doctor-egress.ts'
 
-interface DoctorFlags extends StateFlags, RulesFlags {
-  readonly api?: string
-  readonly json?: true
+interface DoctorFlags extends ServiceFlags, JsonFlags, RulesFlags {
   readonly egress?: true
   readonly egressRules?: true
 }
@@ -30,7 +29,6 @@ const SHOWN: Readonly<Record<Verdict, string>> = {
 
 export function doctorCommand(parts: CliParts): Command {
   return withState(new Command('doctor'), 'configuration file (YAML) of the service')
-    .description('look at this installation and tell what is right, what is wrong and how to mend it; changes nothing')
     .option('--api <url>', 'where the service listens, if not where the configuration says')
     .option('--json', 'as JSON')
     .option('--egress', 'only see whether the egress lock holds; to be run as the service is, in its unit')

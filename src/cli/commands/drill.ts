@@ -20,7 +20,6 @@ const SETTLE_MS = 3_000
 
 export function drillCommand(parts: CliParts): Command {
   return new Command('drill')
-    .description('kill, freeze and cut off the workers of a demo under load, and tell what was lost')
     .option('--kills <count>', 'workers to kill', parseCount, 4)
     .option('--freezes <count>', 'workers to freeze', parseCount, 2)
     .option('--blackholes <count>', 'workers whose relays become unreachable', parseCount, 1)

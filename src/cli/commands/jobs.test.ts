@@ -7,7 +7,7 @@ import { fakeAnswer } from '../../api/fake-backend.ts'
 import { startServer } from '../../api/test-server.ts'
 import type { FetchRequest } from '../../domain/exchange.ts'
 import type { JobFetchView } from '../../domain/job.ts'
-import { EXIT } from '../cli.ts'
+import { EXIT } from '../exit-with.ts'
 import { runTestCli } from '../test-cli.ts'
 
 const URL = 'http://example.onion/'

@@ -3,11 +3,11 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { JobBody, JobResultBody } from '../../api/schemas/job.ts'
 import type { ApiClient } from '../../client/client.ts'
 import { parseDuration } from '../../config/duration.ts'
-import type { CliParts } from '../parts.ts'
-import { type ServiceFlags, serviceClient, withService } from '../service-client.ts'
+import { type JsonFlags, type ServiceFlags, withService } from '../flags.ts'
+import type { ServiceParts } from '../parts.ts'
 import { formatTable } from '../table.ts'
 
-type Flags = ServiceFlags & { readonly json?: true }
+type Flags = ServiceFlags & JsonFlags
 
 interface SubmitFlags extends Flags {
   readonly file?: string
@@ -21,9 +21,8 @@ type Order = Parameters<ApiClient['submitJob']>[0]
 
 const PAGE = 100
 
-export function jobsCommand(parts: CliParts): Command {
+export function jobsCommand(parts: ServiceParts): Command {
   return new Command('jobs')
-    .description('fetches that take their time: onion services that are slow, or down for hours')
     .addCommand(submitCommand(parts))
     .addCommand(listCommand(parts))
     .addCommand(ofJob(parts, 'show', 'show how far a job has come', (api, id) => api.job(id, parts.signal)))
@@ -38,7 +37,7 @@ export function jobsCommand(parts: CliParts): Command {
     )
 }
 
-function submitCommand(parts: CliParts): Command {
+function submitCommand(parts: ServiceParts): Command {
   return withService(new Command('submit'))
     .description('order a job, and print its id')
     .argument('[urls...]', 'what to fetch by GET')
@@ -55,7 +54,7 @@ function submitCommand(parts: CliParts): Command {
     )
     .action(async (urls: readonly string[], flags: SubmitFlags) => {
       const { idempotencyKey } = flags
-      const job = await serviceClient(flags, parts).submitJob(
+      const job = await (await parts.connect(flags)).submitJob(
         orderOf(urls, flags),
         { ...(idempotencyKey !== undefined && { idempotencyKey }) },
         parts.signal,
@@ -89,13 +88,13 @@ function readOrder(file: string): Order {
   throw new Error(`Cannot take the order ${file}: it has no list "fetches"`)
 }
 
-function listCommand(parts: CliParts): Command {
+function listCommand(parts: ServiceParts): Command {
   return withService(new Command('list'))
     .description('show the jobs of the key, the newest first')
     .option('--owner <id>', 'those of another key, or "*" for all; takes the key of an admin')
     .option('--json', 'as JSON')
     .action(async (flags: Flags & { readonly owner?: string }) => {
-      const api = serviceClient(flags, parts)
+      const api = await parts.connect(flags)
       const jobs = await all(async (cursor) => {
         const query = { limit: PAGE, ...(cursor !== null && { cursor }), ...(flags.owner && { owner: flags.owner }) }
         const page = await api.jobs(query, parts.signal)
@@ -105,14 +104,14 @@ function listCommand(parts: CliParts): Command {
     })
 }
 
-function resultsCommand(parts: CliParts): Command {
+function resultsCommand(parts: ServiceParts): Command {
   return withService(new Command('results'))
     .description('show what the fetches of a job came to')
     .argument('<id>', 'of the job')
     .argument('[n]', 'of one fetch, from 0: prints the body that it got', toNumber)
     .option('--json', 'as JSON, with bodies up to 64 KiB; with a number, the whole result')
     .action(async (id: string, n: number | undefined, flags: Flags) => {
-      const api = serviceClient(flags, parts)
+      const api = await parts.connect(flags)
       if (n !== undefined) {
         const result = await api.jobResult(id, n, parts.signal)
         parts.out.write(flags.json ? `${JSON.stringify(result, null, 2)}\n` : bodyOf(result))
@@ -127,7 +126,7 @@ function resultsCommand(parts: CliParts): Command {
 }
 
 function ofJob(
-  parts: CliParts,
+  parts: ServiceParts,
   name: string,
   description: string,
   order: (api: ApiClient, id: string) => Promise<JobBody>,
@@ -137,7 +136,7 @@ function ofJob(
     .argument('<id>', 'of the job')
     .option('--json', 'as JSON')
     .action(async (id: string, flags: Flags) => {
-      const job = await order(serviceClient(flags, parts), id)
+      const job = await order(await parts.connect(flags), id)
       parts.out.write(`${flags.json ? JSON.stringify(job, null, 2) : jobText(job)}\n`)
     })
 }

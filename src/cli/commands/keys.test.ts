@@ -9,7 +9,7 @@ import { KeyRing } from '../../auth/key-ring.ts'
 import { FakeClock } from '../../lib/fake-clock.ts'
 import { systemRandom } from '../../lib/random.ts'
 import { SqliteStore } from '../../store/sqlite-store.ts'
-import { EXIT } from '../cli.ts'
+import { EXIT } from '../exit-with.ts'
 import { keyAtHand } from '../service-client.ts'
 import { runTestCli } from '../test-cli.ts'
 

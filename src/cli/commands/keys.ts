@@ -9,12 +9,12 @@ import { SCOPES, type Scope } from '../../domain/caller.ts'
 import { isoTime } from '../../lib/iso-time.ts'
 import { systemRandom } from '../../lib/random.ts'
 import { SqliteStore } from '../../store/sqlite-store.ts'
-import type { CliParts } from '../parts.ts'
-import { type ServiceFlags, serviceClient, withService } from '../service-client.ts'
-import { type StateFlags, stateOf, withState } from '../state-directory.ts'
+import { type JsonFlags, type ServiceFlags, type StateFlags, withService, withState } from '../flags.ts'
+import type { ServiceParts } from '../parts.ts'
+import { stateOf } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
 
-interface CreateFlags extends ServiceFlags {
+interface CreateFlags extends ServiceFlags, JsonFlags {
   readonly scope: readonly Scope[]
   readonly expires?: number
   readonly rate?: number
@@ -23,14 +23,12 @@ interface CreateFlags extends ServiceFlags {
   readonly bytesPerDay?: number
   readonly allow?: readonly string[]
   readonly deny?: readonly string[]
-  readonly json?: true
 }
 
-type ListFlags = ServiceFlags & { readonly json?: true }
+type ListFlags = ServiceFlags & JsonFlags
 
-export function keysCommand(parts: CliParts): Command {
+export function keysCommand(parts: ServiceParts): Command {
   return new Command('keys')
-    .description('the keys of a running service: who may use it, and for what')
     .addCommand(createCommand(parts))
     .addCommand(listCommand(parts))
     .addCommand(revokeCommand(parts))
@@ -41,7 +39,7 @@ export function keysCommand(parts: CliParts): Command {
     )
 }
 
-function createCommand(parts: CliParts): Command {
+function createCommand(parts: ServiceParts): Command {
   return withService(new Command('create'))
     .description('make a key and print it, this once')
     .argument('<name>', 'for people: what it is used for')
@@ -63,7 +61,7 @@ function createCommand(parts: CliParts): Command {
     .action((name: string, flags: CreateFlags) => create(name, flags, parts))
 }
 
-async function create(name: string, flags: CreateFlags, parts: CliParts): Promise<void> {
+async function create(name: string, flags: CreateFlags, parts: ServiceParts): Promise<void> {
   const { out, err, clock, signal } = parts
   const { scope: scopes, expires, rate, burst, concurrent, bytesPerDay, allow, deny } = flags
   const limits = {
@@ -72,7 +70,7 @@ async function create(name: string, flags: CreateFlags, parts: CliParts): Promis
     ...(concurrent !== undefined && { concurrent }),
     ...(bytesPerDay !== undefined && { bytes_per_day: bytesPerDay }),
   }
-  const made = await serviceClient(flags, parts).createKey(
+  const made = await (await parts.connect(flags)).createKey(
     {
       ...{ name, limits, scopes: [...scopes] },
       targets: { ...(allow && { allow: [...allow] }), ...(deny && { deny: [...deny] }) },
@@ -89,12 +87,12 @@ async function create(name: string, flags: CreateFlags, parts: CliParts): Promis
   out.write(`${made.key}\n`)
 }
 
-function listCommand(parts: CliParts): Command {
+function listCommand(parts: ServiceParts): Command {
   return withService(new Command('list'))
     .description('show the keys, without their secrets')
     .option('--json', 'as JSON')
     .action(async (flags: ListFlags) => {
-      const answer = await serviceClient(flags, parts).keys(parts.signal)
+      const answer = await (await parts.connect(flags)).keys(parts.signal)
       const shown = flags.json ? JSON.stringify(answer, null, 2) : table(answer.keys, parts.clock.now())
       parts.out.write(`${shown}\n`)
     })
@@ -127,19 +125,19 @@ function limitsOf({ limits, targets }: KeyBody): string {
   ].join(', ')
 }
 
-function revokeCommand(parts: CliParts): Command {
+function revokeCommand(parts: ServiceParts): Command {
   return withService(new Command('revoke'))
     .description('end a key at once, with everything that goes on in its name')
     .argument('<id>', 'its id, which is the key between its first and second "_"')
     .option('--json', 'as JSON')
     .action(async (id: string, flags: ListFlags) => {
-      const revoked = await serviceClient(flags, parts).revokeKey(id, parts.signal)
+      const revoked = await (await parts.connect(flags)).revokeKey(id, parts.signal)
       parts.out.write(flags.json ? `${JSON.stringify(revoked, null, 2)}\n` : `${id} (${revoked.name}) is revoked.\n`)
     })
 }
 
 /** For somebody who has the state directory and no key: the store is locked by a service that runs. */
-function resetAdminCommand(parts: CliParts): Command {
+function resetAdminCommand(parts: ServiceParts): Command {
   return withState(new Command('reset-admin'))
     .description('make another admin key, and revoke the one that was there; of a service that is stopped')
     .addHelpText('after', '\nFor when admin.key in the state directory is lost, or somebody else has seen it.')

@@ -11,14 +11,14 @@ import { TunnelServer } from '../../tunnel/helper/serve.ts'
 import { type TunnelSpec, tunnelSpec } from '../../tunnel/spec.ts'
 import { SystemHost } from '../../tunnel/system-host.ts'
 import type { TunnelStatus } from '../../tunnel/tunnels.ts'
+import { type JsonFlags, type StateFlags, withState } from '../flags.ts'
 import type { CliParts } from '../parts.ts'
-import { type StateFlags, stateOf, withState } from '../state-directory.ts'
+import { stateOf } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
 import { untilAborted } from '../until-aborted.ts'
 
-interface TunnelFlags extends StateFlags {
+interface TunnelFlags extends StateFlags, JsonFlags {
   readonly socket?: string
-  readonly json?: true
 }
 
 interface ServeFlags extends TunnelFlags {
@@ -36,7 +36,6 @@ const CHANGES: Record<Change, { readonly about: string; readonly done: string }>
 
 export function tunnelCommand(parts: CliParts): Command {
   return new Command('tunnel')
-    .description('the WireGuard tunnels to boxes, on this machine')
     .addCommand(changeCommand('up', parts))
     .addCommand(changeCommand('down', parts))
     .addCommand(changeCommand('reconnect', parts))

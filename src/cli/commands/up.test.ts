@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { EXIT } from '../cli.ts'
+import { EXIT } from '../exit-with.ts'
 import { runTestCli } from '../test-cli.ts'
 
 /** What `cbtor up` writes to standard error of a service that has just made `adminKey`, and of one that has not. */

@@ -6,7 +6,6 @@ import { untilAborted } from '../until-aborted.ts'
 
 export function upCommand(parts: CliParts): Command {
   return new Command('up')
-    .description('run the service: the pool of workers, the API and the proxy ports')
     .option('--config <file>', 'configuration file (YAML)')
     .option('--listen <host:port>', 'address of the API')
     .option('--state <directory>', "where the store and the workers' directories are")

@@ -1,15 +1,14 @@
 import { Command } from 'commander'
 import { type ApiClient, ApiProblem } from '../../client/client.ts'
-import type { CliParts } from '../parts.ts'
-import { type ServiceFlags, serviceClient, withService } from '../service-client.ts'
+import { type ServiceFlags, withService } from '../flags.ts'
+import type { CliParts, ServiceParts } from '../parts.ts'
 import { formatTable } from '../table.ts'
 
 /** As the original's `tor-warmup.sh`: one fetch through each worker, so that the first caller finds circuits that are built. */
-export function warmupCommand(parts: CliParts): Command {
+export function warmupCommand(parts: ServiceParts): Command {
   return withService(new Command('warmup'))
-    .description('fetch a check endpoint through every worker of a running service, so that circuits are built')
     .addHelpText('after', '\nExample, for cron:\n  */10 * * * * cbtor warmup >/dev/null')
-    .action((flags: ServiceFlags) => warmUp(serviceClient(flags, parts), parts))
+    .action(async (flags: ServiceFlags) => warmUp(await parts.connect(flags), parts))
 }
 
 async function warmUp(api: ApiClient, { out, signal }: CliParts): Promise<void> {

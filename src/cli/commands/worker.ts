@@ -11,8 +11,9 @@ import { planInstall } from '../../boxes/install/plan.ts'
 import { showUndo } from '../../boxes/install/undo.ts'
 import { checkDestination, parseDestination, type SshDestination, showDestination } from '../../ssh/destination.ts'
 import { tunnelSpec } from '../../tunnel/spec.ts'
+import { type JsonFlags, type StateFlags, withState } from '../flags.ts'
 import type { CliParts } from '../parts.ts'
-import { type StateFlags, stateOf, withState } from '../state-directory.ts'
+import { stateOf } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
 
 export interface WorkerParts extends CliParts {
@@ -20,12 +21,11 @@ export interface WorkerParts extends CliParts {
   readonly payloadDirectory?: string
 }
 
-interface AccessFlags extends StateFlags {
+interface AccessFlags extends StateFlags, JsonFlags {
   readonly port?: number
   readonly user?: string
   readonly key?: string
   readonly acceptHostKey?: string
-  readonly json?: true
 }
 
 interface InstallFlags extends AccessFlags {
@@ -53,7 +53,6 @@ export function workerCommand(parts: WorkerParts): Command {
       .option('--dry-run', 'show every change and make none')
       .action((host: string, flags: InstallFlags) => runInstall(host, { ...flags, ...kind }, parts))
   return new Command('worker')
-    .description('turn OpenWrt boxes into workers, look after them, and turn them back')
     .addCommand(
       installing('install', 'put Tor, the tunnel and the health check on a box').addHelpText(
         'after',
