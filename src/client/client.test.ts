@@ -11,7 +11,16 @@ import { onAbort } from '../lib/abort.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLogger } from '../lib/log.ts'
 import { systemRandom } from '../lib/random.ts'
-import { type ApiClient, ApiProblem, ApiUnreachable, createApiClient } from './client.ts'
+import {
+  type ApiClient,
+  ApiProblem,
+  ApiUnreachable,
+  createApiClient,
+  type Operations,
+  type Transport,
+  type TransportAnswer,
+} from './client.ts'
+import { OPERATIONS } from './openapi.ts'
 
 async function startClient() {
   const backend = new FakeBackend()
@@ -27,15 +36,82 @@ async function startClient() {
   return { backend, server, client: createApiClient({ baseUrl: url }), [Symbol.asyncDispose]: () => server.close() }
 }
 
-function clientOf(status: number, body: unknown): ApiClient {
-  const fetch = async () => ({ ok: status < 400, status, body: null, json: async () => body, text: async () => '' })
-  return createApiClient({ baseUrl: 'http://127.0.0.1:1', fetch })
+function answerOf(status: number, body: unknown, headers: TransportAnswer['headers'] = {}): TransportAnswer {
+  return { status, headers, body: Readable.from([Buffer.from(JSON.stringify(body))]), trailers: {} }
 }
 
+function clientOf(...answer: Parameters<typeof answerOf>): ApiClient {
+  return createApiClient({ baseUrl: 'http://127.0.0.1:1', transport: async () => answerOf(...answer) })
+}
+
+/** The method for each operation: without one of them this does not compile. */
+const METHOD_OF: Readonly<Record<keyof Operations, keyof ApiClient>> = {
+  fetch: 'fetch',
+  fetchRaw: 'fetchRaw',
+  fetchRawByPost: 'fetchRaw',
+  submitJob: 'submitJob',
+  listJobs: 'jobs',
+  getJob: 'job',
+  removeJob: 'removeJob',
+  listJobResults: 'jobResults',
+  getJobResult: 'jobResult',
+  cancelJob: 'cancelJob',
+  getHealth: 'health',
+  getLiveness: 'liveness',
+  getMode: 'mode',
+  setMode: 'setMode',
+  getEndpoints: 'endpoints',
+  listWorkers: 'workers',
+  getWorker: 'worker',
+  startTor: 'startTor',
+  stopTor: 'stopTor',
+  restartTor: 'restartTor',
+  rebootBox: 'rebootBox',
+  getStatus: 'status',
+  newCircuits: 'newCircuits',
+  drainWorker: 'drain',
+  enableWorker: 'enable',
+  listSessions: 'sessions',
+  getSession: 'session',
+  endSession: 'endSession',
+  rotateSession: 'rotateSession',
+  listEvents: 'events',
+  streamEvents: 'watchEvents',
+  getMetrics: 'metrics',
+  getProblemType: 'problemType',
+  listKeys: 'keys',
+  createKey: 'createKey',
+  revokeKey: 'revokeKey',
+}
+/** The same with a body, which may say more. */
+const INSTEAD_OF: Readonly<Partial<Record<keyof Operations, string>>> = { fetchRaw: OPERATIONS.fetchRawByPost }
+
 describe('createApiClient()', { timeout: 20_000 }, () => {
-  it('has a method for every route', async () => {
+  it('calls, for every operation of the document, that operation', async () => {
+    for (const [id, name] of Object.entries(METHOD_OF) as [keyof Operations, keyof ApiClient][]) {
+      const called: string[] = []
+      const client = createApiClient({
+        baseUrl: 'http://127.0.0.1:1',
+        transport: async ({ method, path }) => {
+          called.push(`${method} ${path.split('?', 1)[0]}`)
+          return answerOf(200, {}, { 'cbtor-delivered': '1' })
+        },
+      })
+      const outcome = (client[name] as (...args: unknown[]) => unknown)('a', {}, undefined)
+      if (outcome instanceof Promise) await outcome
+      else await (outcome as AsyncGenerator).next()
+      const expected = INSTEAD_OF[id] ?? OPERATIONS[id]
+      const pattern = new RegExp(`^${expected.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`)
+      assert.equal(called.length, 1, id)
+      assert.match(called[0] ?? '', pattern, id)
+    }
+  })
+
+  it('does what the service does', async () => {
     await using running = await startClient()
     const { client, backend } = running
+    assert.deepEqual(await client.liveness(), { status: 'ok' })
+    assert.equal((await client.problemType('no_worker')).retryable, true)
     assert.equal((await client.fetch({ url: 'http://example.com/', worker: 2 })).worker, 'tor02')
     const raw = await client.fetchRaw({ url: 'http://example.com/' })
     assert.deepEqual([raw.status, raw.headers['cbtor-worker'], await text(raw.body)], [200, 'tor01', '{"IsTor":true}'])
@@ -91,15 +167,15 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
 
   it('shows the key that it was given, with every request and no other way', async () => {
     const seen: unknown[] = []
-    const fetch = async (url: string, { headers }: { headers: Record<string, string> }) => {
-      seen.push([url.includes('cbt_'), headers.authorization])
-      return { ok: true, status: 200, body: null, json: async () => ({}), text: async () => '' }
+    const transport: Transport = async ({ path, headers }) => {
+      seen.push([path.includes('cbt_'), headers.authorization])
+      return answerOf(200, {})
     }
     const baseUrl = 'http://127.0.0.1:1'
-    const client = createApiClient({ baseUrl, fetch, key: 'cbt_a_b' })
+    const client = createApiClient({ baseUrl, transport, key: 'cbt_a_b' })
     await client.health()
     await client.fetch({ url: 'http://example.com/' })
-    await createApiClient({ baseUrl, fetch }).health()
+    await createApiClient({ baseUrl, transport }).health()
     const shown = [false, 'Bearer cbt_a_b']
     assert.deepEqual(seen, [shown, shown, [false, undefined]])
   })
@@ -185,6 +261,37 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     )
   })
 
+  it('says whether to try again, and when', async () => {
+    const problem = { code: 'rate_limited', detail: 'Cannot take the request', retryable: true }
+    await assert.rejects(clientOf(429, problem, { 'retry-after': '3' }).health(), (error) => {
+      assert.ok(error instanceof ApiProblem)
+      assert.deepEqual([error.code, error.retryable, error.retryAfterMs], ['rate_limited', true, 3_000])
+      return true
+    })
+    const { code, retryAfterMs } = await problemOf(clientOf(503, problem).health())
+    assert.deepEqual([code, retryAfterMs], ['rate_limited', undefined])
+  })
+
+  it('goes through lists page by page', async () => {
+    const asked: string[] = []
+    const client = createApiClient({
+      baseUrl: 'http://127.0.0.1:1',
+      transport: async ({ path }) => {
+        asked.push(path)
+        const isLast = path.includes('cursor=b')
+        return answerOf(200, { jobs: isLast ? [3] : [1, 2], results: [], next_cursor: isLast ? null : 'b' })
+      },
+    })
+    assert.deepEqual(await allOf(client.allJobs({ limit: 2 })), [1, 2, 3])
+    assert.deepEqual(await allOf(client.allJobResults('j1')), [])
+    assert.deepEqual(asked, [
+      '/api/v1/jobs?limit=2',
+      '/api/v1/jobs?limit=2&cursor=b',
+      '/api/v1/jobs/j1/results',
+      '/api/v1/jobs/j1/results?cursor=b',
+    ])
+  })
+
   it('rejects with the reason of its signal, and the service learns of it', async () => {
     await using running = await startClient()
     const controller = new AbortController()
@@ -210,3 +317,18 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     await assert.rejects(clientOf(404, null).health(), ApiUnreachable)
   })
 })
+
+async function problemOf(promise: Promise<unknown>): Promise<ApiProblem> {
+  try {
+    await promise
+  } catch (error) {
+    if (error instanceof ApiProblem) return error
+  }
+  throw new Error('There was no problem')
+}
+
+async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}

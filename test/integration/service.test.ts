@@ -116,7 +116,7 @@ describe('a fetch through the pool', { timeout: 600_000 }, () => {
       [set.headers['cbtor-target-location'], set.headers['cbtor-target-set-cookie']],
       ['/cookies', 'a=1; Path=/'],
     )
-    set.body.resume()
+    set.body.destroy()
     assert.equal((await problemOf(lab.api.fetchRaw({ url: urls.nowhere }))).code, 'resolve_failed')
   })
 

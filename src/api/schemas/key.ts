@@ -61,7 +61,7 @@ export const newKeyBody = requestObject({
     .describe('From then on it is as if it were revoked. Never when left out.'),
   limits: limits.optional(),
   targets: targets.optional(),
-})
+}).meta({ id: 'NewKey' })
 
 export type NewKeyBody = z.output<typeof newKeyBody>
 
