@@ -13,6 +13,7 @@ export type Access = Scope | 'public'
 export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /healthz': 'public',
   'GET /': 'public',
+  'GET /page/*': 'public',
   'GET /openapi.json': 'public',
   'GET /docs': 'public',
   'GET /docs/': 'public',
@@ -24,6 +25,10 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /redoc': 'public',
   'GET /redoc/redoc.js': 'public',
   'GET /problems/:code': 'public',
+  'GET /manual': 'public',
+  'GET /manual/': 'public',
+  'GET /manual/*': 'public',
+  'GET /manual/search': 'public',
 
   'POST /api/v1/fetch': 'fetch',
   'GET /api/v1/fetch/raw': 'fetch',

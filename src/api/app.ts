@@ -22,6 +22,9 @@ import type { KeyWatch } from './client-signal.ts'
 import { docsRoutes } from './docs/routes.ts'
 import { nestsDeeper } from './json-depth.ts'
 import type { Keys } from './keys.ts'
+import { manualRoutes } from './manual/routes.ts'
+import { type PageFiles, readPageFiles } from './page/page-files.ts'
+import { pageRoutes } from './page/routes.ts'
 import { InputError, inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
 import { RouteTable } from './route-table.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
@@ -35,7 +38,6 @@ import { metricsRoutes } from './routes/metrics.ts'
 import { modeRoutes } from './routes/mode.ts'
 import { newCircuitsRoutes } from './routes/new-circuits.ts'
 import { problemRoutes } from './routes/problems.ts'
-import { rootRoutes } from './routes/root.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { torRoutes } from './routes/tor.ts'
 import { workerRoutes } from './routes/workers.ts'
@@ -66,6 +68,8 @@ export interface ApiAppOptions {
   readonly allowedHosts: AllowedHosts
   /** What clients speak with us in; plain when left out. */
   readonly tls?: ServerTls | undefined
+  /** The page for people; undefined where it is not built. As it lies beside this program when left out. */
+  readonly page?: PageFiles | undefined
 }
 
 const MAX_BODY_BYTES = 1024 * 1024
@@ -83,6 +87,7 @@ const UNCLEAR: ReadonlySet<ProblemCode> = new Set([
 /** The REST API without its socket: rules that hold for every request, then the routes. */
 export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   const { backend, keys, auth, logger, clock, random, allowedHosts, tls } = options
+  const page = 'page' in options ? options.page : readPageFiles()
   const app: ApiApp = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     // Node's own limits leave a slow client 60 s for its headers and look for it every 30 s.
@@ -147,7 +152,8 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   app.setErrorHandler(sendProblem)
 
   await docsRoutes(app)
-  rootRoutes(app)
+  manualRoutes(app)
+  pageRoutes(app, page)
   fetchRoutes(app, backend, clock)
   fetchRawRoutes(app, backend, clock)
   jobRoutes(app, backend)

@@ -5,6 +5,7 @@ import { type ApiApp, createApiApp } from './app.ts'
 import { AllowedHosts } from './caller-rules.ts'
 import { FakeBackend } from './fake-backend.ts'
 import { FakeKeys } from './fake-keys.ts'
+import type { PageFiles } from './page/page-files.ts'
 
 interface LogLine {
   readonly level: string
@@ -49,12 +50,18 @@ export interface TestApp extends AsyncDisposable {
 }
 
 /** The API with a fake backend and without a socket, for `app.inject()`, whose Host is `localhost:80`. */
-export async function createTestApp({ auth = 'off' }: { readonly auth?: 'on' | 'off' } = {}): Promise<TestApp> {
+export async function createTestApp({
+  auth = 'off',
+  page,
+}: {
+  readonly auth?: 'on' | 'off'
+  readonly page?: PageFiles | undefined
+} = {}): Promise<TestApp> {
   const backend = new FakeBackend()
   const keys = new FakeKeys()
   const clock = new FakeClock()
   const logger = new MemoryLogger()
   const allowedHosts = new AllowedHosts(['localhost:80'])
-  const app = await createApiApp({ backend, keys, auth, logger, clock, random: seededRandom(1), allowedHosts })
+  const app = await createApiApp({ backend, keys, auth, logger, clock, random: seededRandom(1), allowedHosts, page })
   return { app, backend, keys, clock, logger, [Symbol.asyncDispose]: () => app.close() }
 }

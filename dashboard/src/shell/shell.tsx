@@ -1,0 +1,91 @@
+import { useEffect, useRef } from 'preact/hooks'
+import { useLive, usePage } from '../context.ts'
+import { linkTo, useRoute } from '../routing/route.ts'
+import { SECTIONS } from '../sections.tsx'
+import { Icon } from '../ui/icon.tsx'
+import { LinkSign } from './link-sign.tsx'
+import { Mark } from './mark.tsx'
+import { ThemeToggle } from './theme-toggle.tsx'
+
+/** The frame of the page: navigation, whether it is live, and the section that the address names. */
+export function Shell() {
+  const { caller, signOut } = usePage()
+  const { section: id, rest } = useRoute()
+  const section = SECTIONS.find((each) => each.id === id) ?? SECTIONS[0]
+  const main = useRef<HTMLElement>(null)
+  const isFirst = useRef(true)
+  const title = section?.title ?? ''
+
+  // Who goes to a section by keyboard or screen reader begins at its start.
+  // Another section is what moves the focus.
+  useEffect(() => {
+    if (!isFirst.current) main.current?.focus({ preventScroll: true })
+    isFirst.current = false
+    window.scrollTo(0, 0)
+  }, [section])
+  useTitle(title)
+
+  if (section === undefined) return null
+  const Content = section.component
+  return (
+    <div class="shell">
+      <button type="button" class="skip button button-primary" onClick={() => main.current?.focus()}>
+        <span>Skip to content</span>
+      </button>
+      <header class="bar">
+        <a class="brand" href={linkTo('overview')} aria-label="CBTOR, overview">
+          <Mark />
+          <span>CBTOR</span>
+        </a>
+        <div class="bar-end">
+          <LinkSign />
+          <a
+            class="button button-plain button-icon"
+            href="/docs"
+            title="The API's documents"
+            aria-label="The API's documents"
+          >
+            <Icon name="book" />
+          </a>
+          <ThemeToggle />
+          {caller.auth === 'on' && (
+            <button
+              type="button"
+              class="button button-plain button-icon"
+              title={`Key: ${caller.name}. Forget it`}
+              aria-label={`Forget the key ${caller.name}`}
+              onClick={signOut}
+            >
+              <Icon name="out" />
+            </button>
+          )}
+        </div>
+      </header>
+      <nav class="nav" aria-label="Sections">
+        <ul>
+          {SECTIONS.map(({ id, title, icon }) => (
+            <li key={id}>
+              <a href={linkTo(id)} aria-current={id === section.id ? 'page' : undefined}>
+                <Icon name={icon} />
+                <span>{title}</span>
+              </a>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <main id="main" ref={main} class="main" tabIndex={-1}>
+        <h1 class="for-readers">{title}</h1>
+        <Content rest={rest} />
+      </main>
+    </div>
+  )
+}
+
+/** A tab in the background tells by its title whether all is well. */
+function useTitle(section: string): void {
+  const state = useLive((live) => live.view?.pool.state)
+  const sign = state === undefined || state === 'ok' ? '' : state === 'down' ? '✕ down · ' : '! degraded · '
+  useEffect(() => {
+    document.title = `${sign}${section} · CBTOR`
+  }, [sign, section])
+}
