@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseDuration } from './duration.ts'
+import { DURATION_PATTERN, parseDuration } from './duration.ts'
 
 const NO_DURATION = 'expected a duration with its unit, such as 250ms, 10s or 15m'
 
@@ -12,4 +12,4 @@ export const duration = z
     context.addIssue({ code: 'custom', message: NO_DURATION })
     return z.NEVER
   })
-  .describe('duration')
+  .meta({ pattern: DURATION_PATTERN })

@@ -12,8 +12,13 @@ export function proxyAuth({ auth, proxy }: Pick<ExposureDocument, 'auth' | 'prox
   return proxy.auth ?? auth
 }
 
+export interface ExposureFault {
+  readonly field: string
+  readonly message: string
+}
+
 /** Everything that would be open to others in a way that nobody can want, each with what would be right. */
-export function exposureFaults(config: ExposureDocument): readonly string[] {
+export function exposureFaults(config: ExposureDocument): readonly ExposureFault[] {
   const { listen, auth, proxy } = config
   const ports = (['http', 'socks', 'both'] as const).flatMap((name) => {
     const at = proxy[name]
@@ -33,23 +38,26 @@ function faultsOf(
   authField: string,
   auth: 'on' | 'off',
   { tls }: ExposureDocument,
-): readonly string[] {
+): readonly ExposureFault[] {
   const shown = showListenAddress(at)
   if (staysOnMachine(at)) {
     // What does TLS in front of the API lets others in; a port of the proxy may be for this machine all the same.
     const isFronted = tls === 'offloaded' && field === 'listen' && auth === 'off'
     return isFronted
-      ? [`listen: others can reach ${shown} through what does TLS for it, and would need no key: expected auth: on`]
+      ? [
+          {
+            field,
+            message: `others can reach ${shown} through what does TLS for it, and would need no key: expected auth: on`,
+          },
+        ]
       : []
   }
-  const faults: string[] = []
+  const messages: string[] = []
   if (auth === 'off')
-    faults.push(
-      `${field}: others can reach ${shown}, and would need no key: expected ${authField}: on, or ${ON_THIS_MACHINE}`,
-    )
+    messages.push(`others can reach ${shown}, and would need no key: expected ${authField}: on, or ${ON_THIS_MACHINE}`)
   if (tls === undefined)
-    faults.push(
-      `${field}: others can reach ${shown}, and keys would cross the network in the clear: expected tls with cert_file and key_file, tls: offloaded where something in front does TLS, or ${ON_THIS_MACHINE}`,
+    messages.push(
+      `others can reach ${shown}, and keys would cross the network in the clear: expected tls with cert_file and key_file, tls: offloaded where something in front does TLS, or ${ON_THIS_MACHINE}`,
     )
-  return faults
+  return messages.map((message) => ({ field, message }))
 }

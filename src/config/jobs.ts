@@ -19,53 +19,56 @@ const between = (min: number, max: number, words: string) =>
 
 const delays = z
   .array(between(MIN_MS, DAY_MS, '1s to 1d'))
-  .min(1)
-  .max(20)
-const retries = z.int().min(0).max(1_000)
+  .min(1, 'expected 1 to 20 durations')
+  .max(20, 'expected 1 to 20 durations')
+const whole = (min: number, max: number) => {
+  const message = `expected a whole number from ${min} to ${max}`
+  return z.int(message).min(min, message).max(max, message)
+}
+const retries = whole(0, 1_000)
 const stored = size.refine((bytes) => bytes >= 1_048_576 && Number.isFinite(bytes), 'expected a size from 1MiB on')
+
+const retriesOf = (ceilings: string[], most: number) => ({
+  delays: delays.prefault(ceilings).describe('The ceilings of the waits, the last of them for all further tries.'),
+  retries: retries.default(most).describe('How many further tries there are.'),
+})
 
 /** Fetches that take their time. */
 export const jobsSchema = z.strictObject({
-  /** Fetches of jobs that go on at the same time: of all jobs, */
-  concurrency: z.int().min(1).max(1_000).default(16),
-  /** and of one. */
-  concurrency_per_job: z.int().min(1).max(1_000).default(8),
-  /** Jobs that have not ended: of all keys, */
-  max_jobs: z.int().min(1).max(100_000).default(1_000),
-  /** and of one. */
-  max_jobs_per_key: z.int().min(1).max(100_000).default(100),
-  /** What is kept at most: of requests that are to be sent, and of answers; the oldest answers go first. */
-  max_stored: stored.prefault('1GiB'),
-  /** How long a job is kept after it has ended. */
-  retention: between(60_000, 365 * DAY_MS, '1m to 365d').prefault('7d'),
-  /** How long a job may go on that does not say. */
-  deadline: between(MIN_MS, 30 * DAY_MS, '1s to 30d').prefault('24h'),
-  /** When fetches are tried again: the ceilings of the waits, the last of them for all further tries, and how many there are. */
+  concurrency: whole(1, 1_000).default(16).describe('Fetches of all jobs that go on at the same time.'),
+  concurrency_per_job: whole(1, 1_000).default(8).describe('Fetches of one job that go on at the same time.'),
+  max_jobs: whole(1, 100_000).default(1_000).describe('Jobs of all keys that have not ended.'),
+  max_jobs_per_key: whole(1, 100_000).default(100).describe('Jobs of one key that have not ended; more are refused.'),
+  max_stored: stored
+    .prefault('1GiB')
+    .describe('What is kept at most: requests to send, and answers. The oldest answers go first.'),
+  retention: between(60_000, 365 * DAY_MS, '1m to 365d')
+    .prefault('7d')
+    .describe('How long a job is kept after it has ended: 1m to 365d.'),
+  deadline: between(MIN_MS, 30 * DAY_MS, '1s to 30d')
+    .prefault('24h')
+    .describe('How long a job may go on that does not say: 1s to 30d.'),
   retry: z
     .strictObject({
-      /** The onion service has no descriptor: it is down, or just coming up. */
       descriptor: z
-        .strictObject({
-          delays: delays.prefault(['30s', '1m', '2m', '5m', '10m', '30m']),
-          retries: retries.default(200),
-        })
-        .prefault({}),
-      /** Tor, a worker or the meeting with the onion service failed. */
+        .strictObject(retriesOf(['30s', '1m', '2m', '5m', '10m', '30m'], 200))
+        .prefault({})
+        .describe('The onion service has no descriptor: it is down, or just coming up.'),
       circuit: z
-        .strictObject({
-          delays: delays.prefault(['5s', '15s', '1m', '5m', '15m']),
-          retries: retries.default(50),
-        })
-        .prefault({}),
-      /** The target was reached and gave no whole answer. */
+        .strictObject(retriesOf(['5s', '15s', '1m', '5m', '15m'], 50))
+        .prefault({})
+        .describe('Tor, a worker or the meeting with the onion service failed.'),
       http: z
-        .strictObject({
-          delays: delays.prefault(['10s', '30s', '2m', '10m']),
-          retries: retries.default(8),
-        })
-        .prefault({}),
+        .strictObject(retriesOf(['10s', '30s', '2m', '10m'], 8))
+        .prefault({})
+        .describe('The target was reached and gave no whole answer.'),
     })
-    .prefault({}),
-  /** Where webhooks may go without Tor: addresses and networks of one's own, with a port. */
-  webhook_allow: z.array(receiver).max(100).default([]),
+    .prefault({})
+    .describe('When fetches are tried again, by how far the try came.'),
+  webhook_allow: z
+    .array(receiver)
+    .max(100, 'expected 100 receivers at most')
+    .prefault([])
+    .describe("Where webhooks may go without Tor: addresses and networks of one's own, with a port.")
+    .meta({ examples: [['127.0.0.1:9000', '10.1.0.0/16:9000', '[fd00::/8]:9000']] }),
 })

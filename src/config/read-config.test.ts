@@ -88,19 +88,19 @@ workers: [{ kind: local, id: Tor 1 }]
 `
     const faults = withFile(text, (path) => faultsOf(() => readConfig({ config: path }, { ...env, CBTOR_PORT: '1' })))
     assert.deepEqual(
-      faults.map((fault) => fault.split(':')[0]),
+      faults.map((fault) => /^(?:.*cbtor\.yaml:)?(.*?): (?:expected|not|there|is no)/.exec(fault)?.[1]),
       [
         'CBTOR_PORT',
-        'listen',
-        'workers.0.id',
-        'targets.allow_reserved.0',
-        'targets.allow_ports.0',
-        'targets.allow.0',
-        'targets.deny.1',
-        'health.check_interval',
-        'health.failure_threshold',
-        'checks.onion.0',
-        'colour',
+        '2:9: listen',
+        '7:30: workers.0.id',
+        '5:29: targets.allow_reserved.0',
+        '5:104: targets.allow_ports.0',
+        '5:54: targets.allow.0',
+        '5:82: targets.deny.1',
+        '4:27: health.check_interval',
+        '4:50: health.failure_threshold',
+        '6:19: checks.onion.0',
+        '3:1: colour',
       ],
     )
     assert.match(
@@ -119,14 +119,14 @@ workers: [{ kind: local, id: Tor 1 }]
       /^\/nowhere\.yaml: cannot be read/,
     )
     const faults = withFile('listen: [', (path) => faultsOf(() => readConfig({ config: path }, env)))
-    assert.match(faults[0] ?? '', /cbtor\.yaml: .* line 1/)
+    assert.match(faults[0] ?? '', /cbtor\.yaml:1:10: it is not YAML: /)
   })
 
   it('refuses two workers of one name', () => {
     const worker = { kind: 'local', id: 'tor01' }
     assert.deepEqual(
       faultsOf(() => parseConfig({ workers: [worker, worker] }, env)),
-      ['workers: the id "tor01" is there more than once'],
+      ['workers.1.id: another worker has the id tor01 already'],
     )
   })
 

@@ -1,11 +1,14 @@
-import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { LineCounter, parseDocument } from 'yaml'
-import type { z } from 'zod'
 import { showListenAddress } from '../listen/address.ts'
+import { ConfigError, type ConfigFault, type Place } from './config-error.ts'
 import { exposureFaults } from './exposure.ts'
+import { issueFaults } from './issue-faults.ts'
 import { type ConfigDocument, configSchema } from './schema.ts'
+import { type Environment, readVariables } from './variables.ts'
+import { readYamlFile, type YamlFile } from './yaml-file.ts'
+
+export { ConfigError } from './config-error.ts'
 
 export interface ServiceConfig extends Omit<ConfigDocument, 'state' | 'proxy'> {
   /** An absolute path. */
@@ -13,55 +16,90 @@ export interface ServiceConfig extends Omit<ConfigDocument, 'state' | 'proxy'> {
   readonly proxy: Omit<ConfigDocument['proxy'], 'auth'> & { readonly auth: ConfigDocument['auth'] }
 }
 
-/** Everything that is wrong with a configuration, each fault with the name, the value and what would be right. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-  readonly faults: readonly string[]
-
-  constructor(faults: readonly string[]) {
-    super(`The configuration has ${faults.length} fault${faults.length === 1 ? '' : 's'}:\n  ${faults.join('\n  ')}`)
-    this.faults = faults
-  }
+/** A configuration, with where it comes from. */
+export interface LoadedConfig {
+  readonly config: ServiceConfig
+  /** As it was written, in all places together. */
+  readonly document: Readonly<Record<string, unknown>>
+  readonly file: string | undefined
+  /** Whether there is a file that says nothing. */
+  readonly isEmpty: boolean
+  /** Where the field was said; undefined when it was not. */
+  placeOf(path: readonly string[]): Place | undefined
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
-
-/** The variables that are read, and the field that each one sets. */
-const VARIABLES = { CBTOR_LISTEN: 'listen', CBTOR_STATE: 'state', CBTOR_LOG: 'log', CBTOR_MODE: 'mode' } as const
-
-/** Those that set no field: the file, and the key that commands show to a service. */
-const OTHER_VARIABLES = ['CBTOR_CONFIG', 'CBTOR_KEY']
+type PlaceOf = (path: readonly PropertyKey[], of?: 'value' | 'name') => Place | undefined
 
 /**
  * Reads the configuration: defaults, then the file, then the environment, then `flags`. Throws a `ConfigError` with all
  * faults at once; an unknown field or `CBTOR_*` variable is one.
  */
 export function readConfig(flags: Readonly<Record<string, string>>, env: Environment): ServiceConfig {
-  const faults: string[] = []
+  return loadConfig(flags, env).config
+}
+
+/** As `readConfig`, with where each value comes from. `flags`: `config`, and fields by their names. */
+export function loadConfig(flags: Readonly<Record<string, string>>, env: Environment): LoadedConfig {
   const { config: file = env.CBTOR_CONFIG, ...overrides } = flags
-  const document: Record<string, unknown> = file === undefined ? {} : readFile(file, faults)
-  for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith('CBTOR_') || OTHER_VARIABLES.includes(name) || value === undefined) continue
-    const field = VARIABLES[name as keyof typeof VARIABLES]
-    if (field === undefined)
-      faults.push(`${name}: not a variable that is read; there are ${Object.keys(VARIABLES).join(', ')}`)
-    else document[field] = value
+  const variables = readVariables(env)
+  const faults = [...variables.faults]
+  const yaml = file === undefined ? undefined : readOr(file, faults)
+  const document = structuredClone(yaml?.fields ?? {}) as Record<string, unknown>
+  const places = new Map<string, Place>()
+  for (const { path, value, variable } of variables.set) {
+    put(document, path, value)
+    places.set(path.join('.'), { kind: 'variable', name: variable })
   }
-  return parseConfig({ ...document, ...overrides }, env, faults)
+  for (const [name, value] of Object.entries(overrides)) {
+    document[name] = value
+    places.set(name, { kind: 'flag', name: `--${name}` })
+  }
+
+  const placeOf: PlaceOf = (path, of) => {
+    for (let length = path.length; length > 0; length--) {
+      const place = places.get(path.slice(0, length).join('.'))
+      if (place !== undefined) return place
+    }
+    return yaml?.placeOf(path, of)
+  }
+  const config = check(document, env, faults, placeOf)
+  return {
+    ...{ config, document, file, isEmpty: yaml?.isEmpty ?? false },
+    placeOf: (path) => (isSaid(document, path) ? placeOf(path) : undefined),
+  }
 }
 
 /** Checks a configuration that is at hand already. */
-export function parseConfig(document: unknown, env: Environment, faults: string[] = []): ServiceConfig {
+export function parseConfig(document: unknown, env: Environment): ServiceConfig {
+  return check(document, env, [], () => undefined)
+}
+
+/** Where the file is no file of fields, what variables and flags say wrong is told all the same. */
+function readOr(file: string, faults: ConfigFault[]): YamlFile | undefined {
+  try {
+    return readYamlFile(file)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    faults.push(...error.details)
+    return undefined
+  }
+}
+
+function check(document: unknown, env: Environment, faults: ConfigFault[], placeOf: PlaceOf): ServiceConfig {
+  const add = (path: readonly PropertyKey[], message: string, of?: 'name') =>
+    faults.push({ field: path.map(String).join('.'), place: placeOf(path, of), message })
+
   const parsed = configSchema.safeParse(document)
-  if (!parsed.success) faults.push(...parsed.error.issues.flatMap((issue) => describe(issue, document)))
+  for (const { path, isUnknown, message } of parsed.success ? [] : issueFaults(parsed.error.issues, document))
+    add(path, message, isUnknown ? 'name' : undefined)
   const config = parsed.data
   if (config !== undefined) {
-    faults.push(...duplicates(config.workers.map((worker) => worker.id)))
-    faults.push(...sharedAddresses(config))
+    for (const { n, id } of repeatedIds(config)) add(['workers', n, 'id'], `another worker has the id ${id} already`)
+    for (const [field, message] of sharedAddresses(config)) add(field.split('.'), message)
   }
   // Also when something else is wrong.
   const exposed = exposureSchema.safeParse(onlyFields(document, Object.keys(exposureSchema.shape)))
-  if (exposed.success) faults.push(...exposureFaults(exposed.data))
+  if (exposed.success) for (const { field, message } of exposureFaults(exposed.data)) add(field.split('.'), message)
   if (config === undefined || faults.length > 0) throw new ConfigError(faults)
   const proxy = { ...config.proxy, auth: config.proxy.auth ?? config.auth }
   return { ...config, proxy, state: resolve(config.state ?? defaultState(env)) }
@@ -74,56 +112,40 @@ function onlyFields(document: unknown, names: readonly string[]): unknown {
   return Object.fromEntries(Object.entries(document).filter(([name]) => names.includes(name)))
 }
 
-function readFile(path: string, faults: string[]): Record<string, unknown> {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new ConfigError([`${path}: cannot be read: ${error instanceof Error ? error.message : error}`])
+/** What stands in its way and has no fields, such as `politeness: off`, gives way. */
+function put(document: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [key = '', ...rest] = path
+  if (rest.length === 0) {
+    document[key] = value
+    return
   }
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  for (const error of document.errors) faults.push(`${path}: ${error.message.split('\n')[0]}`)
-  if (document.errors.length > 0) throw new ConfigError(faults)
-  const value: unknown = document.toJS()
-  if (value === null || value === undefined) return {}
-  if (typeof value === 'object' && !Array.isArray(value)) return { ...value }
-  throw new ConfigError([`${path}: expected fields, such as "listen: 127.0.0.1:32211"`])
+  const inner = document[key]
+  const section = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? { ...inner } : {}
+  document[key] = section
+  put(section, rest, value)
 }
 
-/** Fields in which somebody may have put the secret itself, instead of the file that has it. */
-const OF_SECRETS = /(?:file|password|secret|token|key)$/
-
-function describe(issue: z.core.$ZodIssue, document: unknown): string[] {
-  const path = issue.path.map(String).join('.')
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${[path, key].filter(Boolean).join('.')}: there is no such field`)
-  }
-  const value = issue.path.reduce<unknown>(
-    (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
-    document,
-  )
-  const isShown = value !== undefined && !OF_SECRETS.test(path)
-  const shown = isShown ? `, not ${JSON.stringify(value)?.slice(0, 64)}` : ''
-  return [`${path || 'configuration'}: ${issue.message}${shown}`]
+function isSaid(document: unknown, path: readonly string[]): boolean {
+  const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined | null)?.[key], document)
+  return value !== undefined
 }
 
-function duplicates(ids: readonly string[]): string[] {
-  const twice = new Set(ids.filter((id, index) => ids.indexOf(id) !== index))
-  return [...twice].map((id) => `workers: the id ${JSON.stringify(id)} is there more than once`)
+function repeatedIds({ workers }: ConfigDocument): readonly { readonly n: number; readonly id: string }[] {
+  const ids = workers.map(({ id }) => id)
+  return ids.flatMap((id, n) => (ids.indexOf(id) < n ? [{ n, id }] : []))
 }
 
 /** Of what listens, what has the address of another; 0 is another port each time. */
-function sharedAddresses({ listen, proxy }: ConfigDocument): string[] {
+function sharedAddresses({ listen, proxy }: ConfigDocument): [field: string, message: string][] {
   const taken = new Map<string, string>()
   const addresses = { listen, 'proxy.http': proxy.http, 'proxy.socks': proxy.socks, 'proxy.both': proxy.both }
-  return Object.entries(addresses).flatMap(([name, at]) => {
+  return Object.entries(addresses).flatMap(([name, at]): [string, string][] => {
     if (at === undefined || at === 'off' || ('port' in at && at.port === 0)) return []
     const address = showListenAddress(at)
     const other = taken.get(address)
     taken.set(address, other ?? name)
     const hint = name === 'proxy.both' ? '; it is one port for HTTP and SOCKS5, so leave the other two out' : ''
-    return other === undefined ? [] : [`${name}: expected another address than that of ${other}, ${address}${hint}`]
+    return other === undefined ? [] : [[name, `expected another address than that of ${other}, ${address}${hint}`]]
   })
 }
 

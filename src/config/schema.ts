@@ -26,16 +26,21 @@ const proxyPort = z.string(`${ADDRESS_FORMS}, or off`).transform((text, context)
   return z.NEVER
 })
 
-const path = z.string().startsWith('/', 'expected an absolute path')
+const path = z.string('expected an absolute path').startsWith('/', 'expected an absolute path')
 
 /** A name or an address, as clients write it, with or without a port. */
+const NO_NAME = 'expected a host name, such as cbtor.lan or cbtor.lan:443'
 const hostName = z
-  .string()
+  .string(NO_NAME)
   .toLowerCase()
-  .regex(
-    /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::\d{1,5})?$/,
-    'expected a host name, such as cbtor.lan or cbtor.lan:443',
-  )
+  .regex(/^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::\d{1,5})?$/, NO_NAME)
+  .meta({ pattern: '^(?:[A-Za-z0-9_-]+(?:\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])(?::\\d{1,5})?$' })
+
+/** A whole number in a range. */
+const whole = (min: number, max: number) => {
+  const message = `expected a whole number from ${min} to ${max}`
+  return z.int(message).min(min, message).max(max, message)
+}
 
 const onOrOff = z.enum(['on', 'off'], 'expected on or off')
 
@@ -43,57 +48,73 @@ const MIN_IDLE_MS = 1_000
 /** Timers go no further than 24 days. */
 const MAX_IDLE_MS = 7 * 24 * 60 * 60 * 1_000
 
-const webUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+const MIN_SHUTDOWN_MS = 1_000
+const MAX_SHUTDOWN_MS = 10 * 60 * 1_000
+
+const webUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).meta({ pattern: '^https?://' })
 
 const onionUrl = webUrl.refine(
   (url) => new URL(url).hostname.endsWith('.onion'),
   'expected the URL of an onion service',
 )
 
+const NO_ID = 'expected a letter, then up to 31 letters, digits or hyphens'
 const workerId = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'expected a letter, then up to 31 letters, digits or hyphens')
+  .string(NO_ID)
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, NO_ID)
+  .describe('Its name: a small letter, then up to 31 small letters, digits or hyphens. No other worker has it.')
+  .meta({ examples: ['tor01'] })
 
 const localWorker = z.strictObject({
-  kind: z.literal('local'),
+  kind: z.literal('local').describe('A tor process that CBTOR starts and watches.'),
   id: workerId,
-  /** Further torrc lines for this worker, after those of `tor.torrc`. */
-  torrc: z.array(z.string()).default([]),
+  torrc: z
+    .array(z.string())
+    .default([])
+    .describe('Further torrc lines for this worker, after those of tor.torrc.')
+    .meta({ examples: [['MaxCircuitDirtiness 300']] }),
 })
 
 /** What `cbtor worker install` has written down of the box is not said again here. */
 const openwrtWorker = z.strictObject({
-  kind: z.literal('openwrt'),
+  kind: z.literal('openwrt').describe('A box that cbtor worker install has made a worker of.'),
   id: workerId,
-  /** How clearnet goes into its Tor; onion services, sticky keys and IP addresses always go by SOCKS. */
-  clearnet: z.enum(['transparent', 'socks']).default('transparent'),
+  clearnet: z
+    .enum(['transparent', 'socks'])
+    .default('transparent')
+    .describe('How clearnet goes into its Tor. Onion services, sticky keys and IP addresses always go by SOCKS.'),
 })
 
 /** `unix:PATH`, or an IP address and a port. A name would be resolved outside Tor. */
-const torPort = z.string().transform((text, context) => {
+const NO_TOR_PORT = 'expected an IP address and a port, such as 127.0.0.1:9050, or unix: and an absolute path'
+const torPort = z.string(NO_TOR_PORT).transform((text, context) => {
   const [, path] = /^unix:(\/.+)$/.exec(text) ?? []
   if (path !== undefined) return { path }
   const [, v6, v4 = '', digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
   const host = v6 ?? v4
   const port = Number(digits)
   if (isIP(host) !== 0 && port >= 1 && port <= 65_535) return { host, port }
-  context.addIssue({
-    code: 'custom',
-    message: 'expected an IP address and a port, such as 127.0.0.1:9050, or unix: and an absolute path',
-  })
+  context.addIssue({ code: 'custom', message: NO_TOR_PORT })
   return z.NEVER
 })
 
 const externalWorker = z
   .strictObject({
-    kind: z.literal('external'),
+    kind: z.literal('external').describe('A Tor that somebody else runs.'),
     id: workerId,
-    socks: torPort,
-    /** Without it nothing is known of exits, circuits and isolation. */
-    control: torPort.optional(),
-    /** How we prove to it who we are: the file of its cookie, or a file that holds its password. */
-    cookie_file: z.string().startsWith('/', 'expected an absolute path').optional(),
-    password_file: z.string().startsWith('/', 'expected an absolute path').optional(),
+    socks: torPort
+      .describe('Its SOCKS port: an IP address and a port, or unix: and an absolute path.')
+      .meta({ examples: ['127.0.0.1:9050', 'unix:/run/tor/socks'] }),
+    control: torPort
+      .optional()
+      .describe('Its control port. Without it nothing is known of exits, circuits and isolation.')
+      .meta({ examples: ['127.0.0.1:9051', 'unix:/run/tor/control'] }),
+    cookie_file: path
+      .optional()
+      .describe('The file of its control cookie. With control goes this or password_file, one of the two.'),
+    password_file: path
+      .optional()
+      .describe('A file that holds the password of its control port. It is read when the worker is made.'),
   })
   .refine(
     ({ control, cookie_file: cookie, password_file: password }) =>
@@ -104,119 +125,199 @@ const externalWorker = z
   )
 
 /** Four local workers named as the original names them. */
-const FOUR_LOCAL_WORKERS = ['tor01', 'tor02', 'tor03', 'tor04'].map((id) => ({ kind: 'local' as const, id, torrc: [] }))
+const FOUR_LOCAL_WORKERS = ['tor01', 'tor02', 'tor03', 'tor04'].map((id) => ({ kind: 'local' as const, id }))
 
-/** The configuration file. Every field may be left out; an unknown one is a fault. */
+/** The configuration file. Every field may be left out; an unknown one is a fault. What is said here is what editors show. */
 export const configSchema = z.strictObject({
-  listen: listen.prefault('127.0.0.1:32211'),
-  /** Whether the API asks for a key. */
-  auth: onOrOff.default('on'),
-  /** What protects the ports that others can reach: our own certificate, or something in front of us. */
+  listen: listen
+    .prefault('127.0.0.1:32211')
+    .describe(
+      'Where the API listens: an IP address and a port, or unix: and an absolute path. What others can reach takes keys and tls.',
+    )
+    .meta({ examples: ['127.0.0.1:32211', '[::1]:32211', 'unix:/run/cbtor/api.sock', '0.0.0.0:32211'] }),
+  auth: onOrOff.default('on').describe('Whether the API asks for a key. off only on loopback and unix sockets.'),
   tls: z
     .union(
-      [z.literal('offloaded'), z.strictObject({ cert_file: path, key_file: path })],
+      [
+        z.literal('offloaded').describe('Something in front, such as a reverse proxy, does TLS.'),
+        z.strictObject({
+          cert_file: path.describe('The certificate with its chain, PEM. Read anew when it changes.'),
+          key_file: path.describe('The private key of the certificate, PEM.'),
+        }),
+      ],
       'expected cert_file and key_file with absolute paths, or offloaded',
     )
-    .optional(),
-  /** The names by which clients may call the API, besides loopback and the address that it listens on. */
-  hosts: z.array(hostName).max(100).default([]),
-  /** The ports for programs that speak to proxies. */
+    .optional()
+    .describe('What protects the ports that others can reach: a certificate of our own, or something in front of us.')
+    .meta({ examples: [{ cert_file: '/etc/cbtor/cert.pem', key_file: '/etc/cbtor/key.pem' }, 'offloaded'] }),
+  hosts: z
+    .array(hostName)
+    .max(100, 'expected 100 names at most')
+    .default([])
+    .describe('Names by which clients call the API, besides loopback and the address that it listens on.')
+    .meta({ examples: [['cbtor.lan', 'cbtor.example.org:8443']] }),
+  shutdown_timeout: duration
+    .refine((ms) => ms >= MIN_SHUTDOWN_MS && ms <= MAX_SHUTDOWN_MS, 'expected a duration from 1s to 10m')
+    .prefault('10s')
+    .describe('How long requests and tunnels may go on once the service is asked to end: 1s to 10m.'),
   proxy: z
     .strictObject({
-      /** HTTP; 127.0.0.1:8118 when left out. */
-      http: proxyPort.optional(),
-      /** SOCKS5; 127.0.0.1:1080 when left out. */
-      socks: proxyPort.optional(),
-      /** One port for the two of them, which then are off when left out. */
-      both: proxyPort.optional(),
-      /** Whether clients have to give a key as the password; as `auth` when left out. */
-      auth: onOrOff.optional(),
-      /** How long nothing may flow before a tunnel is ended. */
+      http: proxyPort
+        .optional()
+        .describe('The port for HTTP proxy clients, or off. 127.0.0.1:8118 when left out, off when both is an address.')
+        .meta({ examples: ['127.0.0.1:8118', 'off'] }),
+      socks: proxyPort
+        .optional()
+        .describe('The port for SOCKS5 clients, or off. 127.0.0.1:1080 when left out, off when both is an address.')
+        .meta({ examples: ['127.0.0.1:1080', 'off'] }),
+      both: proxyPort
+        .optional()
+        .describe('One port for HTTP and SOCKS5, or off; off when left out.')
+        .meta({ examples: ['127.0.0.1:9050', 'off'] }),
+      auth: onOrOff.optional().describe('Whether clients give a key as the password; as auth when left out.'),
       idle_timeout: duration
         .refine((ms) => ms >= MIN_IDLE_MS && ms <= MAX_IDLE_MS, 'expected a duration from 1s to 7d')
-        .prefault('5m'),
+        .prefault('5m')
+        .describe('After so long without a byte a tunnel is ended: 1s to 7d.'),
     })
     .prefault({})
     .transform(({ http, socks, both: written, ...rest }) => {
       const both = written === 'off' ? undefined : written
       const unlessBoth = (port: number) => (both ? ('off' as const) : { host: '127.0.0.1', port })
       return { ...rest, both, http: http ?? unlessBoth(8118), socks: socks ?? unlessBoth(1080) }
-    }),
-  /** Where the store and the workers' directories are. */
-  state: z.string().min(1).optional(),
-  log: z.enum(['error', 'warn', 'info', 'debug', 'silent']).default('info'),
-  /** `auto`: text for people where standard error is a terminal, else JSON lines. */
-  log_format: z.enum(LOG_FORMATS).default('auto'),
-  /** Whether lines about requests, which are of level `debug`, have a hash of the host with a key that is of the day. */
-  log_targets: z.enum(LOG_TARGETS).default('off'),
-  /** The balancing mode of a new installation; one that was set by the API wins. */
-  mode: z.enum(MODES).default('round_robin'),
+    })
+    .describe('The ports for programs that speak to proxies.'),
+
+  state: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Where the store and the workers' directories are: an absolute path. $XDG_STATE_HOME/cbtor when left out.",
+    )
+    .meta({ examples: ['/var/lib/cbtor'] }),
+  log: z
+    .enum(['error', 'warn', 'info', 'debug', 'silent'])
+    .default('info')
+    .describe('The level of the log, which goes to standard error. debug has a line for each request.'),
+  log_format: z
+    .enum(LOG_FORMATS)
+    .default('auto')
+    .describe('json: a line of JSON each; pretty: a line of text; auto: pretty on a terminal, else json.'),
+  log_targets: z
+    .enum(LOG_TARGETS)
+    .default('off')
+    .describe(
+      'hashed: lines about requests have a hash of the host, with a key that is drawn each day and never kept.',
+    ),
+  mode: z
+    .enum(MODES)
+    .default('round_robin')
+    .describe('The balancing mode of a new installation. One that was set by the API is kept and wins.'),
   workers: z
     .array(z.discriminatedUnion('kind', [localWorker, openwrtWorker, externalWorker]))
-    .min(1)
-    .max(1_000)
-    .default(FOUR_LOCAL_WORKERS),
+    .min(1, 'expected 1 worker at least')
+    .max(1_000, 'expected 1000 workers at most')
+    .prefault(FOUR_LOCAL_WORKERS)
+    .describe('The Tors that requests go through, 1 to 1000. Four local ones, tor01 to tor04, when left out.'),
+
   tor: z
     .strictObject({
-      /** The command that runs tor, and what stands before it. */
-      command: z.array(z.string().min(1)).min(1).default(['tor']),
-      /** Further torrc lines for every local worker. */
-      torrc: z.array(z.string()).default([]),
-      /** False only for a private Tor network that is on private addresses itself. */
-      reject_internal_addresses: z.boolean().default(true),
+      command: z
+        .array(z.string().min(1))
+        .min(1, 'expected the command that runs tor')
+        .default(['tor'])
+        .describe('The command that runs tor, and what stands before it.')
+        .meta({ examples: [['/usr/bin/tor']] }),
+      torrc: z
+        .array(z.string())
+        .default([])
+        .describe('Further torrc lines for every local worker. Dangerous ones are refused.')
+        .meta({ examples: [['ExcludeExitNodes {xx}']] }),
+      reject_internal_addresses: z
+        .boolean()
+        .default(true)
+        .describe('false only for a private Tor network that is on private addresses itself.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('How local workers run tor.'),
   circuits: z
     .strictObject({
-      /** Clean circuits that each worker keeps for identities to come. */
-      stock: z.int().min(0).max(1_000).default(3),
-      /** Circuits to exits per second and guard, in the long run, by all workers together; */
-      rate: z.number().positive().max(1_000_000).default(2),
-      /** and as many at once. */
-      burst: z.int().min(1).max(1_000_000).default(60),
-      /** Circuits that one worker has under way at the same time. */
-      max_building: z.int().min(1).max(1_000).default(32),
+      stock: whole(0, 1_000).default(3).describe('Clean circuits that each worker keeps for identities to come.'),
+      rate: z
+        .number('expected a number above 0')
+        .positive('expected a number above 0')
+        .max(1_000_000, 'expected 1000000 at most')
+        .default(2)
+        .describe('Circuits to exits per second and guard, in the long run, by all workers together.'),
+      burst: whole(1, 1_000_000).default(60).describe('As many circuits at once, per guard.'),
+      max_building: whole(1, 1_000).default(32).describe('Circuits that one worker has under way at the same time.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Circuits that are built ahead, and the budget of each guard.'),
   exits: z
     .strictObject({
-      /** An exit rule is met only where so many exits satisfy it, */
-      min_exits: z.int().min(1).max(1_000).default(5),
-      /** of so many families: who leaves by the only exit of a country is known by it. */
-      min_families: z.int().min(1).max(1_000).default(3),
+      min_exits: whole(1, 1_000).default(5).describe('An exit rule is met only where so many exits satisfy it.'),
+      min_families: whole(1, 1_000)
+        .default(3)
+        .describe('Of so many families: who leaves by the only exit of a country is known by it.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('When an exit rule (country, exclude_countries, distinct_from) may be met.'),
   tunnels: z
     .strictObject({
-      /** The socket of a tunnel helper that runs already; when left out, the service starts one, if it may. */
-      helper: z.string().startsWith('/', 'expected an absolute path').optional(),
+      helper: path
+        .optional()
+        .describe(
+          'The socket of a tunnel helper that runs already. When left out, the service starts one if it needs it.',
+        )
+        .meta({ examples: ['/run/cbtor/tunnel.sock'] }),
     })
-    .prefault({}),
-  targets: targetsSchema.prefault({}),
-  limits: limitsSchema.prefault({}),
-  jobs: jobsSchema.prefault({}),
-  politeness: politenessSchema.prefault({}),
+    .prefault({})
+    .describe('The tunnels to boxes.'),
+  targets: targetsSchema.prefault({}).describe('What may be reached through the workers.'),
+  limits: limitsSchema
+    .prefault({})
+    .describe('What a key may use that says nothing itself, and how long requests wait.'),
+  jobs: jobsSchema.prefault({}).describe('Fetches that take their time.'),
+  politeness: politenessSchema.prefault({}).describe('What one host gets from one worker, or off.'),
   health: z
     .strictObject({
-      check_interval: duration.prefault('10s'),
-      check_timeout: duration.prefault('10s'),
-      failure_threshold: z.int().min(1).max(100).default(3),
-      recovery_backoff: z.array(duration).min(1).prefault(['1s', '2s', '4s', '8s', '16s', '32s']),
-      reboot_after_attempts: z.int().min(1).max(100).default(6),
-      reboot_wait: duration.prefault('90s'),
-      /** How often healthy workers are made to have circuits to spare. */
-      warm_up_interval: duration.prefault('10m'),
-      /** How often each worker gets new circuits, one worker at a time; never when left out. */
-      rotation_interval: duration.optional(),
+      check_interval: duration.prefault('10s').describe('From one check of a worker to the next; ± 10 %.'),
+      check_timeout: duration.prefault('10s').describe('A check without a verdict by then has failed.'),
+      failure_threshold: whole(1, 100)
+        .default(3)
+        .describe('Failures in a row that make a worker suspect, and as many more that make it dead.'),
+      recovery_backoff: z
+        .array(duration)
+        .min(1, 'expected 1 duration at least')
+        .prefault(['1s', '2s', '4s', '8s', '16s', '32s'])
+        .describe('The waits after failed attempts to bring a worker back; the last one serves for all that follow.'),
+      reboot_after_attempts: whole(1, 100).default(6).describe('Failed attempts after which a box is rebooted.'),
+      reboot_wait: duration.prefault('90s').describe('How long a box that reboots is left alone.'),
+      warm_up_interval: duration
+        .prefault('10m')
+        .describe('Healthy workers are made to have circuits to spare so often.'),
+      rotation_interval: duration
+        .optional()
+        .describe('Each worker gets new circuits so often, one worker at a time; never when left out.')
+        .meta({ examples: ['1h'] }),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('How workers are watched and brought back.'),
   checks: z
     .strictObject({
-      clearnet: z.array(webUrl).default(['https://check.torproject.org/api/ip']),
-      /** The six onion test sites of the health check when left out. */
-      onion: z.array(onionUrl).optional(),
+      clearnet: z
+        .array(webUrl)
+        .default(['https://check.torproject.org/api/ip'])
+        .describe('Pages that checks of workers fetch.'),
+      onion: z
+        .array(onionUrl)
+        .optional()
+        .describe('Onion pages that are fetched for the statistics; the six onion test sites when left out.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('The check endpoints.'),
 })
 
 export type ConfigDocument = z.output<typeof configSchema>

@@ -13,14 +13,34 @@ const rule = z.string().superRefine((text, context) => {
 
 /** What may be reached through the workers. Keys have rules of their own, which can only take away. */
 export const targetsSchema = z.strictObject({
-  /** Networks that may be reached although they are reserved. */
-  allow_reserved: z.array(network).default([]),
-  /** Ports that may be reached although they are never of the web, such as 25. */
-  allow_ports: z.array(port).default([]),
-  /** Nothing but these may be reached: networks, hosts with all names below them, ports. Everything when left out. */
-  allow: z.array(rule).max(MAX_TARGET_RULES).default([]),
-  /** These may not be reached, whatever else allows them. */
-  deny: z.array(rule).max(MAX_TARGET_RULES).default([]),
-  /** Certificate authorities of targets to trust besides the system's, a PEM file. */
-  ca_file: z.string().min(1).optional(),
+  allow_reserved: z
+    .array(network)
+    .default([])
+    .describe('Networks that may be reached although they are reserved.')
+    .meta({ examples: [['203.0.113.0/24']] }),
+  allow_ports: z
+    .array(port)
+    .default([])
+    .describe('Ports that may be reached although they are never of the web.')
+    .meta({ examples: [[25]] }),
+  allow: z
+    .array(rule)
+    .max(MAX_TARGET_RULES)
+    .default([])
+    .describe(
+      'Nothing but these may be reached: networks, hosts with all names below them, ports. Everything when left out.',
+    )
+    .meta({ examples: [['example.com', '198.41.0.0/24', ':443']] }),
+  deny: z
+    .array(rule)
+    .max(MAX_TARGET_RULES)
+    .default([])
+    .describe('These may not be reached, whatever else allows them.')
+    .meta({ examples: [['onion', ':8080']] }),
+  ca_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Certificate authorities of targets to trust besides the system's, a PEM file.")
+    .meta({ examples: ['/etc/cbtor/ca.pem'] }),
 })
