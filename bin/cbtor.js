@@ -12,5 +12,5 @@ if (Number.parseInt(version, 10) < OLDEST) {
   )
   process.exitCode = 1
 } else {
-  import('../dist/main.js')
+  await import('../dist/main.js')
 }
