@@ -6,6 +6,7 @@
  */
 import { runCli } from './cli/cli.ts'
 import { confirm } from './cli/confirm.ts'
+import type { ServiceManager } from './cli/parts.ts'
 import { systemClock } from './lib/clock.ts'
 import { crashWithoutSecrets } from './lib/crash.ts'
 
@@ -30,6 +31,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   err: process.stderr,
   clock: systemClock,
   signal,
+  ...(process.env.NOTIFY_SOCKET !== undefined && { manager: await systemd() }),
   createService: async (config, until) => (await import('./service.ts')).createService(config, {}, until),
   createTestNetwork: async (options, until) => (await import('./testnet/network.ts')).TorNetwork.create(options, until),
   boxes: {
@@ -45,3 +47,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   },
   ...(input.isTTY && output.isTTY && { confirm: (question) => confirm(question, { input, output, signal }) }),
 })
+
+async function systemd(): Promise<ServiceManager> {
+  const { SystemdNotifier } = await import('./systemd/notifier.ts')
+  const onLost = (error: unknown) => output.write(`cbtor: ${error instanceof Error ? error.message : error}\n`)
+  return new SystemdNotifier({ env: process.env, onLost })
+}

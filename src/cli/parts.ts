@@ -1,6 +1,7 @@
 import type { ApiClient } from '../client/client.ts'
 import type { ServiceConfig } from '../config/read-config.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { BoxParts } from './commands/box-commands.ts'
 import type { ServiceFlags } from './flags.ts'
 
 /** A service that answers. Disposing it ends it, its workers included. */
@@ -45,6 +46,16 @@ export interface TestNetworkOptions {
   readonly onProgress?: (progress: TestNetworkProgress) => void
 }
 
+/** Who has started the program and wants to know how the service is: systemd. */
+export interface ServiceManager {
+  /** It serves, for the first time or again. */
+  ready(status: string): Promise<void>
+  /** It reads its configuration anew, until it is `ready()`. */
+  reloading(): Promise<void>
+  /** It ends; those who are being served have `drainMs`. */
+  stopping(drainMs: number): Promise<void>
+}
+
 /** What the commands need of the rest of the program and of the process; `main` hands it in. */
 export interface CliParts {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -55,6 +66,8 @@ export interface CliParts {
   readonly signal: AbortSignal
   /** Asks the user a question of yes or no; absent when nobody sits at a terminal. */
   readonly confirm?: (question: string) => Promise<boolean>
+  /** Absent when nobody wants to know. */
+  readonly manager?: ServiceManager
   createService(config: ServiceConfig, signal: AbortSignal): Promise<RunningService>
   createTestNetwork(options: TestNetworkOptions, signal: AbortSignal): Promise<RunningTestNetwork>
 }
@@ -87,7 +100,7 @@ export interface EnteredHost extends Disposable {
 }
 
 /** Test boxes. They are wired to a network namespace, in which this program runs once more. */
-export interface BoxParts {
+export interface TestBoxParts {
   /** Undefined when boxes can be had on this machine, else what is missing and what to do about it, a sentence. */
   whyNot(signal: AbortSignal): Promise<string | undefined>
   /** Listens, runs this program in a new namespace, where it calls `enter()`, and resolves with its exit code. */
@@ -101,7 +114,7 @@ export interface BoxParts {
 }
 
 export interface DemoParts extends CliParts {
-  readonly boxes: BoxParts
+  readonly boxes: TestBoxParts
 }
 
 /** For commands that speak to a running service. */
@@ -110,7 +123,7 @@ export interface ServiceParts extends CliParts {
   connect(flags: ServiceFlags): Promise<ApiClient>
 }
 
-export type CommandParts = DemoParts & ServiceParts
+export type CommandParts = DemoParts & ServiceParts & BoxParts
 
 export interface TextOutput {
   readonly isTTY?: boolean

@@ -25,7 +25,9 @@ export function upCommand(parts: CliParts): Command {
       const { http, socks } = service.proxy
       const proxies = [http, socks].filter((url) => url !== undefined)
       if (proxies.length > 0) parts.err.write(`cbtor: the proxy answers at ${proxies.join(' and ')}\n`)
+      await parts.manager?.ready(`The API answers at ${service.url}`)
       await untilAborted(parts.signal)
+      void parts.manager?.stopping(config.shutdown_timeout)
       parts.err.write('cbtor: stopping; once more to stop at once\n')
     })
 }
