@@ -1,5 +1,11 @@
 import type { ComponentType } from 'preact'
 import { Overview } from './overview/overview.tsx'
+import { Checks } from './panels/checks.tsx'
+import { Events } from './panels/events.tsx'
+import { Jobs } from './panels/jobs.tsx'
+import { Requests } from './panels/requests.tsx'
+import { Sessions } from './panels/sessions.tsx'
+import { TryIt } from './panels/try-it/try-it.tsx'
 import type { IconName } from './ui/icon.tsx'
 import { Workers } from './workers/workers.tsx'
 
@@ -16,4 +22,10 @@ export interface Section {
 export const SECTIONS: readonly Section[] = [
   { id: 'overview', title: 'Overview', icon: 'overview', component: Overview },
   { id: 'workers', title: 'Workers', icon: 'workers', component: Workers },
+  { id: 'sessions', title: 'Sessions', icon: 'sessions', component: Sessions },
+  { id: 'jobs', title: 'Jobs', icon: 'jobs', component: Jobs },
+  { id: 'requests', title: 'Requests', icon: 'requests', component: Requests },
+  { id: 'checks', title: 'Checks', icon: 'checks', component: Checks },
+  { id: 'events', title: 'Events', icon: 'events', component: Events },
+  { id: 'try', title: 'Try it', icon: 'try', component: TryIt },
 ]
