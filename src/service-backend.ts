@@ -10,6 +10,7 @@ import type { CheckStatistics } from './health/check-statistics.ts'
 import { takesTraffic } from './pool/choose.ts'
 import type { Pool, PoolEntry } from './pool/pool.ts'
 import type { ServiceEvents } from './service-events.ts'
+import type { ServiceLive } from './service-live.ts'
 import { carryOut, type RequestParts } from './service-request.ts'
 import type { Store } from './store/store.ts'
 import type { WorkerUnit } from './worker-unit.ts'
@@ -22,13 +23,16 @@ export interface BackendParts extends RequestParts {
   readonly checks: CheckEndpoints
   readonly told: ServiceEvents
   readonly jobs: Backend['jobs']
+  readonly live: ServiceLive
+  /** How many requests wait for a worker or for their target to have room. */
+  waiting(): number
   /** Aborts when the service ends. */
   readonly life: AbortSignal
 }
 
 /** What the API asks for, done with the parts. */
 export function createBackend(parts: BackendParts): Backend {
-  const { version, clock, store, pool, fetcher, checks, told, jobs, life } = parts
+  const { version, clock, store, pool, fetcher, checks, told, jobs, live, life } = parts
   const startedAt = clock.now()
   const unit = (id: string): WorkerUnit => pool.get(id).member
 
@@ -52,9 +56,11 @@ export function createBackend(parts: BackendParts): Backend {
 
   const failed = (error: unknown, ms: number) => told.metrics.requestFailed(error, ms)
 
+  const service = () => ({ version, startedAt })
+  const workers = () => pool.entries().map((entry) => entry.member.view(entry.leases, receivesTraffic(entry)))
+
   return {
-    service: () => ({ version, startedAt }),
-    workers: () => pool.entries().map((entry) => entry.member.view(entry.leases, receivesTraffic(entry))),
+    ...{ service, workers },
     endpoints: () =>
       checks.statistics().map(({ byWorker, ...statistics }) => ({
         ...withLastMessage(statistics),
@@ -62,6 +68,12 @@ export function createBackend(parts: BackendParts): Backend {
       })),
     problems: () => told.problems.list(),
     events: told.events,
+    live: () =>
+      live.view({
+        ...{ service: service(), workers: workers(), problems: told.problems.list() },
+        waiting: parts.waiting(),
+      }),
+    requestsUnderWay: () => live.underWay(),
     metrics: async () => ({ contentType: told.metrics.contentType, text: await told.metrics.text() }),
 
     fetch: (request, signal) =>
@@ -70,10 +82,11 @@ export function createBackend(parts: BackendParts): Backend {
         'fetch',
         request,
         signal,
-        async ({ line, signal: until }) => {
-          const answer = await fetcher.fetch(request, until)
+        async ({ request: asked, line, signal: until }) => {
+          const answer = await fetcher.fetch(asked, until)
           answered(answer)
           const { status, worker, attempts, body } = answer
+          line.answered(answer)
           line.ended({ status, worker, attempts, sent: request.body?.length ?? 0, received: body.length })
           return answer
         },
@@ -85,10 +98,11 @@ export function createBackend(parts: BackendParts): Backend {
         'fetch',
         request,
         signal,
-        async ({ line, signal: until, ends }) => {
-          const answer = await fetcher.stream(request, until)
+        async ({ request: asked, line, signal: until, ends }) => {
+          const answer = await fetcher.stream(asked, until)
           answered(answer)
           const { status, worker, attempts } = answer
+          line.answered(answer)
           const sent = request.body?.length ?? 0
           const rest = ends.move()
           void answer.ended.then(({ receipt, failure }) => {

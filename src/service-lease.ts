@@ -4,8 +4,11 @@ import type { Lease as FetchLease } from './fetch/worker-source.ts'
 import type { Lease } from './pool/pool.ts'
 import type { WorkerUnit } from './worker-unit.ts'
 
-/** The pool's lease, in the words of `fetch`. `opened` is told of each stream of a caller, and whose it is. */
-export function leaseOf(lease: Lease<WorkerUnit>, opened: (owner: string, socket: Socket) => void): FetchLease {
+/** The pool's lease, in the words of `fetch`. `opened` is told of each stream of a caller, whose it is and through which worker. */
+export function leaseOf(
+  lease: Lease<WorkerUnit>,
+  opened: (owner: string, socket: Socket, worker: string) => void,
+): FetchLease {
   const { member } = lease
   let asked: Target | undefined
   return {
@@ -13,7 +16,7 @@ export function leaseOf(lease: Lease<WorkerUnit>, opened: (owner: string, socket
     async connect(target, identity, signal, options) {
       asked = target
       const stream = await member.connect(target, identity, signal, options)
-      if (identity.owner !== undefined) opened(identity.owner, stream.socket)
+      if (identity.owner !== undefined) opened(identity.owner, stream.socket, member.name.id)
       return stream
     },
     resolve: (host, identity, signal) => member.resolve(host, identity, signal),

@@ -27,11 +27,13 @@ export interface ProxyParts extends RequestParts {
 export interface ProxyPorts extends AsyncDisposable {
   readonly http: string | undefined
   readonly socks: string | undefined
+  /** For tunnels that come to stand from now on. */
+  reconfigure(config: Pick<ServiceConfig['proxy'], 'idle_timeout'>): void
 }
 
 /** Resolves when the proxy's ports listen. Rejects with a `ConfigError` when one of them cannot. */
 export async function openProxyPorts(
-  config: ServiceConfig['proxy'],
+  config: ServiceConfig['proxy'] & { readonly drainMs: number },
   parts: ProxyParts,
   tls: Pick<ListenerTls, 'of'>,
 ): Promise<ProxyPorts> {
@@ -39,7 +41,7 @@ export async function openProxyPorts(
   const backend = createProxyBackend(parts, config.auth === 'on' ? parts.keys : undefined)
   const limits = { idleMs: config.idle_timeout }
   await using ends = new AsyncDisposableStack()
-  const listener = ends.use(new ProxyListener({ backend, clock, random, logger, limits }))
+  const listener = ends.use(new ProxyListener({ backend, clock, random, logger, limits, drainMs: config.drainMs }))
 
   const listen = async (name: 'http' | 'socks' | 'both') => {
     const at = config[name]
@@ -61,6 +63,7 @@ export async function openProxyPorts(
     http: http && show(http.isSecured ? 'https' : 'http', http),
     // The h has the proxy look names up; without it many programs ask their own resolver first.
     socks: socks && show(socks.isSecured ? 'socks5h+tls' : 'socks5h', socks),
+    reconfigure: ({ idle_timeout: idleMs }) => listener.reconfigure({ idleMs }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -78,30 +81,36 @@ export function createProxyBackend(
         'tunnel',
         request,
         signal,
-        async ({ line, admitted, signal: until, ends }) => {
-          const tunnel = ends.use(await fetcher.dialer.open(request, earlyData, until))
+        async ({ request: asked, line, admitted, signal: until, ends }) => {
+          const tunnel = ends.use(await fetcher.dialer.open(asked, earlyData, until))
           admitted.stands()
           const { worker, socket, attempts } = tunnel
           const owned = ends.move()
           metrics.tunnelOpened(tunnel)
           socket.once('close', () => metrics.tunnelClosed(worker))
+          line.answered({ worker, attempts })
+          let isEnded = false
           return {
             ...{ socket, worker },
             exit: (waitMs) => tunnel.exit(waitMs),
             lost: () => tunnel.lost(),
             ended(outcome) {
+              isEnded = true
               const { bytesRead: received, bytesWritten: sent } = socket
               metrics.tunnelEnded(worker, outcome, socket)
               line.ended({ outcome, worker, sent, received, attempts })
             },
-            [Symbol.dispose]: () => owned.dispose(),
+            [Symbol.dispose]() {
+              owned.dispose()
+              if (!isEnded) line.ended({ outcome: 'client_gone', worker, attempts })
+            },
           }
         },
         (error) => metrics.tunnelFailed(error),
       ),
     resolve: (request, signal) =>
-      carryOut(parts, 'resolve', request, signal, async ({ line, signal: until }) => {
-        const address = await fetcher.dialer.resolve(request, until)
+      carryOut(parts, 'resolve', request, signal, async ({ request: asked, line, signal: until }) => {
+        const address = await fetcher.dialer.resolve(asked, until)
         line.ended({})
         return address
       }),
@@ -112,12 +121,13 @@ export function createProxyBackend(
         'forward',
         request,
         signal,
-        async ({ line, signal: until, ends }) => {
-          const answer = await fetcher.forwarder.forward(request, until)
+        async ({ request: asked, line, signal: until, ends }) => {
+          const answer = await fetcher.forwarder.forward(asked, until)
           const owned = ends.move()
           answer.body.once('close', () => owned.dispose())
           metrics.requestAnswered({ ...answer, timing: { totalMs: clock.monotonic() - began } })
           const { status, worker, attempts } = answer
+          line.answered({ worker, attempts })
           return { ...answer, ended: (ending) => line.ended({ ...ending, status, worker, attempts }) }
         },
         (error, ms) => metrics.requestFailed(error, ms),

@@ -1,5 +1,5 @@
 import type { Routing } from './domain/exchange.ts'
-import type { RequestLine, RequestLog } from './events/request-log.ts'
+import type { Asked, RequestLine, RequestLog } from './events/request-log.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Admission, Admitted } from './limits/admission.ts'
 
@@ -10,7 +10,9 @@ export interface RequestParts {
 }
 
 /** A request that was let in. */
-export interface Underway {
+export interface Underway<R> {
+  /** As it is to be carried out: its tries are told. */
+  readonly request: R
   /** To be ended by whoever carries it out; a failure is told without it. */
   readonly line: RequestLine
   readonly admitted: Admitted
@@ -24,20 +26,21 @@ export interface Underway {
  * Lets a request of a caller in and carries it out, told of in the log whatever becomes of it. `failed` is told of a failure, and after
  * how many milliseconds. Rejects with what `work` rejects with, and with what the key's limits have against it.
  */
-export async function carryOut<T>(
+export async function carryOut<T, R extends Asked & Routing>(
   { clock, requests, admission }: RequestParts,
   kind: Parameters<RequestLog['begin']>[0],
-  request: Parameters<RequestLog['begin']>[1] & Pick<Routing, 'caller'>,
+  asked: R,
   signal: AbortSignal,
-  work: (underway: Underway) => Promise<T>,
+  work: (underway: Underway<R>) => Promise<T>,
   failed?: (error: unknown, ms: number) => void,
 ): Promise<T> {
-  const line = requests.begin(kind, request)
+  const line = requests.begin(kind, asked)
   const began = clock.monotonic()
   using ends = new DisposableStack()
   try {
-    const admitted = ends.use(admission.admit(request.caller))
-    return await work({ line, admitted, ends, signal: AbortSignal.any([signal, admitted.signal]) })
+    const admitted = ends.use(admission.admit(asked.caller))
+    const request = { ...asked, onTry: (worker: string) => line.triedOn(worker) }
+    return await work({ request, line, admitted, ends, signal: AbortSignal.any([signal, admitted.signal]) })
   } catch (error) {
     failed?.(error, clock.monotonic() - began)
     line.failed(error)

@@ -19,6 +19,7 @@ import { openListenerTls } from './service-certificate.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, openJobStore } from './service-jobs.ts'
 import { leaseOf } from './service-lease.ts'
+import { ServiceLive } from './service-live.ts'
 import { createOrder, type ServiceOrder } from './service-order.ts'
 import { checkEndpointsOf, circuitSupplyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
@@ -41,7 +42,10 @@ export interface ServiceOverrides {
   readonly createDriver?: (id: string) => WorkerDriver
 }
 
-/** Everything that runs, from the API down to the workers. Disposing it ends all of it, in the reverse order. */
+/**
+ * Everything that runs, from the API down to the workers. Disposing it takes nothing new, lets what is under way go on for as long as
+ * `shutdown_timeout` says, and ends all of it, in the reverse order.
+ */
 export interface Service extends AsyncDisposable {
   /** Of the API, without a slash at its end. */
   readonly url: string
@@ -55,6 +59,9 @@ export interface Service extends AsyncDisposable {
   /** Resolves once every worker that the operator wants has become healthy. Rejects with the signal's reason. */
   ready(signal: AbortSignal): Promise<void>
 }
+
+/** The part of `shutdown_timeout` after which what is under way is given up; the rest is for the answers that say so. */
+const GIVEN_UP_AFTER = 0.8
 
 /** Builds every part once, in order, and resolves when the API listens; workers may still be starting. */
 export async function createService(
@@ -83,6 +90,8 @@ export async function createService(
       jobs: () => jobs.counts(),
     }),
   )
+
+  const live = parts.use(new ServiceLive(clock, told.events))
 
   // A certificate that cannot be used shows before a key is made, which is told only once.
   const tls = parts.use(await openListenerTls(config, { problems: told.problems, clock, logger }))
@@ -146,17 +155,23 @@ export async function createService(
       order: order.order,
       source: {
         acquire: (selection, tried, busy) =>
-          leaseOf(pool.acquire(selection, tried, busy), (owner, socket) => admission.watch(owner, socket)),
+          leaseOf(pool.acquire(selection, tried, busy), (owner, socket, worker) => {
+            admission.watch(owner, socket)
+            live.opened(worker, socket)
+          }),
         forget: (id, identity) => unit(id).forget(identity),
       },
       onSessionMoved: (worker) => told.events.record({ type: 'session_moved', worker }),
     }),
   )
-  const requests = new RequestLog({ clock, random, logger, targets: config.log_targets })
+  const requests = new RequestLog({
+    ...{ clock, random, logger, targets: config.log_targets },
+    watches: [live.requests],
+  })
   // A port that is taken shows before anything is started.
   const proxy = parts.use(
     await openProxyPorts(
-      config.proxy,
+      { ...config.proxy, drainMs: config.shutdown_timeout * GIVEN_UP_AFTER },
       { fetcher, pool, keys, metrics, requests, admission, clock, random, logger },
       tls,
     ),
@@ -170,10 +185,11 @@ export async function createService(
   const jobs = createJobs(config, {
     ...{ clock, random, logger, store: jobStore, keys },
     policy: fetching.policy.narrowedBy(config.targets),
-    fetch: (request, fetchSignal) => backend.fetch(request, fetchSignal),
+    fetch: (request, fetchSignal) => backend.fetch({ ...request, via: 'job' }, fetchSignal),
   })
   const backend = createBackend({
-    ...{ version, clock, store, pool, fetcher, checks, told, requests, admission, jobs },
+    ...{ version, clock, store, pool, fetcher, checks, told, requests, admission, jobs, live },
+    waiting: () => order.waiting,
     life: life.signal,
   })
   const { warm_up_interval: warmEveryMs, rotation_interval: rotateEveryMs } = config.health
@@ -196,7 +212,7 @@ export async function createService(
       allowedHosts: config.hosts,
       mayBeExposed: config.auth === 'on' && config.tls !== undefined,
       tls: tls.of(config.listen),
-      giveUp: () => fetcher[Symbol.dispose](),
+      closeWithinMs: config.shutdown_timeout,
     }),
   )
   // Ended before the API, which may still tell of them.
@@ -214,7 +230,11 @@ export async function createService(
     ready: (readySignal) => workers.allHealthy(readySignal),
     async [Symbol.asyncDispose]() {
       told.events.record({ type: 'service_stopping', reason: 'it was asked to' })
-      await owned.disposeAsync()
+      await using _ = owned
+      // What is left is ended, jobs, fetches and tunnels alike, in time to tell those who wait.
+      using _giveUp = clock.timer(config.shutdown_timeout * GIVEN_UP_AFTER, () => fetcher[Symbol.dispose]())
+      // At once: no door stays open while another is being closed.
+      await Promise.all([jobs, server, proxy].map((each) => each[Symbol.asyncDispose]()))
     },
   }
 }

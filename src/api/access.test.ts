@@ -11,7 +11,10 @@ function ask({ app }: TestApp, row: string, headers: Record<string, string> = {}
   return app.inject({ method: method as 'GET', url: path, headers })
 }
 
-const SCOPED = Object.entries(ACCESS).flatMap(([row, access]) => (access === 'public' ? [] : [{ row, scope: access }]))
+const SCOPED = Object.entries(ACCESS).flatMap(([row, access]) =>
+  access === 'public' || access === 'any' ? [] : [{ row, scope: access }],
+)
+const ANY = Object.keys(ACCESS).filter((row) => ACCESS[row] === 'any')
 const PUBLIC = Object.keys(ACCESS).filter((row) => ACCESS[row] === 'public')
 
 describe('the table of who may use which route', () => {
@@ -25,7 +28,7 @@ describe('the table of who may use which route', () => {
 
   it('lets nobody without a key into any route that is not public, nor does the key of HEAD differ from that of GET', async () => {
     await using test = await createTestApp({ auth: 'on' })
-    for (const { row } of SCOPED) {
+    for (const row of [...SCOPED.map((each) => each.row), ...ANY]) {
       for (const each of row.startsWith('GET') && !/stream$|raw$/.test(row)
         ? [row, row.replace('GET', 'HEAD')]
         : [row]) {
@@ -85,6 +88,13 @@ describe('the table of who may use which route', () => {
         const { statusCode } = await ask(test, row, test.keys.with(key))
         assert.ok(statusCode !== 401 && statusCode !== 403, `${row} with ${key}: ${statusCode}`)
       }
+    }
+  })
+
+  it('lets every good key into a route that takes any', async () => {
+    await using test = await createTestApp({ auth: 'on' })
+    for (const row of ANY) {
+      for (const scope of SCOPES) assert.equal((await ask(test, row, test.keys.with(scope))).statusCode, 200, row)
     }
   })
 

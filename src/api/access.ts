@@ -1,7 +1,7 @@
 import type { Scope } from '../domain/caller.ts'
 
-/** The scope that a route takes. `public`: nobody is asked for a key. */
-export type Access = Scope | 'public'
+/** The scope that a route takes. `public`: nobody is asked for a key; `any`: whatever the key may, it must be a good one. */
+export type Access = Scope | 'public' | 'any'
 
 /**
  * Who may use which route: all of them are here, and the API does not start with one that is not, or with a row that is no
@@ -30,6 +30,10 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /manual/*': 'public',
   'GET /manual/search': 'public',
 
+  'GET /api/v1/whoami': 'any',
+  // Each of its tools takes the scope of the route that does the same.
+  'POST /mcp': 'any',
+
   'POST /api/v1/fetch': 'fetch',
   'GET /api/v1/fetch/raw': 'fetch',
   'POST /api/v1/fetch/raw': 'fetch',
@@ -55,6 +59,9 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /api/v1/tor/status': 'workers:read',
   'GET /api/v1/events': 'workers:read',
   'GET /api/v1/events/stream': 'workers:read',
+  'GET /api/v1/live': 'workers:read',
+  'GET /api/v1/live/stream': 'workers:read',
+  'GET /api/v1/requests': 'workers:read',
   'GET /metrics': 'workers:read',
 
   'POST /api/v1/mode': 'workers:write',

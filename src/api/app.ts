@@ -23,6 +23,8 @@ import { docsRoutes } from './docs/routes.ts'
 import { nestsDeeper } from './json-depth.ts'
 import type { Keys } from './keys.ts'
 import { manualRoutes } from './manual/routes.ts'
+import { mcpRoutes } from './mcp/routes.ts'
+import { OpenStreams } from './open-streams.ts'
 import { type PageFiles, readPageFiles } from './page/page-files.ts'
 import { pageRoutes } from './page/routes.ts'
 import { InputError, inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
@@ -34,12 +36,15 @@ import { fetchRawRoutes } from './routes/fetch-raw.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { liveRoutes } from './routes/live.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { modeRoutes } from './routes/mode.ts'
 import { newCircuitsRoutes } from './routes/new-circuits.ts'
 import { problemRoutes } from './routes/problems.ts'
+import { requestRoutes } from './routes/requests.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { torRoutes } from './routes/tor.ts'
+import { whoamiRoutes } from './routes/whoami.ts'
 import { workerRoutes } from './routes/workers.ts'
 import { SECURITY_HEADERS } from './security-headers.ts'
 import { refuseSlowClients } from './slow-clients.ts'
@@ -164,10 +169,16 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   newCircuitsRoutes(app, backend, clock)
   workerRoutes(app, backend)
   sessionRoutes(app, backend)
-  eventRoutes(app, backend, clock)
+  const streams = new OpenStreams()
+  app.addHook('preClose', async () => streams.close())
+  eventRoutes(app, backend, streams, clock)
+  liveRoutes(app, backend, streams, clock)
+  requestRoutes(app, backend)
   metricsRoutes(app, backend)
   problemRoutes(app)
+  mcpRoutes(app, backend, { clock, random, logger })
   keyRoutes(app, keys, clock, logger)
+  whoamiRoutes(app, keys, auth)
   await app.ready()
   access.finish()
   return app
@@ -205,7 +216,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     const caller = callerOf(request.headers, keys)
     request.caller = caller
     request.onKeyGone = (listener) => keys.onGone(caller.id, listener)
-    demandScope(caller, needed)
+    if (needed !== 'any') demandScope(caller, needed)
   }
 
   function refuseUnknown(request: FastifyRequest, reply: FastifyReply): never {

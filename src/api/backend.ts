@@ -4,6 +4,8 @@ import type { Jobs } from './jobs.ts'
 import type {
   EndpointView,
   InspectionView,
+  LiveRequestsView,
+  LiveView,
   NewCircuitsOrder,
   ServiceView,
   SessionName,
@@ -35,6 +37,10 @@ export interface Backend {
   /** What is wrong at present, the oldest first. */
   problems(): readonly ServiceProblem[]
   readonly events: EventHistory
+  /** All that a page shows, at this moment. Cheap enough to be asked every second. */
+  live(): LiveView
+  /** The requests to targets that are under way. */
+  requestsUnderWay(): LiveRequestsView
   /** The service in numbers, in Prometheus' text format. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>
 

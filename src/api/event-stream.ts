@@ -17,7 +17,7 @@ export interface EventStreamOptions {
 /** Proxies and readers take a connection for dead that is silent for longer. */
 const HEARTBEAT_MS = 15_000
 /** A reader that has not taken a chunk by then is cut off. */
-const STALL_MS = 30_000
+export const STALL_MS = 30_000
 /** How long a browser waits before it connects again. */
 const RETRY_MS = 2_000
 
@@ -41,7 +41,7 @@ export async function* eventStream(options: EventStreamOptions, signal: AbortSig
       const { entries, isComplete } = history.since(place)
       if (!isComplete) return cutOff()
       place = entries.at(-1)?.id ?? place
-      chunk = entries.flatMap((entry) => (isWanted(entry, filter) ? [messageOf(entry)] : [])).join('')
+      chunk = entries.flatMap((entry) => (isWanted(entry, filter) ? [messageOf(entry, entry.event.type)] : [])).join('')
       if (chunk !== '') break
       const waitMs = beatAt - clock.monotonic()
       // With the place, lest a reader of few types begin too far back when it connects again.
@@ -52,7 +52,10 @@ export async function* eventStream(options: EventStreamOptions, signal: AbortSig
 }
 
 /** The place to begin at and the first words: at once, so that the reader gets its headers. */
-function beginning({ history, sinceId }: EventStreamOptions): { place: number; chunk: string } {
+export function beginning({ history, sinceId }: Pick<EventStreamOptions, 'history' | 'sinceId'>): {
+  place: number
+  chunk: string
+} {
   const place = sinceId ?? history.newestId
   const { entries, isComplete } = history.since(place)
   if (isComplete) return { place, chunk: `retry: ${RETRY_MS}\nid: ${place}\n\n` }
@@ -64,12 +67,13 @@ function beginning({ history, sinceId }: EventStreamOptions): { place: number; c
   }
 }
 
-function messageOf(event: RecordedEvent): string {
-  return `id: ${event.id}\nevent: ${event.event.type}\ndata: ${JSON.stringify(toEventBody(event))}\n\n`
+/** `name`: by which readers tell messages apart. */
+export function messageOf(event: RecordedEvent, name: string): string {
+  return `id: ${event.id}\nevent: ${name}\ndata: ${JSON.stringify(toEventBody(event))}\n\n`
 }
 
 /** Resolves with the next event, after `ms`, or when `signal` aborts. */
-async function nextEvent(history: EventHistory, clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+export async function nextEvent(history: EventHistory, clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   using _event = history.onAdded(() => resolve())
   using _timer = clock.timer(ms, resolve)

@@ -16,6 +16,9 @@ import { FakeJobs } from './fake-jobs.ts'
 import type {
   EndpointView,
   InspectionView,
+  LiveRequestsView,
+  LiveRequestView,
+  LiveView,
   NewCircuitsOrder,
   ServiceView,
   SessionName,
@@ -34,6 +37,7 @@ export class FakeBackend implements Backend {
   inspection: (id: string, signal: AbortSignal) => Promise<InspectionView> = async () => fakeInspection
   renewal: () => NewCircuitsOrder = () => ({ actsAt: 0, acted: Promise.resolve(fakeRenewal) })
   openProblems: readonly ServiceProblem[] = []
+  underWay: readonly LiveRequestView[] = []
   readonly events = new History<RecordedEvent>({
     capacity: 5,
     onListenerError: (error) => {
@@ -71,6 +75,28 @@ export class FakeBackend implements Backend {
 
   problems(): readonly ServiceProblem[] {
     return this.openProblems
+  }
+
+  live(): LiveView {
+    const figures = { requestsPerS: 2, readBytesPerS: 1_000, writtenBytesPerS: 100 }
+    return {
+      at: 1_000_000,
+      service: this.service(),
+      pool: {
+        ...{ ...figures, successRatio: 0.98765, p50Ms: 812.345, p95Ms: undefined },
+        ...{ leases: 10, waiting: 1, tunnels: 2 },
+      },
+      series: [{ at: 990_000, requests: 3, failures: 1, p50Ms: 800, p95Ms: 900 }],
+      problems: this.openProblems,
+      workers: this.#workers.map((worker) => ({
+        ...{ worker, ...figures, history: [{ state: worker.state, since: worker.since }] },
+      })),
+      requests: this.requestsUnderWay(),
+    }
+  }
+
+  requestsUnderWay(): LiveRequestsView {
+    return { requests: this.underWay, total: this.underWay.length }
   }
 
   async metrics() {
@@ -157,6 +183,11 @@ export class FakeBackend implements Backend {
     const session = this.#sessionOf(name)
     this.#sessions.delete(textOf(name))
     return session
+  }
+
+  /** Takes a worker out of the pool, as a new configuration does. */
+  removeWorker(id: string): void {
+    this.#workers = this.#workers.filter((worker) => worker.id !== id)
   }
 
   /** Lets a session begin. */

@@ -1,4 +1,5 @@
 import type { CircuitsRenewed, ServiceProblem } from '../domain/events.ts'
+import type { RequestKind } from '../domain/request-watch.ts'
 import type { DesiredState, Exit, HealthState, WorkerKind } from '../domain/worker.ts'
 
 /** A worker as its operator sees it. The service fills it in; `schemas/worker.ts` writes it as JSON. Instants are epoch ms. */
@@ -176,7 +177,7 @@ export interface ServiceView {
 export interface LiveRequestView {
   /** Counts up, in this run of the service. */
   readonly id: number
-  readonly kind: 'fetch' | 'forward' | 'tunnel' | 'resolve'
+  readonly kind: RequestKind
   readonly isOnion: boolean
   readonly port: number | undefined
   /** The id of the caller's key. */
@@ -226,6 +227,11 @@ export interface LiveView {
   readonly series: readonly SeriesPointView[]
   readonly problems: readonly ServiceProblem[]
   readonly workers: readonly LiveWorkerView[]
-  /** Those under way, the oldest first and no more than are shown. */
-  readonly requests: { readonly requests: readonly LiveRequestView[]; readonly total: number }
+  readonly requests: LiveRequestsView
+}
+
+/** Those under way: the oldest first and no more than are shown, and how many there are. */
+export interface LiveRequestsView {
+  readonly requests: readonly LiveRequestView[]
+  readonly total: number
 }

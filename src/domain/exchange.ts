@@ -3,6 +3,7 @@ import type { Caller } from './caller.ts'
 import type { CbtorError } from './errors.ts'
 import type { ExitRule, IdentityKind, Isolation } from './identity.ts'
 import type { ProblemCode } from './problems.ts'
+import type { Door, TraceParent } from './request-watch.ts'
 import type { Exit, PathRelay, Route } from './worker.ts'
 
 /** How the pool chooses a worker; as the original names them. */
@@ -37,6 +38,12 @@ export interface Routing {
   readonly sessionTtlMs?: number
   /** Which exits may be used; any when left out. */
   readonly exitRule?: ExitRule
+  /** The door it came by, for those who are told of requests. */
+  readonly via?: Door
+  /** Likewise. */
+  readonly traceParent?: TraceParent
+  /** Told of each worker that it is tried on. */
+  readonly onTry?: (worker: string) => void
 }
 
 /** A tunnel as the client of a proxy port asks for it; the target policy has not seen it yet. */

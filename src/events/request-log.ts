@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { CbtorError, codeOf } from '../domain/errors.ts'
 import type { Attempt, Routing } from '../domain/exchange.ts'
 import type { ProblemCode } from '../domain/problems.ts'
+import type { AnsweredRequest, EndedRequest, RequestKind, RequestWatch } from '../domain/request-watch.ts'
 import { isOnionHost } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import { faultFields } from '../lib/fault-fields.ts'
@@ -17,12 +18,12 @@ export interface RequestLogOptions {
   readonly random: Pick<Random, 'bytes'>
   readonly logger: Logger
   readonly targets: LogTargets
+  /** Told of each request, too. */
+  readonly watches?: readonly RequestWatch[]
 }
 
-export type RequestKind = 'fetch' | 'forward' | 'tunnel' | 'resolve'
-
 /** What was asked for. `host` and `port`, or a `url` that may be no URL at all. */
-export type Asked = Pick<Routing, 'caller'> &
+export type Asked = Pick<Routing, 'caller' | 'mode' | 'via' | 'traceParent'> &
   ({ readonly url: string } | { readonly host: string; readonly port?: number })
 
 /** How a request to a target ended. */
@@ -41,6 +42,10 @@ export interface Ending {
 
 /** One request's line, written once: when it has ended, or failed. */
 export interface RequestLine {
+  /** A worker is tried. */
+  triedOn(worker: string): void
+  /** Once, if at all, and before the end: the answer is whole, or its body comes, or the tunnel stands. */
+  answered(answer: AnsweredRequest): void
   ended(ending: Ending): void
   failed(error: unknown): void
 }
@@ -55,44 +60,62 @@ const HASH_CHARACTERS = 16
  */
 export class RequestLog {
   readonly #options: RequestLogOptions
+  #targets: LogTargets
   #key: { readonly day: number; readonly bytes: Buffer } | undefined
 
   constructor(options: RequestLogOptions) {
     this.#options = options
+    this.#targets = options.targets
+  }
+
+  /** Requests that end from now on are told of like that. */
+  reconfigure(targets: LogTargets): void {
+    this.#targets = targets
   }
 
   /** Begins a request. What is returned is to be told its end, once: how it ended, or the error that it failed with. */
   begin(kind: RequestKind, asked: Asked): RequestLine {
-    const { clock, logger } = this.#options
+    const { clock, logger, watches = [] } = this.#options
     const startedAt = clock.monotonic()
-    const write = (fields: LogFields) => {
-      const ms = Math.round(clock.monotonic() - startedAt)
-      const { caller } = asked
-      logger.debug({ kind, key: caller?.id, ...this.#target(asked), ...fields, ms }, 'request to a target ended')
+    const { caller, mode, via: door, traceParent: parent } = asked
+    const place = placeOf(asked)
+    const { host, port, isOnion = false } = place ?? {}
+    const begun = { kind, door, mode, key: caller?.id, isOnion, host, port, parent }
+    const told = watches.map((watch) => watch.begun(begun))
+    const write = ({ outcome, worker, attempts, status, ...bytes }: Ending & Pick<EndedRequest, 'outcome'>) => {
+      const ms = clock.monotonic() - startedAt
+      for (const each of told) each.ended({ outcome, worker, attempts: attempts ?? [], status, ms })
+      const fields = { outcome, status, worker, ...bytes, attempts: attempts?.length, ms: Math.round(ms) }
+      logger.debug({ kind, key: caller?.id, ...this.#target(place), ...fields }, 'request to a target ended')
     }
     return {
-      ended: ({ attempts, outcome = 'ok', ...fields }) => write({ outcome, ...fields, attempts: attempts?.length }),
+      triedOn(worker) {
+        for (const each of told) each.triedOn?.(worker)
+      },
+      answered(answer) {
+        for (const each of told) each.answered?.(answer, clock.monotonic() - startedAt)
+      },
+      ended: ({ outcome = 'ok', ...ending }) => write({ outcome, ...ending }),
       failed(error) {
         const attempts = error instanceof CbtorError ? error.attempts : []
         // Of what is no CbtorError the port that answers tells itself.
         if (error instanceof CbtorError && error.code === 'internal')
           logger.error({ kind, ...faultFields(error.cause ?? error) }, 'request to a target failed by a bug')
-        write({ outcome: codeOf(error), worker: attempts.at(-1)?.worker, attempts: attempts.length })
+        const worker = attempts.at(-1)?.worker
+        write({ outcome: codeOf(error), ...(worker !== undefined && { worker }), attempts })
       },
     }
   }
 
-  #target(asked: Asked): LogFields {
-    const at = 'url' in asked ? hostOf(asked.url) : asked
-    if (at === undefined) return {}
-    // An onion service has one name, whatever stands before it and however it is written.
-    const host = at.host.toLowerCase().replace(/\.$/, '')
-    const isOnion = isOnionHost(host)
+  #target(place: Place | undefined): LogFields {
+    if (place === undefined) return {}
+    const { host, port, isOnion } = place
+    // An onion service has one name, whatever stands before it.
     const name = isOnion ? host.split('.').slice(-2).join('.') : host
     return {
       class: isOnion ? 'onion' : 'clear',
-      port: at.port,
-      ...(this.#options.targets === 'hashed' && { target: this.#hash(name) }),
+      port,
+      ...(this.#targets === 'hashed' && { target: this.#hash(name) }),
     }
   }
 
@@ -106,6 +129,21 @@ export class RequestLog {
     }
     return createHmac('sha256', this.#key.bytes).update(host).digest('hex').slice(0, HASH_CHARACTERS)
   }
+}
+
+/** Where a request leads. */
+interface Place {
+  /** However it was written: lower case, no trailing dot. */
+  readonly host: string
+  readonly port: number | undefined
+  readonly isOnion: boolean
+}
+
+function placeOf(asked: Asked): Place | undefined {
+  const at = 'url' in asked ? hostOf(asked.url) : asked
+  if (at === undefined) return undefined
+  const host = at.host.toLowerCase().replace(/\.$/, '')
+  return { host, port: at.port, isOnion: isOnionHost(host) }
 }
 
 function hostOf(text: string): { readonly host: string; readonly port?: number } | undefined {

@@ -75,7 +75,7 @@ export class Passage implements Disposable {
       ...(mode !== undefined && { mode }),
       ...(workerId !== undefined && { workerId }),
     }
-    this.tries = new Tries({ source: this.#source ?? source, selection, clock, budget })
+    this.tries = new Tries({ source: this.#source ?? source, selection, clock, budget, onTry: routing.onTry })
     if (this.identity.isOneOff) ends.defer(() => this.#forget())
     ends.use(this.tries)
     this.#ends = ends.move()

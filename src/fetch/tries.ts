@@ -11,6 +11,8 @@ export interface TriesOptions {
   readonly selection: Selection
   readonly clock: Clock
   readonly budget: RetryBudget
+  /** Told of each worker when its turn begins. */
+  readonly onTry?: ((worker: string) => void) | undefined
 }
 
 /** The workers that one fetch tries, one after the other or two at once, and how each of them did. */
@@ -88,6 +90,7 @@ export class Tries implements Disposable {
     this.#reserved = undefined
     const begun = new Try(lease, this.#options)
     this.#begun.push(begun)
+    this.#options.onTry?.(lease.worker.id)
     return begun
   }
 

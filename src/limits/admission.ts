@@ -1,9 +1,9 @@
 import { ANYBODY, type Caller, type KeyLimits } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
 import type { ProblemCode } from '../domain/problems.ts'
+import { ByteMeter, type Counted } from '../lib/byte-meter.ts'
 import type { Clock } from '../lib/clock.ts'
 import { DayBytes } from './day-bytes.ts'
-import { type Counted, Meter } from './meter.ts'
 import { type Flow, TokenBucket } from './token-bucket.ts'
 import type { UsageStore } from './usage-store.ts'
 
@@ -68,14 +68,21 @@ export class Admission implements Disposable {
   readonly #options: AdmissionOptions
   readonly #accounts = new Map<string, Account>()
   readonly #bytes: DayBytes
-  readonly #meter: Meter
+  readonly #meter: ByteMeter<string>
+  #defaults: LimitPolicy
   #sweepAt = SWEEP_AT
 
   constructor(options: AdmissionOptions) {
     this.#options = options
+    this.#defaults = options.defaults
     const { clock, usage } = options
     this.#bytes = new DayBytes({ clock, store: usage })
-    this.#meter = new Meter(clock, (key, bytes) => this.#count(key, bytes))
+    this.#meter = new ByteMeter(clock, (key, read, written) => this.#count(key, read + written))
+  }
+
+  /** Holds for requests that come from now on; those that go on were let in by what held then. */
+  reconfigure(defaults: LimitPolicy): void {
+    this.#defaults = defaults
   }
 
   /**
@@ -174,7 +181,7 @@ export class Admission implements Disposable {
   }
 
   #limitsOf({ limits }: Caller): LimitPolicy {
-    const { defaults } = this.#options
+    const defaults = this.#defaults
     const burst = limits.burst ?? (limits.rate === undefined ? defaults.burst : burstOf(limits.rate))
     return {
       rate: limits.rate ?? defaults.rate,

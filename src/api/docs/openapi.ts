@@ -68,8 +68,9 @@ export const KEY_SCHEME = 'key'
 
 function describeAccess(operation: Operation, access: Access | undefined): void {
   const needsKey = access !== undefined && access !== 'public'
-  operation.security = needsKey ? [{ [KEY_SCHEME]: [access] }] : []
-  if (needsKey) operation.description = `${operation.description ?? ''}\n\nTakes a key with the scope \`${access}\`.`
+  operation.security = needsKey ? [{ [KEY_SCHEME]: access === 'any' ? [] : [access] }] : []
+  const takes = access === 'any' ? 'Takes any key.' : `Takes a key with the scope \`${access}\`.`
+  if (needsKey) operation.description = `${operation.description ?? ''}\n\n${takes}`
 }
 
 function describeOperation(operation: Operation, notes: RouteNotes, access: Access | undefined): void {
@@ -85,7 +86,8 @@ function describeOperation(operation: Operation, notes: RouteNotes, access: Acce
   }
   describeAnswer(operation.responses['200'], notes)
   describeAnswer(operation.responses['202'], notes.accepted)
-  const ofKeys = access === 'public' ? [] : OF_ROUTES_WITH_KEY
+  const ofKeys =
+    access === 'public' ? [] : OF_ROUTES_WITH_KEY.filter((code) => access !== 'any' || code !== 'scope_missing')
   const codes = [...OF_EVERY_ROUTE, ...ofKeys, ...(request ? OF_ROUTES_WITH_BODY : []), ...notes.problems]
   Object.assign(operation.responses, problemResponses(codes))
 }

@@ -1,7 +1,5 @@
-import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
-import { CbtorError } from '../../domain/errors.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ApiApp } from '../app.ts'
 import type { Backend } from '../backend.ts'
@@ -9,6 +7,7 @@ import { clientSignal } from '../client-signal.ts'
 import { documented } from '../docs/documented.ts'
 import { eventStream } from '../event-stream.ts'
 import { findWorker } from '../find-worker.ts'
+import type { OpenStreams } from '../open-streams.ts'
 import {
   type EventBody,
   type EventFilter,
@@ -21,15 +20,7 @@ import {
   toEventBody,
 } from '../schemas/event.ts'
 
-/** Streams of one caller at a time: each takes a connection for as long as it likes, and there are not many of these. */
-const MAX_STREAMS = 32
-const STREAMS_RETRY_AFTER_MS = 1_000
-
-export function eventRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
-  const closing = new AbortController()
-  app.addHook('preClose', async () => closing.abort())
-  const streams = new Map<string, number>()
-
+export function eventRoutes(app: ApiApp, backend: Backend, streams: OpenStreams, clock: Clock): void {
   app.get(
     '/api/v1/events',
     {
@@ -84,7 +75,7 @@ export function eventRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
     async (request, reply) => {
       const { since_id, ...query } = request.query
       const filter = filterOf(query)
-      count(request.caller.id, reply.raw)
+      streams.count(request.caller.id, reply.raw)
       const options = {
         history: backend.events,
         filter,
@@ -92,26 +83,12 @@ export function eventRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
         clock,
         cutOff: () => void reply.raw.destroy(),
       }
-      const signal = AbortSignal.any([clientSignal(reply), closing.signal])
+      const signal = AbortSignal.any([clientSignal(reply), streams.closing])
       reply.header('content-type', 'text/event-stream').header('connection', 'close')
       // The schema is for the document: a stream is sent as it is.
       return reply.send(Readable.from(eventStream(options, signal)) as unknown as string)
     },
   )
-
-  function count(caller: string, response: ServerResponse): void {
-    const open = streams.get(caller) ?? 0
-    if (open >= MAX_STREAMS) {
-      const message = `Cannot send events: the key has ${MAX_STREAMS} streams of them already`
-      throw new CbtorError('concurrency_limited', message, { retryAfterMs: STREAMS_RETRY_AFTER_MS })
-    }
-    streams.set(caller, open + 1)
-    response.once('close', () => {
-      const left = (streams.get(caller) ?? 1) - 1
-      if (left === 0) streams.delete(caller)
-      else streams.set(caller, left)
-    })
-  }
 
   function filterOf(
     query: Pick<EventFilter, 'type' | 'severity'> & { readonly worker?: string | undefined },

@@ -68,6 +68,12 @@ export const streamQuery = requestObject({
   ),
 })
 
+export const liveStreamQuery = requestObject({
+  since_id: sinceId.describe(
+    'Tell the events after the one with this id, too, as `Last-Event-ID`, which is stronger. Without both: from the next event on.',
+  ),
+})
+
 export const streamHeaders = z.object({
   'last-event-id': sinceId.describe(
     'The last event that the reader has: browsers send it by themselves when they connect again.',

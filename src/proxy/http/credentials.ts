@@ -16,7 +16,7 @@ export function admit(backend: ProxyBackend, headers: HeaderList): AdmittedRouti
   const credentials = value === undefined || others.length > 0 ? undefined : parseBasic(value)
   const caller = backend.authenticate(credentials?.password)
   if (caller !== undefined && (credentials !== undefined || value === undefined)) {
-    return routingOf(backend, caller, credentials?.userName ?? '')
+    return { ...routingOf(backend, caller, credentials?.userName ?? ''), via: 'http' }
   }
   throw new CbtorError('proxy_auth_required', `Cannot take the request: ${reasonFor(value, credentials)}`)
 }

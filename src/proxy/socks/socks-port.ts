@@ -19,7 +19,7 @@ export class SocksPort implements Port {
     this.#options = options
     const admit = (userName: string, password: string | undefined) => {
       const caller = backend.authenticate(password)
-      if (caller !== undefined) return routingOf(backend, caller, userName)
+      if (caller !== undefined) return { ...routingOf(backend, caller, userName), via: 'socks' as const }
       throw new CbtorError('proxy_auth_required', 'Cannot come in: wrong password')
     }
     this.#door = {

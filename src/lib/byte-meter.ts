@@ -1,4 +1,4 @@
-import type { Clock } from '../lib/clock.ts'
+import type { Clock } from './clock.ts'
 
 /** What a meter needs of a socket; both counts are of the wire, TLS included. */
 export interface Counted {
@@ -8,29 +8,30 @@ export interface Counted {
   once(event: 'close', listener: () => void): unknown
 }
 
-/** How late a key may be found to have used up its bytes. */
+/** How late it may be told what has flowed. */
 const READ_EVERY_MS = 1_000
 
-interface Reading {
-  readonly key: string
-  bytes: number
+interface Reading<K> {
+  readonly key: K
+  read: number
+  written: number
 }
 
 /** Tells what flows through sockets, read from time to time and once more when they close: it is not in the way of a byte. */
-export class Meter implements Disposable {
+export class ByteMeter<K> implements Disposable {
   readonly #clock: Clock
-  readonly #onBytes: (key: string, bytes: number) => void
-  readonly #readings = new Map<Counted, Reading>()
+  readonly #onBytes: (key: K, read: number, written: number) => void
+  readonly #readings = new Map<Counted, Reading<K>>()
   #timer: Disposable | undefined
 
-  constructor(clock: Clock, onBytes: (key: string, bytes: number) => void) {
+  constructor(clock: Clock, onBytes: (key: K, read: number, written: number) => void) {
     this.#clock = clock
     this.#onBytes = onBytes
   }
 
-  watch(key: string, socket: Counted): void {
+  watch(key: K, socket: Counted): void {
     if (this.#readings.has(socket)) return
-    this.#readings.set(socket, { key, bytes: 0 })
+    this.#readings.set(socket, { key, read: 0, written: 0 })
     this.#read(socket)
     if (socket.destroyed) {
       this.#readings.delete(socket)
@@ -57,9 +58,10 @@ export class Meter implements Disposable {
   #read(socket: Counted): void {
     const reading = this.#readings.get(socket)
     if (reading === undefined) return
-    const bytes = socket.bytesRead + socket.bytesWritten
-    const more = bytes - reading.bytes
-    reading.bytes = bytes
-    if (more > 0) this.#onBytes(reading.key, more)
+    const { bytesRead, bytesWritten } = socket
+    const [read, written] = [bytesRead - reading.read, bytesWritten - reading.written]
+    reading.read = bytesRead
+    reading.written = bytesWritten
+    if (read > 0 || written > 0) this.#onBytes(reading.key, read, written)
   }
 }
