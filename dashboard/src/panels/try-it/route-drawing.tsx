@@ -23,7 +23,7 @@ function Station({ hop: { kind, role, name, country, title } }: { readonly hop: 
           {kind === 'worker' ? <WorkerLink id={name} /> : name}
         </span>
         <span class="hop-role">
-          {role} <Country code={country} />
+          {role} {country !== null && <Country code={country} />}
         </span>
       </span>
     </li>
