@@ -25,7 +25,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   workers: ['boxes', 'domain', 'ssh', 'tor', 'lib'],
   store: ['domain', 'lib'],
   jobs: ['domain', 'lib', 'store'],
-  api: ['domain', 'lib', 'listen'],
+  mcp: ['client', 'domain', 'lib'],
+  api: ['client', 'domain', 'lib', 'listen', 'mcp'],
   client: [],
   config: [
     'api',
@@ -56,6 +57,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'egress',
     'lib',
     'listen',
+    'mcp',
     'ssh',
     'store',
     'tunnel',

@@ -10,6 +10,7 @@ import { findWorker } from '../find-worker.ts'
 import { InputError } from '../problems.ts'
 import {
   type NewCircuitsBody,
+  type NewCircuitsPendingBody,
   newCircuitsBody,
   newCircuitsOrderBody,
   newCircuitsPendingBody,
@@ -51,21 +52,37 @@ export function newCircuitsRoutes(app: ApiApp, backend: Backend, clock: Clock): 
       const { id } = findWorker(backend.workers(), request.params.n)
       const waitMs = waitOf(request.query.wait_ms, request.body?.wait_ms)
       request.workerId = id
-      const { actsAt, acted } = backend.newCircuits(id)
-      acted.catch(() => {}) // when nobody waits for it
-      const isSoon = waitMs > 0 && actsAt - clock.now() <= waitMs
-      const renewed = isSoon ? await abortable(within(clock, waitMs, acted), clientSignal(reply)) : undefined
-      if (renewed !== undefined) return toNewCircuitsBody(id, renewed)
-      return reply.code(202).send({ worker: id, acts_at: isoTime(actsAt) })
+      const renewed = await orderNewCircuits({ backend, clock, id, waitMs }, clientSignal(reply))
+      return 'acts_at' in renewed ? reply.code(202).send(renewed) : renewed
     },
   )
 }
 
-function waitOf(inQuery: number | undefined, inBody: number | undefined): number {
+export interface NewCircuitsParts {
+  readonly backend: Backend
+  readonly clock: Clock
+  /** Of the worker. */
+  readonly id: string
+  readonly waitMs?: number | undefined
+}
+
+/** Orders new circuits and waits for Tor to act, unless it will do so later than `waitMs`. */
+export async function orderNewCircuits(
+  { backend, clock, id, waitMs = DEFAULT_WAIT_MS }: NewCircuitsParts,
+  signal: AbortSignal,
+): Promise<NewCircuitsBody | NewCircuitsPendingBody> {
+  const { actsAt, acted } = backend.newCircuits(id)
+  acted.catch(() => {}) // when nobody waits for it
+  const isSoon = waitMs > 0 && actsAt - clock.now() <= waitMs
+  const renewed = isSoon ? await abortable(within(clock, waitMs, acted), signal) : undefined
+  return renewed === undefined ? { worker: id, acts_at: isoTime(actsAt) } : toNewCircuitsBody(id, renewed)
+}
+
+function waitOf(inQuery: number | undefined, inBody: number | undefined): number | undefined {
   if (inQuery !== undefined && inBody !== undefined) {
     throw new InputError([{ path: 'wait_ms', message: 'must be in the query or in the body, not in both' }])
   }
-  return inQuery ?? inBody ?? DEFAULT_WAIT_MS
+  return inQuery ?? inBody
 }
 
 const ANSWER: NewCircuitsBody = {
