@@ -50,7 +50,7 @@ export function waysOut(
   const hasLocal = workers.some(({ kind }) => kind === 'local')
   if (hasLocal && subject.by === 'user')
     conflicts.push(
-      `Tors of local workers run as ${subject.user}, too, and would be locked in: lock by control group (deploy/cbtor.service), or run Tor as another user and make it an external worker`,
+      `Tors of local workers run as ${subject.user}, too, and would be locked in: lock by control group (deploy/cbtor.service.d), or run Tor as another user and make it an external worker`,
     )
   return { ways, conflicts }
 }

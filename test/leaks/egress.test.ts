@@ -171,12 +171,14 @@ describe('the egress lock', { timeout: 600_000 }, () => {
 
   it('is loaded by a unit that systemd understands', async (t) => {
     const unit = join(lab.network.directory, 'cbtor.service')
-    execFileSync('sh', ['-c', `sed 's#/usr/bin/cbtor#/bin/true#' deploy/cbtor.service >${unit}`], { cwd: ROOT })
+    const lockUnit = join(`${unit}.d`, 'egress-lock.conf')
+    execFileSync('cp', ['-r', 'deploy/cbtor.service', 'deploy/cbtor.service.d', lab.network.directory], { cwd: ROOT })
+    execFileSync('sed', ['-i', 's#/usr/bin/cbtor#/bin/true#', unit, lockUnit])
     const has = readdirSync('/usr/bin').includes('systemd-analyze')
     if (has) await run(['systemd-analyze', 'verify', unit])
     t.diagnostic(has ? 'systemd-analyze has verified it' : 'there is no systemd here: it was only looked at')
-    const text = execFileSync('cat', [unit], { encoding: 'utf8' })
-    assert.match(text, /^ExecStartPre=\+\/usr\/sbin\/nft -f \S+\nExecStartPre=\/bin\/true doctor --egress\nExecStart=/m)
+    const text = execFileSync('cat', [lockUnit], { encoding: 'utf8' })
+    assert.match(text, /^ExecStartPre=\+\/usr\/sbin\/nft -f \S+\nExecStartPre=\/bin\/true doctor --egress\n/m)
   })
 
   async function lock(subject: LockSubject): Promise<void> {
