@@ -225,35 +225,6 @@ describe('close()', { timeout: 20_000 }, () => {
     assert.equal(running.clock.pending, 0)
   })
 
-  it('gives up what still runs while there is time left to answer it', async () => {
-    const started = Promise.withResolvers<void>()
-    const givenUp = Promise.withResolvers<never>()
-    const reason = new CbtorError('shutting_down', 'Cannot go on with the fetch: the service is shutting down')
-    await using running = await startServer({ closeWithinMs: 5_000, giveUp: () => givenUp.reject(reason) })
-    running.backend.answer = () => {
-      started.resolve()
-      return givenUp.promise
-    }
-    const socket = await running.dial()
-    socket.write(post(running.port, '/api/v1/fetch', FETCH))
-    await started.promise
-    const closed = running.server.close()
-    await running.clock.advance(3_999)
-    assert.equal(running.clock.pending, 2)
-    await running.clock.advance(1)
-    assert.match(await read(socket, '"}'), /^HTTP\/1\.1 503 [\s\S]*connection: close[\s\S]*"code":"shutting_down"/i)
-    await closed
-    assert.equal(running.clock.pending, 0)
-  })
-
-  it('gives up nothing when everything finishes by itself', async () => {
-    let givenUp = 0
-    await using running = await startServer({ giveUp: () => givenUp++ })
-    await running.server.close()
-    await running.clock.advance(10_000)
-    assert.equal(givenUp, 0)
-  })
-
   it('ends what does not finish in time', async () => {
     await using running = await startServer()
     const started = Promise.withResolvers<void>()

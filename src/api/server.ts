@@ -30,11 +30,6 @@ export interface ApiServerOptions {
   readonly maxConnections?: number
   /** How long running requests may go on once the server is being closed. Default 10 s. */
   readonly closeWithinMs?: number
-  /**
-   * Makes the requests that are still running end at once, so that there is time left to answer them. Called when four
-   * fifths of `closeWithinMs` are over, unless none was running.
-   */
-  readonly giveUp?: () => void
 }
 
 export interface ListeningApi {
@@ -46,12 +41,14 @@ export interface ListeningApi {
 export interface ApiServer extends AsyncDisposable {
   /** Listens; port 0 takes a free one. Rejects with `invalid_input` when the address cannot be had, or may not be (`mayBeExposed`). */
   listen(address: ListenAddress): Promise<ListeningApi>
-  /** Takes no new requests, lets running ones finish, gives them up, and ends their connections after `closeWithinMs`. */
+  /** Other values of Host to answer for, as `allowedHosts`. */
+  allowHosts(names: readonly string[]): void
+  /** Takes no new requests, lets running ones finish, and ends their connections after `closeWithinMs`. */
   close(): Promise<void>
 }
 
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { clock, tls, mayBeExposed = false, closeWithinMs = 10_000, giveUp = () => {} } = options
+  const { clock, tls, mayBeExposed = false, closeWithinMs = 10_000 } = options
   const allowedHosts = new AllowedHosts(options.allowedHosts)
   const app = await createApiApp({ ...options, allowedHosts })
   const { server } = app
@@ -62,7 +59,6 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   }
 
   async function close(): Promise<void> {
-    using _answer = clock.timer(closeWithinMs * 0.8, giveUp)
     using _cut = clock.timer(closeWithinMs, () => server.closeAllConnections())
     await app.close()
   }
@@ -83,6 +79,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       for (const form of [address, bound]) allowedHosts.addLoopback(bound.port, urlHost(form))
       return { address: bound, url: `${tls === undefined ? 'http' : 'https'}://${shown}` }
     },
+    allowHosts: (names) => allowedHosts.reconfigure(names),
     close,
     [Symbol.asyncDispose]: close,
   }
