@@ -15,6 +15,7 @@ import type {
   Jobs,
   Key,
   Keys,
+  Live,
   ModeAnswer,
   ModeInput,
   NewCircuits,
@@ -22,9 +23,11 @@ import type {
   NewKeyInput,
   Operations,
   ProblemType,
+  Requests,
   Session,
   Sessions,
   Status,
+  Whoami,
   Worker,
   Workers,
 } from './openapi.ts'
@@ -64,6 +67,22 @@ export interface EventsLost {
 export type StreamedEvent =
   | { readonly type: 'event'; readonly event: Event }
   | { readonly type: 'lost'; readonly lost: EventsLost }
+
+/** What is another than in the message before. */
+export type LiveChange = Pick<Live, 'at' | 'pool' | 'series' | 'requests' | 'requests_total'> & {
+  /** All of them, when some have changed. */
+  readonly problems?: Live['problems']
+  /** Those that have changed, each of them whole. */
+  readonly workers: Live['workers']
+  /** Ids of workers that are gone. */
+  readonly removed: readonly string[]
+}
+
+/** What comes from a stream of the service as it goes: all of it first, then what changes, and each event as it happens. */
+export type LiveMessage =
+  | { readonly type: 'live'; readonly live: Live }
+  | { readonly type: 'change'; readonly change: LiveChange }
+  | StreamedEvent
 
 /** A target's answer as `fetch/raw` gives it. */
 export interface RawAnswer {
@@ -140,6 +159,14 @@ export interface ApiClient {
   events(query?: EventsQuery & { readonly limit?: number }, signal?: AbortSignal): Promise<Events>
   /** Events as they happen, until the service closes the stream. Go on with the last event's id as `since_id`. */
   watchEvents(query?: EventsQuery, signal?: AbortSignal): AsyncGenerator<StreamedEvent, void>
+  /** All that a page shows, at one look. */
+  live(signal?: AbortSignal): Promise<Live>
+  /** The same as it changes, until the service closes the stream. Go on with the last event's id as `since_id`. */
+  watchLive(query?: Pick<EventsQuery, 'since_id'>, signal?: AbortSignal): AsyncGenerator<LiveMessage, void>
+  /** The requests to targets that are under way. `targets` takes the scope `admin`: where they go. */
+  requests(query?: { readonly targets?: boolean }, signal?: AbortSignal): Promise<Requests>
+  /** Who the key is, and what it may. */
+  whoami(signal?: AbortSignal): Promise<Whoami>
   keys(signal?: AbortSignal): Promise<Keys>
   /** With the key itself, which nobody can tell a second time. */
   createKey(order: NewKeyInput, signal?: AbortSignal): Promise<CreatedKey>

@@ -1,4 +1,4 @@
-import type { ApiClient, EventsQuery, RawAnswer, StreamedEvent, WorkerRef } from './api-client.ts'
+import type { ApiClient, EventsQuery, LiveMessage, RawAnswer, StreamedEvent, WorkerRef } from './api-client.ts'
 import { Calls } from './calls.ts'
 import type { FetchRawInput } from './openapi.ts'
 import { readServerSentEvents } from './server-sent-events.ts'
@@ -20,15 +20,28 @@ export function clientOver(
   }
 
   async function* watchEvents(query: EventsQuery = {}, signal?: AbortSignal): AsyncGenerator<StreamedEvent, void> {
-    const { body } = await calls.answer('streamEvents', { query, signal })
+    for await (const { event, data } of messages('streamEvents', query, signal)) {
+      if (event === 'events_lost') yield { type: 'lost', lost: JSON.parse(data) }
+      else yield { type: 'event', event: JSON.parse(data) }
+    }
+  }
+
+  async function* watchLive(query: object = {}, signal?: AbortSignal): AsyncGenerator<LiveMessage, void> {
+    for await (const { event, data } of messages('streamLive', query, signal)) {
+      if (event === 'events_lost') yield { type: 'lost', lost: JSON.parse(data) }
+      else if (event === 'live') yield { type: 'live', live: JSON.parse(data) }
+      else if (event === 'change') yield { type: 'change', change: JSON.parse(data) }
+      else yield { type: 'event', event: JSON.parse(data) }
+    }
+  }
+
+  async function* messages(id: 'streamEvents' | 'streamLive', query: object, signal: AbortSignal | undefined) {
+    const { body } = await calls.answer(id, { query, signal })
     try {
-      for await (const { event, data } of readServerSentEvents(body)) {
-        if (event === 'events_lost') yield { type: 'lost', lost: JSON.parse(data) }
-        else yield { type: 'event', event: JSON.parse(data) }
-      }
+      yield* readServerSentEvents(body)
     } catch (cause) {
       signal?.throwIfAborted()
-      throw calls.brokenOff('streamEvents', cause)
+      throw calls.brokenOff(id, cause)
     }
   }
 
@@ -75,6 +88,10 @@ export function clientOver(
     endSession: (key, signal) => calls.json('endSession', { path: { key }, signal }),
     events: (query = {}, signal) => calls.json('listEvents', { query, signal }),
     watchEvents,
+    live: (signal) => calls.json('getLive', { signal }),
+    watchLive,
+    requests: (query = {}, signal) => calls.json('listRequests', { query, signal }),
+    whoami: (signal) => calls.json('whoAmI', { signal }),
     keys: (signal) => calls.json('listKeys', { signal }),
     createKey: (body, signal) => calls.json('createKey', { body, signal }),
     revokeKey: (id, signal) => calls.json('revokeKey', { path: { id }, signal }),

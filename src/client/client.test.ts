@@ -77,6 +77,10 @@ const METHOD_OF: Readonly<Record<keyof Operations, keyof ApiClient>> = {
   rotateSession: 'rotateSession',
   listEvents: 'events',
   streamEvents: 'watchEvents',
+  getLive: 'live',
+  streamLive: 'watchLive',
+  listRequests: 'requests',
+  whoAmI: 'whoami',
   getMetrics: 'metrics',
   getProblemType: 'problemType',
   listKeys: 'keys',
@@ -141,6 +145,12 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
       (await client.events({ type: ['session_rotated', 'mode_changed'], worker: 1, limit: 5 })).events.length,
       1,
     )
+    assert.equal((await client.live()).workers.length, 4)
+    const live = client.watchLive()
+    assert.equal((await live.next()).value?.type, 'live')
+    await live.return()
+    assert.deepEqual(await client.requests({ targets: true }), { requests: [], total: 0 })
+    assert.equal((await client.whoami()).id, 'anybody')
     const made = await client.createKey({ name: 'a crawler', scopes: ['fetch'] })
     assert.deepEqual(
       (await client.keys()).keys.map(({ id }) => id),
@@ -196,6 +206,19 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     const { value } = await next
     assert.ok(value?.type === 'event' && value.event.type === 'mode_changed')
     await Promise.all([server.close(), events.next().then(({ done }) => assert.equal(done, true))])
+  })
+
+  it('watches all that a page shows: the whole, each event, and what has changed', async () => {
+    await using running = await startClient()
+    const looks = running.client.watchLive()
+    const first = (await looks.next()).value
+    assert.ok(first?.type === 'live' && first.live.workers.length === 4)
+    running.backend.happen({ type: 'session_rotated', worker: 'tor01' })
+    const event = (await looks.next()).value
+    assert.ok(event?.type === 'event' && event.event.type === 'session_rotated')
+    const change = (await looks.next()).value
+    assert.ok(change?.type === 'change' && change.change.workers.length === 0)
+    await looks.return()
   })
 
   it('stops watching events when it is told to', async () => {

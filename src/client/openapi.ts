@@ -1,5 +1,10 @@
 // Made from the service's own /openapi.json by test/client/write-types.ts: change the schemas of the API instead.
 
+export type NewCircuitsOrderInput = {
+  /** How long to wait for Tor to act; 0 for an answer at once. In the query or in the body, not in both. Default: 12000. */
+  wait_ms?: number | undefined
+}
+
 export type DrainInput = {
   /** A worker: its id (`tor01`) or its number (`1`). */
   worker: string | number
@@ -62,6 +67,11 @@ export type FetchInput = {
   response_encoding?: 'auto' | 'text' | 'base64' | undefined
 }
 
+export type ModeInput = {
+  /** How the pool chooses a worker. */
+  mode: 'round_robin' | 'sticky' | 'random' | 'least_connections' | 'failover'
+}
+
 export type FetchRawInput = {
   /** An http or https URL: clearnet or `.onion`. */
   url: string
@@ -108,11 +118,6 @@ export type FetchRawInput = {
   isolation?: 'destination' | 'request' | 'none' | undefined
   /** Use this worker only, by id or number; no other is tried. */
   worker?: string | number | undefined
-}
-
-export type ModeInput = {
-  /** How the pool chooses a worker. */
-  mode: 'round_robin' | 'sticky' | 'random' | 'least_connections' | 'failover'
 }
 
 export type JobOrderInput = {
@@ -166,11 +171,6 @@ export type NewKeyInput = {
     /** These may not be reached with the key, whatever allows them. */
     deny?: readonly string[] | undefined
   } | undefined
-}
-
-export type NewCircuitsOrderInput = {
-  /** How long to wait for Tor to act; 0 for an answer at once. In the query or in the body, not in both. Default: 12000. */
-  wait_ms?: number | undefined
 }
 
 export type Receipt = {
@@ -323,6 +323,40 @@ export type ProblemType = {
   retryable: boolean
 }
 
+export type NewCircuits = {
+  worker: string
+  /** The exits of the circuits that were in use. */
+  exits_before: {
+    nickname: string
+    /** 40 upper-case hexadecimal digits. */
+    fingerprint: string
+    /** The address of the relay in the consensus; it may send from another one. */
+    address: string | null
+    /** Where that address is, by Tor's own GeoIP database: two lower-case letters. Null when that is not known. */
+    country: string | null
+  }[]
+  /** The exits of the circuits that are ready for use; more may be on their way. */
+  exits_after: {
+    nickname: string
+    /** 40 upper-case hexadecimal digits. */
+    fingerprint: string
+    /** The address of the relay in the consensus; it may send from another one. */
+    address: string | null
+    /** Where that address is, by Tor's own GeoIP database: two lower-case letters. Null when that is not known. */
+    country: string | null
+  }[]
+  /** Whether none of the exits is one from before. Null when it is not known which they are. */
+  exit_changed: boolean | null
+  /** From the order until Tor had acted. */
+  took_ms: number
+}
+
+export type NewCircuitsPending = {
+  worker: string
+  /** When Tor will act. */
+  acts_at: string
+}
+
 export type Worker = {
   id: string
   /** 1 to N, in the order of the configuration. */
@@ -389,70 +423,6 @@ export type Worker = {
 
 export type Workers = {
   workers: Worker[]
-}
-
-export type Endpoints = {
-  endpoints: {
-    name: string
-    url: string
-    kind: 'clearnet' | 'onion'
-    attempts: number
-    successes: number
-    failures: number
-    last_error: string | null
-    last_success_at: string | null
-    /** Percentiles of successful checks. Null when there was none. */
-    latency_ms: {
-      p50: number
-      p95: number
-    } | null
-    workers: {
-      worker: string
-      attempts: number
-      successes: number
-      failures: number
-      last_error: string | null
-      last_success_at: string | null
-      /** Percentiles of successful checks. Null when there was none. */
-      latency_ms: {
-        p50: number
-        p95: number
-      } | null
-    }[]
-    /** The checks of the last half hour in steps of 30 s, the oldest first; none where nothing was checked. */
-    series: {
-      /** UTC, ISO 8601. */
-      at: string
-      checks: number
-      failures: number
-      /** Of the checks that passed. Null when none did. */
-      mean_ms: number | null
-    }[]
-  }[]
-}
-
-export type Event = {
-  /** Higher than that of every earlier event, also across restarts of the service. */
-  id: number
-  /** UTC, ISO 8601. */
-  at: string
-  type: 'service_started' | 'service_stopping' | 'health_changed' | 'desired_changed' | 'mode_changed' | 'recovery_started' | 'recovery_step_ended' | 'recovery_ended' | 'tor_restarted' | 'reboot_ordered' | 'reboot_refused' | 'worker_untrusted' | 'worker_trusted' | 'worker_quarantined' | 'worker_released' | 'uplink_suspected' | 'uplink_cleared' | 'circuits_renewed' | 'session_moved' | 'session_rotated' | 'session_ended' | 'storm_stopped' | 'problem_opened' | 'problem_closed'
-  severity: 'error' | 'warn' | 'info'
-  /** Null when it is not of one worker. */
-  worker: string | null
-  /** A sentence for people. */
-  text: string
-  /** The fields of this type of event. */
-  details: Record<string, unknown>
-}
-
-export type Events = {
-  /** The newest last. */
-  events: Event[]
-  /** The `since_id` to go on with. */
-  next_since_id: number
-  /** Whether events after `since_id` are missing because they are no longer kept. */
-  lost: boolean
 }
 
 export type FetchAnswer = {
@@ -552,6 +522,102 @@ export type ModeAnswer = {
   mode: 'round_robin' | 'sticky' | 'random' | 'least_connections' | 'failover'
   /** What can be chosen. */
   modes: string[]
+}
+
+export type Session = {
+  /** The `sticky_key`. */
+  key: string
+  /** The id of the caller's key. */
+  owner: string
+  /** Null until one is chosen. */
+  worker: string | null
+  /** The exit of its latest request. Null when it is not known. */
+  exit: {
+    nickname: string
+    /** 40 upper-case hexadecimal digits. */
+    fingerprint: string
+    /** The address of the relay in the consensus; it may send from another one. */
+    address: string | null
+    /** Where that address is, by Tor's own GeoIP database: two lower-case letters. Null when that is not known. */
+    country: string | null
+  } | null
+  /** UTC, ISO 8601. */
+  created_at: string
+  /** UTC, ISO 8601. */
+  last_used_at: string
+  requests: number
+  /** When it ends if nobody uses it until then. */
+  expires_at: string
+  /** How often it came to another worker or exit, unasked. */
+  moved: number
+}
+
+export type Sessions = {
+  sessions: Session[]
+}
+
+export type Endpoints = {
+  endpoints: {
+    name: string
+    url: string
+    kind: 'clearnet' | 'onion'
+    attempts: number
+    successes: number
+    failures: number
+    last_error: string | null
+    last_success_at: string | null
+    /** Percentiles of successful checks. Null when there was none. */
+    latency_ms: {
+      p50: number
+      p95: number
+    } | null
+    workers: {
+      worker: string
+      attempts: number
+      successes: number
+      failures: number
+      last_error: string | null
+      last_success_at: string | null
+      /** Percentiles of successful checks. Null when there was none. */
+      latency_ms: {
+        p50: number
+        p95: number
+      } | null
+    }[]
+    /** The checks of the last half hour in steps of 30 s, the oldest first; none where nothing was checked. */
+    series: {
+      /** UTC, ISO 8601. */
+      at: string
+      checks: number
+      failures: number
+      /** Of the checks that passed. Null when none did. */
+      mean_ms: number | null
+    }[]
+  }[]
+}
+
+export type Event = {
+  /** Higher than that of every earlier event, also across restarts of the service. */
+  id: number
+  /** UTC, ISO 8601. */
+  at: string
+  type: 'service_started' | 'service_stopping' | 'health_changed' | 'desired_changed' | 'mode_changed' | 'recovery_started' | 'recovery_step_ended' | 'recovery_ended' | 'tor_restarted' | 'reboot_ordered' | 'reboot_refused' | 'worker_untrusted' | 'worker_trusted' | 'worker_quarantined' | 'worker_released' | 'uplink_suspected' | 'uplink_cleared' | 'circuits_renewed' | 'session_moved' | 'session_rotated' | 'session_ended' | 'storm_stopped' | 'worker_added' | 'worker_removed' | 'config_reloaded' | 'config_refused' | 'problem_opened' | 'problem_closed'
+  severity: 'error' | 'warn' | 'info'
+  /** Null when it is not of one worker. */
+  worker: string | null
+  /** A sentence for people. */
+  text: string
+  /** The fields of this type of event. */
+  details: Record<string, unknown>
+}
+
+export type Events = {
+  /** The newest last. */
+  events: Event[]
+  /** The `since_id` to go on with. */
+  next_since_id: number
+  /** Whether events after `since_id` are missing because they are no longer kept. */
+  lost: boolean
 }
 
 export type Job = {
@@ -734,70 +800,174 @@ export type Keys = {
   keys: Key[]
 }
 
-export type NewCircuits = {
-  worker: string
-  /** The exits of the circuits that were in use. */
-  exits_before: {
-    nickname: string
-    /** 40 upper-case hexadecimal digits. */
-    fingerprint: string
-    /** The address of the relay in the consensus; it may send from another one. */
-    address: string | null
-    /** Where that address is, by Tor's own GeoIP database: two lower-case letters. Null when that is not known. */
-    country: string | null
-  }[]
-  /** The exits of the circuits that are ready for use; more may be on their way. */
-  exits_after: {
-    nickname: string
-    /** 40 upper-case hexadecimal digits. */
-    fingerprint: string
-    /** The address of the relay in the consensus; it may send from another one. */
-    address: string | null
-    /** Where that address is, by Tor's own GeoIP database: two lower-case letters. Null when that is not known. */
-    country: string | null
-  }[]
-  /** Whether none of the exits is one from before. Null when it is not known which they are. */
-  exit_changed: boolean | null
-  /** From the order until Tor had acted. */
-  took_ms: number
-}
-
-export type NewCircuitsPending = {
-  worker: string
-  /** When Tor will act. */
-  acts_at: string
-}
-
-export type Session = {
-  /** The `sticky_key`. */
-  key: string
+export type LiveRequest = {
+  /** Of this run of the service. */
+  id: number
+  kind: 'fetch' | 'forward' | 'tunnel' | 'resolve'
+  /** What kind of target it goes to. */
+  class: 'onion' | 'clear'
+  /** The target's. */
+  port: number | null
   /** The id of the caller's key. */
-  owner: string
-  /** Null until one is chosen. */
+  key: string | null
+  /** The worker that it is tried on; null while it waits for one. */
   worker: string | null
-  /** The exit of its latest request. Null when it is not known. */
-  exit: {
-    nickname: string
-    /** 40 upper-case hexadecimal digits. */
-    fingerprint: string
-    /** The address of the relay in the consensus; it may send from another one. */
-    address: string | null
-    /** Where that address is, by Tor's own GeoIP database: two lower-case letters. Null when that is not known. */
-    country: string | null
-  } | null
   /** UTC, ISO 8601. */
-  created_at: string
-  /** UTC, ISO 8601. */
-  last_used_at: string
-  requests: number
-  /** When it ends if nobody uses it until then. */
-  expires_at: string
-  /** How often it came to another worker or exit, unasked. */
-  moved: number
+  started_at: string
 }
 
-export type Sessions = {
-  sessions: Session[]
+export type Requests = {
+  /** The oldest first, at most 100. */
+  requests: {
+    /** Of this run of the service. */
+    id: number
+    kind: 'fetch' | 'forward' | 'tunnel' | 'resolve'
+    /** What kind of target it goes to. */
+    class: 'onion' | 'clear'
+    /** The target's. */
+    port: number | null
+    /** The id of the caller's key. */
+    key: string | null
+    /** The worker that it is tried on; null while it waits for one. */
+    worker: string | null
+    /** UTC, ISO 8601. */
+    started_at: string
+    /** The host of the target: only with `targets=true`. */
+    host?: string | null
+  }[]
+  /** All that are under way. */
+  total: number
+}
+
+export type LiveWorker = {
+  id: string
+  /** 1 to N, in the order of the configuration. */
+  n: number
+  kind: 'local' | 'openwrt' | 'external' | 'fake'
+  /** What the operator asked for. */
+  desired: 'enabled' | 'drained' | 'stopped'
+  /** What is observed. */
+  state: 'starting' | 'healthy' | 'suspect' | 'dead' | 'recovery'
+  /** When it came into that state. */
+  since: string
+  consecutive_failures: number
+  receives_traffic: boolean
+  process: {
+    state: 'stopped' | 'starting' | 'running' | 'exited' | 'unknown'
+    pid: number | null
+    started_at: string | null
+  }
+  /** Tor's own words. */
+  bootstrap: {
+    progress: number
+    tag: string
+    summary: string
+  }
+  tor_version: string | null
+  /** Requests that hold the worker now. */
+  leases: number
+  /** Why it does not do what is desired. */
+  problem: string | null
+  last_check: {
+    /** UTC, ISO 8601. */
+    at: string
+    ok: boolean
+    latency_ms: number | null
+    error: string | null
+  } | null
+  /** The latest attempt to bring it back, up to the first step that failed. */
+  last_recovery: {
+    /** When it ended. */
+    at: string
+    ok: boolean
+    steps: {
+      name: string
+      ok: boolean
+      /** Whether there was nothing to do. */
+      skipped: boolean
+      ms: number
+      error: string | null
+    }[]
+  } | null
+  /** What will be done by itself. Null when nothing will, or when it is being done just now. */
+  next_action: {
+    /** `probe`, `recover`, `reboot` or the like. */
+    type: string
+    /** UTC, ISO 8601. */
+    at: string
+    reason: string | null
+  } | null
+  /** Attempts since the service started. */
+  requests: number
+  /** Attempts that failed by the worker's fault. */
+  failures: number
+  /** The states of the last hour, at most 60, the oldest first: it may have begun before that. */
+  history: {
+    state: 'starting' | 'healthy' | 'suspect' | 'dead' | 'recovery'
+    /** UTC, ISO 8601. */
+    since: string
+  }[]
+  /** As of the pool. */
+  requests_per_s: number
+  read_bytes_per_s: number
+  written_bytes_per_s: number
+}
+
+export type Live = {
+  /** UTC, ISO 8601. */
+  at: string
+  version: string
+  /** When the service was started. */
+  started_at: string
+  pool: {
+    /** `ok`: every enabled worker is healthy; `degraded`: not all are, but some worker receives traffic; `down`: none does. */
+    state: 'ok' | 'degraded' | 'down'
+    mode: 'round_robin' | 'sticky' | 'random' | 'least_connections' | 'failover'
+    /** What the figures are of: the last so many seconds. */
+    window_s: 60
+    /** Requests that were answered or failed; what was wrong with them is no failure. */
+    requests_per_s: number
+    /** Null when there was none. */
+    success_ratio: number | null
+    /** Until the answer is whole, or its first byte is there where its body is passed on, or the tunnel stands; to a tenth. */
+    p50_ms: number | null
+    p95_ms: number | null
+    leases: number
+    /** Requests that wait for a worker or for their target to have room. */
+    waiting: number
+    /** Tunnels of proxy clients that stand. */
+    tunnels: number
+    /** From workers, over the last 5 s. */
+    read_bytes_per_s: number
+    /** To workers, likewise. */
+    written_bytes_per_s: number
+  }
+  /** The last 15 minutes, the oldest first: 90 points. */
+  series: {
+    /** When its 10 seconds began. The newest one still grows. */
+    at: string
+    requests: number
+    /** Of those requests. */
+    failures: number
+    p50_ms: number | null
+    p95_ms: number | null
+  }[]
+  /** What is wrong at present, the oldest first. */
+  problems: {
+    /** Stable: match on it. */
+    code: string
+    severity: 'error' | 'warn' | 'info'
+    text: string
+    /** UTC, ISO 8601. */
+    since: string
+    /** Null when it is not of one worker. */
+    worker: string | null
+  }[]
+  workers: LiveWorker[]
+  /** Those under way, the oldest first, at most 100. */
+  requests: LiveRequest[]
+  /** All that are under way. */
+  requests_total: number
 }
 
 export type InspectedWorker = {
@@ -918,6 +1088,22 @@ export type InspectedWorker = {
   not_told: string | null
 }
 
+export type Whoami = {
+  /** The key between its first and second `_`: no secret. */
+  id: string
+  name: string
+  scopes: ('fetch' | 'proxy' | 'sessions' | 'workers:read' | 'workers:write' | 'admin')[]
+  expires_at: string | null
+  limits: {
+    rate: number | null
+    burst: number | null
+    concurrent: number | null
+    bytes_per_day: number | null
+  }
+  /** `off`: nobody is asked for a key, and everybody may everything. */
+  auth: 'on' | 'off'
+}
+
 /** Every operation of the API, by its `operationId`. */
 export const OPERATIONS = {
   fetch: 'POST /api/v1/fetch',
@@ -951,11 +1137,15 @@ export const OPERATIONS = {
   rotateSession: 'POST /api/v1/sessions/{key}/rotate',
   listEvents: 'GET /api/v1/events',
   streamEvents: 'GET /api/v1/events/stream',
+  getLive: 'GET /api/v1/live',
+  streamLive: 'GET /api/v1/live/stream',
+  listRequests: 'GET /api/v1/requests',
   getMetrics: 'GET /metrics',
   getProblemType: 'GET /problems/{code}',
   listKeys: 'GET /api/v1/keys',
   createKey: 'POST /api/v1/keys',
   revokeKey: 'DELETE /api/v1/keys/{id}',
+  whoAmI: 'GET /api/v1/whoami',
 } as const
 
 /** What operations are sent and answer with; `unknown` where that is no JSON. */
@@ -993,9 +1183,13 @@ export interface Operations {
   rotateSession: { answer: Session }
   listEvents: { answer: Events }
   streamEvents: { answer: unknown }
+  getLive: { answer: Live }
+  streamLive: { answer: unknown }
+  listRequests: { answer: Requests }
   getMetrics: { answer: unknown }
   getProblemType: { answer: ProblemType }
   listKeys: { answer: Keys }
   createKey: { body: NewKeyInput; answer: CreatedKey }
   revokeKey: { answer: Key }
+  whoAmI: { answer: Whoami }
 }
