@@ -21,6 +21,12 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   })
 }
 
+// Whoever read the output has gone, as `head` does: there is nobody to tell anything.
+process.stdout.on('error', (error) => {
+  if ('code' in error && error.code === 'EPIPE') process.exit(141)
+  throw error
+})
+
 const { stdin: input, stderr: output } = process
 const { signal } = interrupt
 
@@ -29,6 +35,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   out: process.stdout,
   err: process.stderr,
+  stdin: input,
   clock: systemClock,
   signal,
   ...(process.env.NOTIFY_SOCKET !== undefined && { manager: await systemd() }),

@@ -7,11 +7,11 @@
  * where `nameCommand(parts: CommandParts)` returns a commander `Command` of that name; the summary becomes its description. One that
  * speaks to a service takes `withService()` of `flags.ts` and `parts.connect(flags)`. Dynamic imports are for this file and `main.ts`.
  */
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import type { ApiClient } from '../client/client.ts'
 import { EXIT } from './exit-with.ts'
-import type { CliParts, CommandParts, DemoParts } from './parts.ts'
+import type { CliParts, CommandParts, DemoParts, WorkParts } from './parts.ts'
+import { versionOf } from './version.ts'
 
 const GROUPS = {
   service: 'The service:',
@@ -58,15 +58,51 @@ const COMMANDS: Readonly<Record<string, CommandRow>> = {
     summary: 'the keys of a running service: who may use it, and for what',
     load: async () => (await import('./commands/keys.ts')).keysCommand,
   },
+  fetch: {
+    group: 'requests',
+    summary: 'fetch a URL through Tor, as curl would',
+    load: async () => (await import('./commands/fetch.ts')).fetchCommand,
+  },
+  sessions: {
+    group: 'requests',
+    summary: 'sticky keys that are in use: see, rotate and end them',
+    load: async () => (await import('./commands/sessions.ts')).sessionsCommand,
+  },
   jobs: {
     group: 'requests',
     summary: 'fetches that take their time: onion services that are slow, or down for hours',
     load: async () => (await import('./commands/jobs.ts')).jobsCommand,
   },
-  worker: {
+  mcp: {
+    group: 'requests',
+    summary: 'the tools of the service for language models, over stdin and stdout (MCP)',
+    load: async () => (await import('./commands/mcp.ts')).mcpCommand,
+  },
+  status: {
     group: 'pool',
-    summary: 'turn OpenWrt boxes into workers, look after them, and turn them back',
-    load: async () => (await import('./commands/worker.ts')).workerCommand,
+    summary: 'the pool at a glance: workers, figures, problems',
+    load: async () => (await import('./commands/status.ts')).statusCommand,
+  },
+  workers: {
+    group: 'pool',
+    alias: 'worker',
+    summary: 'see workers, order them about, and turn OpenWrt boxes into workers',
+    load: async () => (await import('./commands/workers.ts')).workersCommand,
+  },
+  mode: {
+    group: 'pool',
+    summary: 'show how the pool chooses a worker, or choose it',
+    load: async () => (await import('./commands/mode.ts')).modeCommand,
+  },
+  endpoints: {
+    group: 'pool',
+    summary: 'what the checks of the workers came to',
+    load: async () => (await import('./commands/endpoints.ts')).endpointsCommand,
+  },
+  events: {
+    group: 'pool',
+    summary: 'what happened, and what happens',
+    load: async () => (await import('./commands/events.ts')).eventsCommand,
   },
   warmup: {
     group: 'pool',
@@ -97,7 +133,12 @@ export async function runCli(argv: readonly string[], parts: DemoParts): Promise
   const words = argv.filter((word) => !word.startsWith('-'))
   const called = words[0] === 'help' ? words[1] : words[0]
   const isCalled = (...names: (string | undefined)[]) => called !== undefined && names.includes(called)
-  const program = await createProgram({ ...parts, connect }, isCalled)
+  const work: Omit<WorkParts, keyof CliParts> = {
+    connect,
+    boxWork: async () => (await import('./box-work.ts')).boxWork,
+    fetchWork: async () => (await import('./fetch-work.ts')).runFetch,
+  }
+  const program = await createProgram({ ...parts, ...work }, isCalled)
 
   try {
     await program.parseAsync(argv, { from: 'user' })
@@ -133,11 +174,6 @@ export async function createProgram(
   }
   endWithThrow(program, parts)
   return program
-}
-
-function versionOf(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
 /** Commands do not hand on such settings to those that were added to them before. */

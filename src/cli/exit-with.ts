@@ -25,3 +25,8 @@ export class ExitWith extends Error {
     this.exitCode = exitCode
   }
 }
+
+/** For what is wrong with a command line and shows only when it is carried out. */
+export function usageError(message: string): ExitWith {
+  return new ExitWith(EXIT.usage, message)
+}

@@ -14,6 +14,10 @@ export interface JsonFlags {
   readonly json?: true
 }
 
+export interface YesFlags {
+  readonly yes?: true
+}
+
 /** For a command that works on the state directory of a service, without being one. `config`: what it reads the file for. */
 export function withState(command: Command, config = 'YAML file, for its field "state"'): Command {
   return command
@@ -27,4 +31,14 @@ export function withService(command: Command): Command {
     '--api <url>',
     'where the service listens, if not where the configuration says',
   )
+}
+
+/** The document of the API, for programs. */
+export function withJson(command: Command): Command {
+  return command.option('--json', 'as JSON')
+}
+
+/** For what costs something: see `confirmed()`. */
+export function withYes(command: Command): Command {
+  return command.option('-y, --yes', 'without a question; none is asked where nobody sits at a terminal')
 }

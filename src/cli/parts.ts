@@ -1,7 +1,9 @@
+import type { Readable } from 'node:stream'
 import type { ApiClient } from '../client/client.ts'
 import type { ServiceConfig } from '../config/read-config.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { BoxParts } from './commands/box-commands.ts'
+import type { FetchFlags } from './fetch-order.ts'
 import type { ServiceFlags } from './flags.ts'
 
 /** A service that answers. Disposing it ends it, its workers included. */
@@ -61,6 +63,8 @@ export interface CliParts {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly out: TextOutput
   readonly err: TextOutput
+  /** Absent where nothing can be read. */
+  readonly stdin?: Readable
   readonly clock: Clock
   /** Aborts when the user asks to end (Ctrl-C). */
   readonly signal: AbortSignal
@@ -123,7 +127,12 @@ export interface ServiceParts extends CliParts {
   connect(flags: ServiceFlags): Promise<ApiClient>
 }
 
-export type CommandParts = DemoParts & ServiceParts & BoxParts
+/** What commands do, where that brings much that their help need not load. */
+export interface WorkParts extends ServiceParts, BoxParts {
+  fetchWork(): Promise<(url: string, flags: FetchFlags, parts: ServiceParts) => Promise<void>>
+}
+
+export type CommandParts = DemoParts & WorkParts
 
 export interface TextOutput {
   readonly isTTY?: boolean

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import { readBoxes } from '../../src/boxes/box-file.ts'
-import { type WorkerParts, workerCommand } from '../../src/cli/commands/worker.ts'
+import { boxWork } from '../../src/cli/box-work.ts'
+import { type BoxParts, boxCommands } from '../../src/cli/commands/box-commands.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { TestBox } from '../../src/testnet/boxes/box.ts'
 import { BoxRack, type BoxRackOptions, type RackNetwork } from '../../src/testnet/boxes/rack.ts'
@@ -96,7 +97,7 @@ export class InstallLab implements AsyncDisposable {
         if (name === 'err') onStep?.(text.replace(/^.*: /, '').trim())
       },
     })
-    const parts: WorkerParts = {
+    const parts: BoxParts = {
       env: {},
       out: into('out'),
       err: into('err'),
@@ -104,6 +105,7 @@ export class InstallLab implements AsyncDisposable {
       signal: signal ?? new AbortController().signal,
       createService: notHere,
       createTestNetwork: notHere,
+      boxWork: async () => boxWork,
       ...(confirm && { confirm }),
       ...(payloadDirectory !== undefined && { payloadDirectory }),
     }
@@ -112,9 +114,10 @@ export class InstallLab implements AsyncDisposable {
     const program = new Command('cbtor')
       .exitOverride()
       .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
-    program.addCommand(workerCommand(parts).copyInheritedSettings(program))
+    const workers = program.command('workers')
+    for (const each of boxCommands(parts)) workers.addCommand(each.copyInheritedSettings(program))
     try {
-      await program.parseAsync(['worker', ...argv, ...key, ...inState], { from: 'user' })
+      await program.parseAsync(['workers', ...argv, ...key, ...inState], { from: 'user' })
       return { ...written, failure: undefined }
     } catch (error) {
       return { ...written, failure: (error as Error).message }

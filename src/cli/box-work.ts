@@ -1,92 +1,23 @@
+/** What the commands for boxes do. */
 import { networkInterfaces } from 'node:os'
-import { Command, InvalidArgumentError } from 'commander'
-import { type AccessRequest, type BoxAccess, openBox } from '../../boxes/access.ts'
-import { type BoxFile, isEndpoint, readBoxes, removeBoxFile, WORKER_ID } from '../../boxes/box-file.ts'
-import { checkBox } from '../../boxes/install/check.ts'
-import { readFacts } from '../../boxes/install/facts.ts'
-import { InstallError } from '../../boxes/install/install-error.ts'
-import { install, type StepChanges, showChanges, uninstall } from '../../boxes/install/installer.ts'
-import { readJournal } from '../../boxes/install/journal.ts'
-import { planInstall } from '../../boxes/install/plan.ts'
-import { showUndo } from '../../boxes/install/undo.ts'
-import { checkDestination, parseDestination, type SshDestination, showDestination } from '../../ssh/destination.ts'
-import { tunnelSpec } from '../../tunnel/spec.ts'
-import { type JsonFlags, type StateFlags, withState } from '../flags.ts'
-import type { CliParts } from '../parts.ts'
-import { stateOf } from '../state-directory.ts'
-import { formatTable } from '../table.ts'
+import { type AccessRequest, type BoxAccess, openBox } from '../boxes/access.ts'
+import { type BoxFile, readBoxes, removeBoxFile } from '../boxes/box-file.ts'
+import { checkBox } from '../boxes/install/check.ts'
+import { readFacts } from '../boxes/install/facts.ts'
+import { InstallError } from '../boxes/install/install-error.ts'
+import { install, type StepChanges, showChanges, uninstall } from '../boxes/install/installer.ts'
+import { readJournal } from '../boxes/install/journal.ts'
+import { planInstall } from '../boxes/install/plan.ts'
+import { showUndo } from '../boxes/install/undo.ts'
+import { checkDestination, parseDestination, type SshDestination, showDestination } from '../ssh/destination.ts'
+import { tunnelSpec } from '../tunnel/spec.ts'
+import type { AccessFlags, BoxWork, InstallFlags, UninstallFlags, WorkerParts } from './commands/box-commands.ts'
+import { stateOf } from './state-directory.ts'
+import { formatTable } from './table.ts'
 
-export interface WorkerParts extends CliParts {
-  /** What is put on boxes, when it is not that of this program. */
-  readonly payloadDirectory?: string
-}
+export const boxWork: BoxWork = { install: runInstall, check: runCheck, uninstall: runUninstall }
 
-interface AccessFlags extends StateFlags, JsonFlags {
-  readonly port?: number
-  readonly user?: string
-  readonly key?: string
-  readonly acceptHostKey?: string
-}
-
-interface InstallFlags extends AccessFlags {
-  readonly id?: string
-  readonly tunnel?: number
-  readonly hostEndpoint?: string
-  readonly dryRun?: true
-}
-
-interface InstallKind {
-  /** Only a box that is a worker already. */
-  readonly isUpgrade?: true
-}
-
-const HOST_HELP = 'the box: root@192.0.2.11:22, 192.0.2.11, box.lan, or the id of a worker that is installed'
-const BAD_USAGE = 'A box is given as root@192.0.2.11:22, box.lan or the like, and never begins with "-"; see --help.'
-
-export function workerCommand(parts: WorkerParts): Command {
-  const forBox = (name: string, description: string) => boxCommand(name, description, parts)
-  const installing = (name: string, description: string, kind: InstallKind = {}) =>
-    forBox(name, description)
-      .option('--id <id>', "the worker's id; tor01 for tunnel 1, and so on", parseId)
-      .option('--tunnel <number>', 'number of its tunnel, 1 to 254; the lowest free one', parseTunnel)
-      .option('--host-endpoint <address:port>', 'where the box reaches this machine; as SSH sees it', parseEndpoint)
-      .option('--dry-run', 'show every change and make none')
-      .action((host: string, flags: InstallFlags) => runInstall(host, { ...flags, ...kind }, parts))
-  return new Command('worker')
-    .addCommand(
-      installing('install', 'put Tor, the tunnel and the health check on a box').addHelpText(
-        'after',
-        '\nExample:\n  cbtor worker install root@192.0.2.11 --dry-run',
-      ),
-    )
-    .addCommand(
-      forBox('check', 'tell what is right and wrong on a box; exit code 1 when something is wrong').action(
-        (host: string, flags: AccessFlags) => runCheck(host, flags, parts),
-      ),
-    )
-    .addCommand(installing('upgrade', 'put what this version of CBTOR has on a worker', { isUpgrade: true }))
-    .addCommand(
-      forBox('uninstall', 'leave the box as it was before CBTOR came')
-        .option('--dry-run', 'show every change and make none')
-        .action((host: string, flags: AccessFlags & { dryRun?: true }) => runUninstall(host, flags, parts)),
-    )
-}
-
-function boxCommand(name: string, description: string, { out, err }: CliParts): Command {
-  return withState(new Command(name))
-    .description(description)
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => out.write(text), writeErr: (text) => err.write(text) })
-    .argument('<host>', HOST_HELP)
-    .option('--port <port>', 'of SSH; 22', parsePort)
-    .option('--user <name>', 'of SSH; root')
-    .option('--key <file>', 'private key for SSH; made in the state directory when left out')
-    .option('--accept-host-key <fingerprint>', 'SHA256:… that you have compared with what the box says')
-    .option('--json', 'as JSON')
-    .showHelpAfterError(BAD_USAGE)
-}
-
-async function runInstall(host: string, flags: InstallFlags & InstallKind, parts: WorkerParts): Promise<void> {
+async function runInstall(host: string, flags: InstallFlags, parts: WorkerParts): Promise<void> {
   const { out, err, clock, signal } = parts
   await using access = await open(host, flags, parts)
   const { destination, hostKey, keyFile, stateDirectory, box, known } = access
@@ -168,7 +99,7 @@ async function runCheck(host: string, flags: AccessFlags, parts: WorkerParts): P
   }
 }
 
-async function runUninstall(host: string, flags: AccessFlags & { dryRun?: true }, parts: WorkerParts): Promise<void> {
+async function runUninstall(host: string, flags: UninstallFlags, parts: WorkerParts): Promise<void> {
   const { out } = parts
   await using access = await open(host, flags, parts)
   const { box, destination, stateDirectory, known, hostKey } = access
@@ -240,28 +171,4 @@ function payloadOf({ payloadDirectory }: WorkerParts) {
 
 function showSteps(steps: readonly StepChanges[]): string {
   return steps.map(({ step, changes }) => `${step}\n${changes.map((change) => `  ${change}\n`).join('')}`).join('')
-}
-
-function parseId(text: string): string {
-  if (WORKER_ID.test(text)) return text
-  throw new InvalidArgumentError('Expected a letter, then up to 31 letters, digits or hyphens, such as tor01.')
-}
-
-function parseTunnel(text: string): number {
-  const number = Number(text)
-  if (/^\d{1,3}$/.test(text) && number >= 1 && number <= 254) return number
-  throw new InvalidArgumentError('Expected a whole number from 1 to 254.')
-}
-
-function parsePort(text: string): number {
-  const number = Number(text)
-  if (/^\d{1,5}$/.test(text) && number >= 1 && number <= 65_535) return number
-  throw new InvalidArgumentError('Expected a whole number from 1 to 65535.')
-}
-
-function parseEndpoint(text: string): string {
-  if (isEndpoint(text)) return text
-  throw new InvalidArgumentError(
-    'Expected ADDRESS:PORT, such as 192.0.2.2:51821, [2001:db8::2]:51821 or home.example:51821.',
-  )
 }
