@@ -11,6 +11,7 @@ export type {
   LiveWorkerBody,
   SeriesPointBody,
 } from '../../../src/api/schemas/live.ts'
+export type { NewCircuitsBody } from '../../../src/api/schemas/new-circuits.ts'
 export type { HealthBody, ModeAnswerBody } from '../../../src/api/schemas/pool.ts'
 export type { ProblemBody } from '../../../src/api/schemas/problem.ts'
 export type { LiveRequestBody, RequestsBody } from '../../../src/api/schemas/requests.ts'

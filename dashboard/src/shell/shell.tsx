@@ -24,6 +24,12 @@ export function Shell() {
     window.scrollTo(0, 0)
   }, [section])
   useTitle(title)
+  const nav = useRef<HTMLElement>(null)
+  // At phone width the navigation scrolls, and where one is may be out of sight.
+  useEffect(
+    () => nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' }),
+    [section],
+  )
 
   if (section === undefined) return null
   const Content = section.component
@@ -61,7 +67,7 @@ export function Shell() {
           )}
         </div>
       </header>
-      <nav class="nav" aria-label="Sections">
+      <nav ref={nav} class="nav" aria-label="Sections">
         <ul>
           {SECTIONS.map(({ id, title, icon }) => (
             <li key={id}>

@@ -33,3 +33,9 @@ export function every(ms: number, call: () => void): () => void {
 export function clockTime(iso: string): string {
   return new Date(iso).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
 }
+
+/** `14:05` */
+export function timeOfDay(at: number): string {
+  const date = new Date(at)
+  return [date.getHours(), date.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':')
+}

@@ -43,9 +43,14 @@ export function percent(ratio: number | null): string {
   return `${Math.min(99.9, Math.max(0.1, ratio * 100)).toFixed(1)} %`
 }
 
+/** `1,204`. */
+export function figure(count: number): string {
+  return count.toLocaleString('en')
+}
+
 /** `1 worker`, `4 workers`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
+  return `${figure(count)} ${count === 1 ? one : many}`
 }
 
 /** `new-circuits` and `restart_tor` as words. */

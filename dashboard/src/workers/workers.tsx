@@ -1,3 +1,76 @@
-export function Workers() {
-  return <p>…</p>
+import { useMemo, useState } from 'preact/hooks'
+import { useLive } from '../context.ts'
+import { EmptyState, Skeleton } from '../ui/notes.tsx'
+import { counted } from '../ui/text.ts'
+import { ModeSelect } from './mode-select.tsx'
+import { WorkerCard } from './worker-card.tsx'
+import { WorkerDrawer } from './worker-drawer.tsx'
+import { WorkerFilter } from './worker-filter.tsx'
+import { type Choice, chosenWorkers } from './worker-list.ts'
+import { WorkerTile } from './worker-tile.tsx'
+
+/** With more, each worker is a tile, and its card is in the drawer. */
+const MAX_CARDS = 12
+
+const EVERYTHING: Choice = { group: 'all', search: '', sort: 'number' }
+
+/** All workers: cards of few, tiles of many. */
+export function Workers({ rest }: { readonly rest: readonly string[] }) {
+  const workers = useLive((state) => state.view?.workers)
+  const [choice, setChoice] = useState(EVERYTHING)
+  const chosen = useMemo(() => chosenWorkers(workers ?? [], choice), [workers, choice])
+  if (workers === undefined) {
+    return (
+      <div class="cards">
+        {[1, 2, 3, 4].map((n) => (
+          <div key={n} class="card card-coming">
+            <Skeleton lines={8} />
+          </div>
+        ))}
+      </div>
+    )
+  }
+  const [opened] = rest
+  const areMany = workers.length > MAX_CARDS
+  return (
+    <>
+      <div class="workers-bar">
+        <WorkerFilter workers={workers} choice={choice} onChoose={setChoice} areMany={areMany} />
+        <ModeSelect />
+      </div>
+      {areMany && (
+        <p class="for-readers" role="status">
+          {counted(chosen.length, 'worker')} shown
+        </p>
+      )}
+      {chosen.length === 0 ? (
+        <EmptyState icon="workers" title={workers.length === 0 ? 'There are no workers' : 'No worker is like that'}>
+          {workers.length === 0
+            ? 'They are in the configuration, under workers.'
+            : 'Choose another state, or search for less.'}
+        </EmptyState>
+      ) : areMany ? (
+        <ul class="tiles">
+          {chosen.map((worker) => (
+            <li key={worker.id}>
+              <WorkerTile worker={worker} />
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <div class="cards">
+          {chosen.map((worker) => (
+            <WorkerCard key={worker.id} worker={worker} />
+          ))}
+        </div>
+      )}
+      {opened !== undefined && (
+        <WorkerDrawer
+          key={opened}
+          id={opened}
+          worker={workers.find(({ id, n }) => id === opened || String(n) === opened)}
+        />
+      )}
+    </>
+  )
 }

@@ -1,0 +1,77 @@
+import type { LiveWorkerBody } from '../api/bodies.ts'
+import type { LiveView } from '../live/live-state.ts'
+import { linkTo } from '../routing/route.ts'
+import type { Tone } from '../ui/badge.tsx'
+import { Icon, type IconName } from '../ui/icon.tsx'
+import { Countdown, Since } from '../ui/time.tsx'
+import { actionWord, lookOf } from '../workers/look.ts'
+import { poolSentence } from './pool-sentence.ts'
+
+const ICONS: Readonly<Record<Tone, IconName>> = { ok: 'ok', warn: 'warn', bad: 'bad', info: 'starting', idle: 'info' }
+
+/** How the pool is, why, and what it will do next: in a few sentences. */
+export function PoolState({ view }: { readonly view: LiveView }) {
+  const { tone, headline, aside, ill, moreIll } = poolSentence(view)
+  return (
+    <section class={`pool-state tone-${tone}`} aria-label="How the pool is">
+      <Icon name={ICONS[tone]} size={28} />
+      <div class="pool-words">
+        <p class="pool-headline" role="status">
+          {headline}
+          {aside !== '' && <span class="muted"> {aside}</span>}
+        </p>
+        {ill.length > 0 && (
+          <ul class="pool-ill">
+            {ill.map((worker) => (
+              <IllWorker key={worker.id} worker={worker} />
+            ))}
+            {moreIll > 0 && (
+              <li>
+                <a href={linkTo('workers')}>And {moreIll} more</a>
+              </li>
+            )}
+          </ul>
+        )}
+      </div>
+    </section>
+  )
+}
+
+function IllWorker({ worker }: { readonly worker: LiveWorkerBody }) {
+  const { id, state, since, problem, next_action: next, bootstrap } = worker
+  const { tone, icon } = lookOf(worker)
+  const why = state === 'starting' ? `${bootstrap.progress} % bootstrapped` : problem
+  return (
+    <li>
+      <span class={`outcome tone-${tone}`}>
+        <Icon name={icon} />
+      </span>
+      <span>
+        <a href={linkTo('workers', id)}>{id}</a> {STATE_PHRASES[state]} for <Since at={since} />
+        {why === null ? '.' : `: ${withStop(why)}`}
+        {next !== null ? (
+          <>
+            {' '}
+            <b>
+              Next: {actionWord(next.type)} <Countdown at={next.at} />.
+            </b>
+          </>
+        ) : (
+          state === 'recovery' && <b> Recovery is under way.</b>
+        )}
+      </span>
+    </li>
+  )
+}
+
+const STATE_PHRASES: Readonly<Record<LiveWorkerBody['state'], string>> = {
+  healthy: 'has been healthy',
+  suspect: 'has been suspect',
+  dead: 'has been dead',
+  recovery: 'has been in recovery',
+  starting: 'has been starting',
+}
+
+function withStop(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`
+}
