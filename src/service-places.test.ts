@@ -7,14 +7,16 @@ import { CbtorError } from './domain/errors.ts'
 import type { FetchRequest, Routing } from './domain/exchange.ts'
 import { Identities } from './domain/identity.ts'
 import { Metrics } from './events/metrics.ts'
-import type { RequestLog } from './events/request-log.ts'
+import { RequestLog } from './events/request-log.ts'
 import { Fetcher } from './fetch/fetcher.ts'
 import { createTargetPolicy } from './fetch/target-policy.ts'
 import { turns } from './fetch/test-fetch-lab.ts'
 import { type Behaviour, fetchRequest, TestServer, TestWorkers } from './fetch/test-lab.ts'
 import { FakeClock } from './lib/fake-clock.ts'
+import { silentLogger } from './lib/log.ts'
 import { seededRandom, systemRandom } from './lib/random.ts'
 import { MemoryUsage } from './limits/memory-usage.ts'
+import { LiveRequests } from './live/live-requests.ts'
 import { Pool } from './pool/pool.ts'
 import { type BackendParts, createBackend } from './service-backend.ts'
 import { createOrder } from './service-order.ts'
@@ -48,6 +50,7 @@ for (const seed of [...Array.from({ length: 24 }, (_, n) => n), 269]) {
     const { fetcher, order, pool, clock } = lab
     assert.equal(lab.going.size, 0)
     assert.equal(order.waiting, 0)
+    assert.deepEqual([lab.live.total, lab.live.tunnels], [0, 0])
     assert.deepEqual(
       pool.entries().map(({ leases }) => leases),
       [0, 0, 0],
@@ -87,7 +90,8 @@ async function createLab(seed: number) {
     source: poolSource(pool, connects, (owner, socket) => order.admission.watch(owner, socket)),
   })
   ends.use(fetcher)
-  const requests = { begin: () => ({ ended() {}, failed() {} }) } as unknown as RequestLog
+  const live = new LiveRequests(clock)
+  const requests = new RequestLog({ clock, random, logger: silentLogger, targets: 'off', watches: [live] })
   const told = { metrics, events: { record() {} } } as unknown as BackendParts['told']
   const parts = { clock, pool, fetcher, requests, metrics, told, admission: order.admission }
   const api = createBackend(parts as unknown as BackendParts)
@@ -137,8 +141,8 @@ async function createLab(seed: number) {
     () =>
       begin(async (signal) => {
         const request = { url: `http://${oneOf(HOSTS)}/`, ...routing(), method: 'GET', headers: [], body: undefined }
-        const { body } = await proxy.forward(request, signal)
-        body.on('error', () => {})
+        const { body, ended } = await proxy.forward(request, signal)
+        body.on('error', () => {}).once('close', () => ended({ outcome: 'ok', received: 0 }))
         oneOf([() => body.destroy(), () => body.resume()])()
         endings.push(() => body.destroy())
       }),
@@ -158,7 +162,7 @@ async function createLab(seed: number) {
   ]
   const owned = ends.move()
   return {
-    ...{ draw, clock, order, pool, fetcher, going, endings },
+    ...{ draw, clock, order, pool, fetcher, live, going, endings },
     act: () => oneOf(acts)(),
     async passUntilQuiet(): Promise<void> {
       for (let n = 0; n < 400 && going.size > 0; n++) {

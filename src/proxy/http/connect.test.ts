@@ -30,7 +30,11 @@ describe('CONNECT', { timeout: 20_000 }, () => {
     client.socket.end()
     await port.isQuiet()
     assert.deepEqual(port.backend.calls, [
-      { type: 'tunnel', request: { host: 'example.com', port: 443, isolation: 'request', caller: ANYBODY }, early: '' },
+      {
+        type: 'tunnel',
+        request: { host: 'example.com', port: 443, isolation: 'request', caller: ANYBODY, via: 'http' },
+        early: '',
+      },
     ])
     assert.deepEqual(port.backend.outcomes, ['ok'])
     assert.equal(port.clock.pending, 0)

@@ -10,7 +10,7 @@ const header = (...values: string[]) => values.map((value) => ['Proxy-Authorizat
 describe('admit()', () => {
   it('takes a client without credentials only where no password is asked for', async () => {
     await using backend = new FakeBackend()
-    assert.deepEqual(admit(backend, []), { isolation: 'destination', caller: ANYBODY })
+    assert.deepEqual(admit(backend, []), { isolation: 'destination', caller: ANYBODY, via: 'http' })
     backend.password = 'secret'
     assert.throws(() => admit(backend, []), { code: 'proxy_auth_required', message: /has no Proxy-Authorization/ })
   })
@@ -18,9 +18,17 @@ describe('admit()', () => {
   it('reads as whom the request goes', async () => {
     await using backend = new FakeBackend()
     backend.password = 'se:cr et'
-    assert.deepEqual(admit(backend, header(basic('isolate-none:se:cr et'))), { isolation: 'none', caller: ANYBODY })
+    assert.deepEqual(admit(backend, header(basic('isolate-none:se:cr et'))), {
+      isolation: 'none',
+      caller: ANYBODY,
+      via: 'http',
+    })
     assert.equal(admit(backend, header(basic('key-my-shop;:se:cr et'))).stickyKey, 'my-shop')
-    assert.deepEqual(admit(backend, header(basic(':se:cr et'))), { isolation: 'destination', caller: ANYBODY })
+    assert.deepEqual(admit(backend, header(basic(':se:cr et'))), {
+      isolation: 'destination',
+      caller: ANYBODY,
+      via: 'http',
+    })
     assert.equal(
       admit(backend, header(`bAsIc   ${Buffer.from('worker-2:se:cr et').toString('base64')}`)).workerId,
       'tor02',

@@ -39,6 +39,7 @@ describe('the SOCKS port', { timeout: 20_000 }, () => {
       host: 'example.com',
       port: 443,
       isolation: 'destination',
+      via: 'socks',
       stickyKey: 'my-shop',
       mode: 'sticky',
       caller: ANYBODY,
