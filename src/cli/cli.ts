@@ -58,6 +58,11 @@ const COMMANDS: Readonly<Record<string, CommandRow>> = {
     summary: 'the keys of a running service: who may use it, and for what',
     load: async () => (await import('./commands/keys.ts')).keysCommand,
   },
+  dashboard: {
+    group: 'service',
+    summary: 'print the address of the page, with a key that is good for 12 hours',
+    load: async () => (await import('./commands/dashboard.ts')).dashboardCommand,
+  },
   fetch: {
     group: 'requests',
     summary: 'fetch a URL through Tor, as curl would',
@@ -82,6 +87,11 @@ const COMMANDS: Readonly<Record<string, CommandRow>> = {
     group: 'pool',
     summary: 'the pool at a glance: workers, figures, problems',
     load: async () => (await import('./commands/status.ts')).statusCommand,
+  },
+  top: {
+    group: 'pool',
+    summary: 'the pool as it goes, on the whole terminal',
+    load: async () => (await import('./commands/top.ts')).topCommand,
   },
   workers: {
     group: 'pool',
@@ -137,6 +147,7 @@ export async function runCli(argv: readonly string[], parts: DemoParts): Promise
     connect,
     boxWork: async () => (await import('./box-work.ts')).boxWork,
     fetchWork: async () => (await import('./fetch-work.ts')).runFetch,
+    topWork: async () => (await import('./top/top-work.ts')).runTop,
   }
   const program = await createProgram({ ...parts, ...work }, isCalled)
 

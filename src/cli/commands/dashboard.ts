@@ -1,0 +1,66 @@
+import { Command, Option } from 'commander'
+import { readConfig } from '../../config/read-config.ts'
+import { urlOf } from '../../doctor/service-address.ts'
+import { SCOPES, type Scope } from '../../domain/caller.ts'
+import { isoTime } from '../../lib/iso-time.ts'
+import { ask } from '../ask.ts'
+import { type JsonFlags, type ServiceFlags, withJson, withService } from '../flags.ts'
+import { writeJson } from '../json.ts'
+import type { ServiceParts } from '../parts.ts'
+import { configFlags } from '../state-directory.ts'
+
+interface DashboardFlags extends ServiceFlags, JsonFlags {
+  readonly scope: readonly Scope[]
+  readonly url?: string
+}
+
+/** All that the page can do but seeing the targets of others and making keys. */
+const OPERATOR: readonly Scope[] = ['workers:read', 'workers:write', 'sessions', 'fetch']
+/** A day's work: the key stands in a terminal's history. */
+const KEY_MS = 12 * 60 * 60 * 1_000
+
+export function dashboardCommand(parts: ServiceParts): Command {
+  return withJson(withService(new Command('dashboard')))
+    .description('make a key that is good for 12 hours, and print the address of the page with it')
+    .addOption(new Option('--scope <scopes...>', 'what it may be used for').choices(SCOPES).default(OPERATOR))
+    .option('--url <url>', 'what a browser calls the service, if it is behind a proxy: https://cbtor.example')
+    .addHelpText(
+      'after',
+      '\nThe key stands behind the "#" of the address, which no browser sends. The page takes it out of the address at once and\n' +
+        'keeps it for its tab alone. The address goes to standard output, what is said of it to standard error.\n' +
+        '\nExamples:\n  cbtor dashboard\n  xdg-open "$(cbtor dashboard)"\n' +
+        '  cbtor dashboard --scope workers:read          # to look, and nothing else\n' +
+        '  cbtor dashboard --url https://cbtor.example',
+    )
+    .action((flags: DashboardFlags) => showDashboard(flags, parts))
+}
+
+async function showDashboard(flags: DashboardFlags, parts: ServiceParts): Promise<void> {
+  const { out, err, clock } = parts
+  const page = pageUrl(flags, parts)
+  const { auth } = await ask(flags, parts, (api, signal) => api.whoami(signal))
+  if (auth === 'off') {
+    if (flags.json) return writeJson(out, { url: page, key: null })
+    err.write('The service asks nobody for a key. Open:\n')
+    out.write(`${page}\n`)
+    return
+  }
+  const order = { name: 'dashboard', scopes: [...flags.scope], expires_at: isoTime(clock.now() + KEY_MS) }
+  const { key: text, ...key } = await ask(flags, parts, (api, signal) => api.createKey(order, signal))
+  const url = `${page}#key=${text}`
+  if (flags.json) return writeJson(out, { url, key })
+  err.write(`The key ${key.id} in it is for ${key.scopes.join(', ')}, until ${key.expires_at}. Open:\n`)
+  out.write(`${url}\n`)
+}
+
+/** Where a browser finds the page. Throws when it could not get there. */
+function pageUrl({ url, ...flags }: DashboardFlags, { env }: Pick<ServiceParts, 'env'>): string {
+  const base = url ?? flags.api ?? urlOf(readConfig(configFlags(flags), env))
+  if (base === undefined) throw new Error('Cannot find the service: it may listen on any port; say where: --api')
+  const { protocol, origin } = URL.parse(base) ?? { protocol: '', origin: '' }
+  if (protocol === 'http:' || protocol === 'https:') return `${origin}/`
+  if (!base.startsWith('unix:')) throw new Error(`Cannot make an address of "${base}": expected http:// or https://`)
+  throw new Error(
+    `Cannot print an address: the service listens on a unix socket (${base.slice('unix:'.length)}), which no browser opens; say what a proxy in front of it is called: --url https://cbtor.example`,
+  )
+}
