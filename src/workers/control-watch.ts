@@ -14,7 +14,7 @@ import { CircuitOrders } from './circuit-orders.ts'
 import { CircuitStock, type CircuitSupply, STOCK_POLICY } from './circuit-stock.ts'
 import { leadsToExit } from './circuits.ts'
 import type { DriverEvent, NewCircuits, WorkerInspection } from './driver.ts'
-import { inspectTor } from './inspect-tor.ts'
+import { inspectTor, type RelayPlaces } from './inspect-tor.ts'
 import { type Storm, StormFuse } from './storm-fuse.ts'
 import { type ExpectedStream, type RelayPlace, type StreamKey, StreamWatch } from './stream-watch.ts'
 import { problemOfControl } from './tor-problems.ts'
@@ -173,7 +173,9 @@ export class ControlWatch {
   async inspect(signal: AbortSignal): Promise<WorkerInspection> {
     using limit = deadline(this.#clock, INSPECTED_WITHIN_MS, signal, () => new Error('Tor does not tell'))
     const isOurs = (circuit: Circuit) => this.#isTaken(circuit)
-    return { ...(await inspectTor(this.#control, isOurs, limit.signal)), clockSkew: this.#clockSkew }
+    const places: RelayPlaces = (fingerprint, until) =>
+      abortable(this.#placeOf(fingerprint), until).catch(() => undefined)
+    return { ...(await inspectTor(this.#control, isOurs, places, limit.signal)), clockSkew: this.#clockSkew }
   }
 
   /** As `WorkerDriver.warmUp` promises. */

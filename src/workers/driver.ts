@@ -111,8 +111,13 @@ export interface InspectedCircuit {
   readonly status: string
   /** As Tor says it: `GENERAL`, `HS_CLIENT_REND`, ... */
   readonly purpose: string | undefined
-  /** Guard first, exit last; as far as it is built. */
-  readonly path: readonly { readonly nickname: string | undefined; readonly fingerprint: string }[]
+  /** Guard first, exit last; as far as it is built. Addresses and countries are left out where Tor does not tell them. */
+  readonly path: readonly {
+    readonly nickname: string | undefined
+    readonly fingerprint: string
+    readonly address?: string
+    readonly country?: string
+  }[]
   /** Milliseconds since the epoch. */
   readonly createdAt: number | undefined
   /** Whether it belongs to an identity. */

@@ -77,7 +77,9 @@ export function driverCareContract(create: () => Promise<DriverSubject>): void {
     const { circuits, torVersion } = await driver.inspect(never)
     assert.ok(torVersion)
     const taken = circuits?.filter(({ isTaken, status }) => isTaken && status === 'BUILT') ?? []
-    assert.ok(taken.some(({ path }) => path.at(-1)?.fingerprint === exit?.fingerprint))
+    const own = taken.find(({ path }) => path.at(-1)?.fingerprint === exit?.fingerprint)
+    assert.equal(own?.path.at(-1)?.address, exit?.address)
+    assert.ok(own?.path.every(({ address }) => address !== undefined))
     await subject.freeze()
     const patience = new AbortController()
     const inspecting = driver.inspect(patience.signal)

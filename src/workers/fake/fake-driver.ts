@@ -34,6 +34,12 @@ export interface FakeDriverOptions {
 const NEW_CIRCUITS_EVERY_MS = 10_000
 const INSPECTED_WITHIN_MS = 2_000
 
+/** Those in front of the exits. */
+const RELAYS = [
+  { nickname: 'guard', fingerprint: 'D'.repeat(40), address: '198.51.100.17', country: 'nl' },
+  { nickname: 'middle', fingerprint: 'E'.repeat(40), address: '198.51.100.80', country: 'se' },
+]
+
 /** A worker without Tor, for unit tests. Keeps the driver's promise: it passes the same contract suite as the real ones. */
 export class FakeDriver implements WorkerDriver {
   readonly id: string
@@ -266,8 +272,7 @@ export class FakeDriver implements WorkerDriver {
   }
 
   #circuit(id: string, exit: FakeExit | undefined, isTaken: boolean): InspectedCircuit {
-    const relays = ['guard', 'middle'].map((nickname) => ({ nickname, fingerprint: 'F'.repeat(40) }))
-    const path = exit === undefined ? relays : [...relays, exit]
+    const path = exit === undefined ? RELAYS : [...RELAYS, exit]
     return { id, status: 'BUILT', purpose: 'GENERAL', path, createdAt: undefined, isTaken }
   }
 }
