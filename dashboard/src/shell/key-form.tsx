@@ -32,7 +32,7 @@ export function KeyForm({ why, onKey }: KeyFormProps) {
       <form class="gate-box" onSubmit={submit} noValidate>
         <Mark size={40} />
         <h1>CBTOR</h1>
-        {why === undefined ? <p>Enter a key to see this gateway.</p> : <p>The key is no longer good. Enter another.</p>}
+        {why === undefined ? <p>Enter a key to see this gateway.</p> : <p>Enter another key.</p>}
         <label class="gate-label" for={id}>
           Key
         </label>

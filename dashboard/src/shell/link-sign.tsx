@@ -20,11 +20,7 @@ export function LinkSign() {
       )
     case 'reconnecting':
       return (
-        <Sign
-          tone="warn"
-          text={`Reconnecting for ${roughDuration(now - link.since)}`}
-          title={`${link.reason}.${old}`.replace('..', '.')}
-        />
+        <Sign tone="warn" text={`Reconnecting for ${roughDuration(now - link.since)}`} title={`${link.reason}${old}`} />
       )
     case 'refused':
       return <Sign tone="bad" text="Not live" title={link.reason} />

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { FakeClock } from '../../../src/lib/fake-clock.ts'
+import type { ProblemBody } from '../api/bodies.ts'
+import { ApiFailure } from '../api/client.ts'
+import { Store } from '../store.ts'
+import { testLook, testWorker } from '../test-worker.ts'
+import { followService } from './live-link.ts'
+import { NOTHING_YET, reduce } from './live-state.ts'
+
+type Message = readonly [event: string, body: object]
+
+const LOOK: Message = ['live', testLook([testWorker(1)])]
+
+/** A page that follows a service which says what `said` has, a stream after the other; an error is one that breaks or is refused. */
+function follow(said: (readonly (Message | Error)[])[]) {
+  const clock = new FakeClock()
+  const store = new Store(reduce, NOTHING_YET)
+  const asked: string[] = []
+  const end = new AbortController()
+  const api = {
+    async get<T>(path: string): Promise<T> {
+      asked.push(path)
+      return { events: [{ id: 40 }, { id: 41 }], next_since_id: 41 } as T
+    },
+    async *stream(path: string, signal: AbortSignal) {
+      asked.push(path)
+      for (const each of said.shift() ?? []) {
+        if (each instanceof Error) throw each
+        yield { event: each[0], data: JSON.stringify(each[1]) }
+      }
+      if (said.length === 0) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    },
+  }
+  const time = {
+    now: () => clock.now(),
+    sleep: (ms: number, signal: AbortSignal) => clock.sleep(ms, signal).catch(() => {}),
+    every(ms: number, call: () => void) {
+      let timer = clock.timer(ms, ring)
+      function ring() {
+        call()
+        timer = clock.timer(ms, ring)
+      }
+      return () => timer[Symbol.dispose]()
+    },
+  }
+  const over = followService(api, store, time, end.signal)
+  return { clock, store, asked, end, over }
+}
+
+function refusal(status: number): ApiFailure {
+  return new ApiFailure('Cannot let you in: the key is revoked.', { status } as ProblemBody)
+}
+
+describe('followService()', () => {
+  it('has the events of before, then the service as it is, and each event after those', async () => {
+    const { clock, store, asked, end, over } = follow([[LOOK, ['event', { id: 42 }], ['events_lost', {}]]])
+    await clock.advance(0)
+    assert.deepEqual(asked, ['/api/v1/events?limit=200', '/api/v1/live/stream?since_id=41'])
+    assert.deepEqual(
+      store.state.events.map(({ id }) => id),
+      [40, 41, 42],
+    )
+    assert.deepEqual([store.state.link.status, store.state.hasLostEvents], ['live', true])
+    end.abort()
+    await over
+    assert.equal(clock.pending, 0)
+  })
+
+  it('takes the stream up again after its last event, ever later while that fails, at once again when it went well', async () => {
+    const cut = [new Error('cut')]
+    const { clock, store, asked, end, over } = follow([[LOOK, ['event', { id: 50 }]], cut, cut, cut, [LOOK], [LOOK]])
+    await clock.advance(0)
+    const { link } = store.state
+    assert.deepEqual(link.status === 'reconnecting' && [link.since, link.retryAt - link.since, link.reason], [
+      ...[1_000_000, 500, 'The service ended the stream.'],
+    ])
+    await clock.advance(500)
+    assert.equal(asked.at(-1), '/api/v1/live/stream?since_id=50')
+    await clock.advance(3_000)
+    assert.equal(asked.length, 5)
+    assert.deepEqual(store.state.link.status === 'reconnecting' && store.state.link.reason, 'cut')
+    await clock.advance(4_000)
+    assert.equal(asked.length, 6)
+    await clock.advance(500)
+    assert.deepEqual([asked.length, store.state.link.status], [7, 'live'])
+    end.abort()
+    await over
+    assert.equal(clock.pending, 0)
+  })
+
+  it('does not try again with a key that is refused', async () => {
+    for (const status of [401, 403]) {
+      const { clock, store, asked, over } = follow([[LOOK], [refusal(status)]])
+      await clock.advance(60_000)
+      await over
+      assert.deepEqual(store.state.link, { status: 'refused', reason: 'Cannot let you in: the key is revoked.' })
+      assert.equal(asked.length, 3)
+      assert.equal(clock.pending, 0)
+    }
+  })
+
+  it('says when nothing is heard that should be', async () => {
+    const { clock, store, end, over } = follow([[LOOK]])
+    await clock.advance(5_000)
+    assert.equal(store.state.link.status, 'live')
+    await clock.advance(1_000)
+    assert.deepEqual(store.state.link, { status: 'stale', since: 1_006_000 })
+    end.abort()
+    await over
+  })
+})
