@@ -37,6 +37,13 @@ const LABELS: Readonly<Record<string, string>> = {
   once: 'changes your machine',
 }
 
+const SCROLLED = [
+  ['class', 'picture'],
+  ['role', 'group'],
+  ['aria-label', 'Picture'],
+  ['tabindex', '0'],
+] as const
+
 /** No HTML but what Markdown makes, so that a page cannot hold anything that the policy of the pages would have to stop. */
 export function createMarkdown(): Markdown {
   const markdown = new MarkdownIt({ html: false })
@@ -48,7 +55,10 @@ export function createMarkdown(): Markdown {
     return true
   })
   const { rules } = markdown.renderer
-  rules.table_open = () => '<div class="wide" role="region" aria-label="Table" tabindex="0"><table>\n'
+  rules.table_open = (tokens, index) => {
+    const number = tokens.slice(0, index + 1).filter(({ type }) => type === 'table_open').length
+    return `<div class="wide" role="region" aria-label="Table ${number}" tabindex="0"><table>\n`
+  }
   rules.table_close = () => '</table></div>\n'
   rules.heading_close = (tokens, index) => {
     const { tag, meta } = tokens[index] as Token
@@ -75,6 +85,17 @@ export function renderPage(markdown: Markdown, file: string, text: string, serve
       token.attrSet('id', anchor)
       const end = tokens[index + 2]
       if (end) end.meta = { ...found }
+    }
+    if (token.type === 'th_open' && tokens[index + 1]?.content === '') {
+      // A heading that says nothing is none.
+      token.tag = 'td'
+      const end = tokens[index + 2]
+      if (end) end.tag = 'td'
+    }
+    const [picture, ...beside] = token.children ?? []
+    if (picture?.type === 'image' && beside.length === 0) {
+      // On a phone it is scrolled, which keys can do, too.
+      for (const [name, value] of SCROLLED) tokens[index - 1]?.attrSet(name, value)
     }
     for (const child of token.children ?? []) refer(child, file, served)
     if (token.children) token.children = withoutLostLinks(token.children)

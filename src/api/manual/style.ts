@@ -78,6 +78,7 @@ pre i { color: var(--remark); font-style: normal }
 .wide { margin: 0 0 1.3rem; overflow-x: auto }
 table { width: 100%; border-collapse: collapse; font-size: .93rem; line-height: 1.5 }
 th { text-align: left; font-weight: 650; border-bottom: 2px solid var(--line); white-space: nowrap }
+thead tr:not(:has(th)) { display: none }
 th, td { padding: .45rem .8rem .45rem 0; vertical-align: top }
 td { border-bottom: 1px solid var(--line) }
 td:first-child code { white-space: nowrap }
@@ -118,7 +119,7 @@ hr { border: 0; border-top: 1px solid var(--line) }
   #contents li a { padding: .5rem .7rem }
   .wide table { min-width: 34rem }
   img[src$='.svg'] { max-width: none; width: 44rem }
-  p:has(> img[src$='.svg']) { overflow-x: auto }
+  .picture { overflow-x: auto }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth } }
 @media print {
