@@ -39,8 +39,9 @@ export function mcpRoutes(app: ApiApp, backend: Backend, { clock, random, logger
     const message = messageOf(request.body)
     const cancelled = beginCall(request, message)
     reply.raw.once('close', () => cancelled?.end())
-    const signals = [clientSignal(reply), ...(cancelled ? [cancelled.signal] : [])]
-    const signal = AbortSignal.any(signals)
+    const never = new AbortController().signal
+    const isCancelled = cancelled?.signal ?? never
+    const signal = AbortSignal.any([clientSignal(reply), isCancelled])
     const handler = createMcpHandler(
       () =>
         createMcpServer({
@@ -51,10 +52,11 @@ export function mcpRoutes(app: ApiApp, backend: Backend, { clock, random, logger
             logger.error({ request: request.id, route: '/mcp', ...faultFields(error) }, 'request failed by a bug')
           },
         }),
-      { maxSubscriptions: 1 },
+      { maxSubscriptions: 0 }, // to changes of the tools, which there are none of
     )
     if (message.method === 'initialize') reply.header(SESSION, random.bytes(16).toString('hex'))
-    return reply.send(await handler.fetch(webRequest(request, signal), { parsedBody: message }))
+    // Who cancelled a call gets no answer. Who has gone gets none anyway, and whose key has gone is told.
+    return reply.send(await handler.fetch(webRequest(request, isCancelled), { parsedBody: message }))
   })
 
   /** Undefined for what nobody can cancel from elsewhere. */
