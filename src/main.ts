@@ -7,6 +7,7 @@
 import { runCli } from './cli/cli.ts'
 import { confirm } from './cli/confirm.ts'
 import type { ServiceManager } from './cli/parts.ts'
+import { systemTerminal } from './cli/terminal.ts'
 import { systemClock } from './lib/clock.ts'
 import { crashWithoutSecrets } from './lib/crash.ts'
 
@@ -52,6 +53,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     createNetwork: async (options, until) =>
       (await import('./testnet/boxes/box-network.ts')).BoxNetwork.create(options, until),
   },
+  ...(input.isTTY && process.stdout.isTTY && { terminal: systemTerminal(input, process.stdout) }),
   ...(input.isTTY && output.isTTY && { confirm: (question) => confirm(question, { input, output, signal }) }),
 })
 

@@ -3,8 +3,10 @@ import type { ApiClient } from '../client/client.ts'
 import type { ServiceConfig } from '../config/read-config.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { BoxParts } from './commands/box-commands.ts'
+import type { TopFlags } from './commands/top.ts'
 import type { FetchFlags } from './fetch-order.ts'
 import type { ServiceFlags } from './flags.ts'
+import type { Terminal } from './terminal.ts'
 
 /** A service that answers. Disposing it ends it, its workers included. */
 export interface RunningService extends AsyncDisposable {
@@ -65,6 +67,8 @@ export interface CliParts {
   readonly err: TextOutput
   /** Absent where nothing can be read. */
   readonly stdin?: Readable
+  /** Absent unless both ends are one. */
+  readonly terminal?: Terminal
   readonly clock: Clock
   /** Aborts when the user asks to end (Ctrl-C). */
   readonly signal: AbortSignal
@@ -130,6 +134,7 @@ export interface ServiceParts extends CliParts {
 /** What commands do, where that brings much that their help need not load. */
 export interface WorkParts extends ServiceParts, BoxParts {
   fetchWork(): Promise<(url: string, flags: FetchFlags, parts: ServiceParts) => Promise<void>>
+  topWork(): Promise<(flags: TopFlags, parts: ServiceParts) => Promise<void>>
 }
 
 export type CommandParts = DemoParts & WorkParts

@@ -20,7 +20,7 @@ export function showAge(at: string, now: number): string {
 /** From `now` until an instant of the API; `now` once it has come. */
 export function showCountdown(at: string, now: number): string {
   const ms = parseIsoTime(at) - now
-  return ms > 0 ? `in ${showSpan(ms)}` : 'now'
+  return ms >= 500 ? `in ${showSpan(ms)}` : 'now'
 }
 
 export function showMs(ms: number): string {
