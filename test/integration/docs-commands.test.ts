@@ -35,6 +35,7 @@ before(async () => {
   stage = {
     ...{ api, http, socks, check: urls.httpsCheck, www: urls.httpsWww, onion: new URL(urls.onion).host },
     chromium: CHROMIUM ?? '/usr/bin/chromium',
+    country: await countryWithExit(`${urls.httpsCheck}/api/ip`),
   }
 
   const bin = join(folder, 'bin')
@@ -81,6 +82,19 @@ for (const page of PAGES) {
       })
     }
   })
+}
+
+async function countryWithExit(url: string): Promise<string> {
+  const api = createApiClient({ baseUrl: lab.service.url, key: lab.service.adminKey })
+  for (const country of ['de', 'nl', 'us'])
+    if (
+      await api.fetch({ url, country }).then(
+        () => true,
+        () => false,
+      )
+    )
+      return country
+  return 'se'
 }
 
 async function run(block: Block, place: string): Promise<string> {

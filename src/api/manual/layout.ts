@@ -74,7 +74,7 @@ function frame(sections: readonly Section[], { title, path, question, main, asid
 <a class="brand" href="/manual">CBTOR <span>manual</span></a>
 <button class="menu" type="button" popovertarget="contents">Contents</button>
 <form role="search" action="/manual/search"><input type="search" name="q" value="${escapeHtml(question)}" maxlength="${MAX_QUESTION}" placeholder="Search" aria-label="Search the manual" autocomplete="off"><button type="submit">Search</button></form>
-<nav aria-label="This service"><a href="/">Service</a> <a href="/docs">API</a> <a href="/redoc">Reference</a></nav>
+<nav aria-label="This service"><a href="/">Dashboard</a> <a href="/docs">API</a> <a href="/redoc">Reference</a></nav>
 </header>
 <div class="page">
 <nav id="contents" popover aria-label="Contents">
