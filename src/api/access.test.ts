@@ -94,7 +94,10 @@ describe('the table of who may use which route', () => {
   it('lets every good key into a route that takes any', async () => {
     await using test = await createTestApp({ auth: 'on' })
     for (const row of ANY) {
-      for (const scope of SCOPES) assert.equal((await ask(test, row, test.keys.with(scope))).statusCode, 200, row)
+      for (const scope of SCOPES) {
+        const { statusCode } = await ask(test, row, test.keys.with(scope))
+        assert.ok(statusCode !== 401 && statusCode !== 403, `${row} with ${scope}: ${statusCode}`)
+      }
     }
   })
 
