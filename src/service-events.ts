@@ -1,13 +1,20 @@
+import type { ConfigFault } from './config/config-error.ts'
 import type { ServiceEvent } from './domain/events.ts'
+import type { Reloaded } from './domain/reload.ts'
 import { Events } from './events/events.ts'
 import { Metrics, type MetricsSources } from './events/metrics.ts'
 import { Problems } from './events/problems.ts'
 import type { MonitorEvent } from './health/monitored.ts'
 import type { PoolHealthEvent } from './health/pool-governor.ts'
 import type { Clock } from './lib/clock.ts'
+import { faultFields } from './lib/fault-fields.ts'
 import type { Logger } from './lib/log.ts'
 import type { PoolEvent } from './pool/pool.ts'
 import type { DriverEvent } from './workers/driver.ts'
+
+/** Its tunnels and requests have been told of by then. */
+const FORGET_AFTER_MS = 1_000
+const SHOWN_FAULTS = 5
 
 /** Turns what the parts tell into the service's events and problems. */
 export class ServiceEvents implements Disposable {
@@ -15,9 +22,14 @@ export class ServiceEvents implements Disposable {
   readonly metrics: Metrics
   readonly problems: Problems
   readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #isWorker: (id: string) => boolean
+  readonly #forgetting = new Set<Disposable>()
 
   constructor(options: MetricsSources & { readonly clock: Clock; readonly logger: Logger }) {
     this.#logger = options.logger
+    this.#clock = options.clock
+    this.#isWorker = (id) => options.workers().some(({ worker }) => worker === id)
     this.metrics = new Metrics(options)
     this.events = new Events({ ...options, metrics: this.metrics })
     this.problems = new Problems({ clock: options.clock, record: (event) => this.events.record(event) })
@@ -72,12 +84,45 @@ export class ServiceEvents implements Disposable {
         }
       }
     }
+    if (event.type === 'joined') this.events.record({ type: 'worker_added', worker: event.worker })
     if (event.type === 'mode-changed') this.events.record({ type: 'mode_changed', from: event.from, to: event.to })
     if (hasTakers) this.problems.close('no_worker')
     else {
       const text = 'No worker takes requests: they are answered with no_worker until one is healthy and enabled again'
       this.problems.open('no_worker', { severity: 'error', text })
     }
+  }
+
+  /** The worker is none of the configuration any more. What is still counted for it in the moments after is forgotten, too. */
+  forgetWorker(worker: string): void {
+    this.problems.closeAllOf(worker)
+    this.events.record({ type: 'worker_removed', worker })
+    const timer = this.#clock.timer(FORGET_AFTER_MS, () => {
+      this.#forgetting.delete(timer)
+      const failed = (error: unknown) => this.#logger.error({ worker, ...faultFields(error) }, 'metrics stayed')
+      if (!this.#isWorker(worker)) this.metrics.forgetWorker(worker).catch(failed)
+    })
+    this.#forgetting.add(timer)
+  }
+
+  configReloaded({ applied, workers, needsRestart }: Reloaded): void {
+    this.events.record({
+      type: 'config_reloaded',
+      applied: applied.map(({ field }) => field),
+      ...workers,
+      needsRestart,
+    })
+  }
+
+  /** Without the values, which may be targets. */
+  configRefused(faults: readonly ConfigFault[]): void {
+    const places = faults.slice(0, SHOWN_FAULTS).map(({ field, place }) => {
+      const at = place?.kind === 'file' ? `line ${place.line}` : place?.name
+      return [at, field].filter(Boolean).join(', ') || 'the file'
+    })
+    const more = faults.length > SHOWN_FAULTS ? ' …' : ''
+    const reason = `it has ${faults.length} fault${faults.length === 1 ? '' : 's'}: ${places.join('; ')}${more}`
+    this.events.record({ type: 'config_refused', reason })
   }
 
   /** Writes to the store; that it cannot be written is shown, and the service goes on with what it knows. */
@@ -95,7 +140,9 @@ export class ServiceEvents implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    for (const timer of this.#forgetting) timer[Symbol.dispose]()
     this.problems[Symbol.dispose]()
+    this.metrics[Symbol.dispose]()
   }
 
   #updateProblems(worker: string, event: MonitorEvent | DriverEvent): void {

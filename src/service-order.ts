@@ -4,9 +4,9 @@ import type { Metrics } from './events/metrics.ts'
 import { LINES, type Order } from './fetch/order.ts'
 import type { Clock } from './lib/clock.ts'
 import { Admission, burstOf, type LimitPolicy } from './limits/admission.ts'
-import { Politeness } from './limits/politeness.ts'
+import { Politeness, type PolitenessPolicy } from './limits/politeness.ts'
 import type { UsageStore } from './limits/usage-store.ts'
-import { WaitingLines } from './limits/waiting-lines.ts'
+import { type LinePolicy, WaitingLines } from './limits/waiting-lines.ts'
 
 export interface OrderParts {
   readonly clock: Clock
@@ -25,6 +25,8 @@ export interface ServiceOrder extends Disposable {
   readonly waiting: number
   /** To be told when the worker has room. */
   onRoom(worker: WorkerName): void
+  /** What holds from now on; who waits or goes on was let in by what held then. `places`: as of the parts. */
+  reconfigure(config: Pick<ServiceConfig, 'limits' | 'politeness'>, places: number): void
 }
 
 export function createOrder(config: Pick<ServiceConfig, 'limits' | 'politeness'>, parts: OrderParts): ServiceOrder {
@@ -36,24 +38,36 @@ export function createOrder(config: Pick<ServiceConfig, 'limits' | 'politeness'>
   })
   const lines = new WaitingLines({
     clock,
-    policy: { waitMs: limits.queue.wait, perKey: limits.queue.per_key, total: limits.queue.total },
+    policy: linePolicyOf(limits),
     onWaited: (ms, outcome) => metrics.requestWaited(ms, outcome),
   })
   metrics.waiting(() => lines.waiting)
-  const politeness =
-    polite === 'off'
-      ? undefined
-      : new Politeness({
-          clock,
-          policy: { ...polite, honourRetryAfter: polite.honour_retry_after },
-          onRoom(site, worker) {
-            lines.look(LINES.hostBy(site, worker))
-            lines.look(LINES.host(site))
-          },
-        })
+  const createPoliteness = (policy: PolitenessPolicy) =>
+    new Politeness({
+      ...{ clock, policy },
+      onRoom(site, worker) {
+        lines.look(LINES.hostBy(site, worker))
+        lines.look(LINES.host(site))
+      },
+    })
+  const first = politenessPolicyOf(polite)
+  let politeness = first && createPoliteness(first)
   return {
     admission,
-    order: { lines, ...(politeness && { politeness }) },
+    order: {
+      lines,
+      get politeness() {
+        return politeness
+      },
+    },
+    reconfigure(next, nextPlaces) {
+      admission.reconfigure(defaultLimits(next.limits, nextPlaces))
+      lines.reconfigure(linePolicyOf(next.limits))
+      const policy = politenessPolicyOf(next.politeness)
+      if (policy === undefined) politeness = undefined
+      else if (politeness === undefined) politeness = createPoliteness(policy)
+      else politeness.reconfigure(policy)
+    },
     get waiting() {
       return lines.waiting
     },
@@ -65,6 +79,14 @@ export function createOrder(config: Pick<ServiceConfig, 'limits' | 'politeness'>
     },
     [Symbol.dispose]: () => admission[Symbol.dispose](),
   }
+}
+
+function linePolicyOf({ queue }: ServiceConfig['limits']): LinePolicy {
+  return { waitMs: queue.wait, perKey: queue.per_key, total: queue.total }
+}
+
+function politenessPolicyOf(polite: ServiceConfig['politeness']): PolitenessPolicy | undefined {
+  return polite === 'off' ? undefined : { ...polite, honourRetryAfter: polite.honour_retry_after }
 }
 
 /** Half of what the pool takes: no key alone can take it all. */

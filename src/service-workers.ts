@@ -4,7 +4,7 @@ import type { Fetcher } from './fetch/fetcher.ts'
 import type { MonitorEvent } from './health/monitored.ts'
 import { OutcomeLedger } from './health/outcome-ledger.ts'
 import { PoolGovernor } from './health/pool-governor.ts'
-import { onAbort } from './lib/abort.ts'
+import { deadline, onAbort } from './lib/abort.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Random } from './lib/random.ts'
 import { Pool } from './pool/pool.ts'
@@ -15,17 +15,21 @@ import type { Store } from './store/store.ts'
 import { WorkerUnit, type WorkerUnitOptions } from './worker-unit.ts'
 import type { WorkerDriver } from './workers/driver.ts'
 
+type WorkerConfig = ServiceConfig['workers'][number]
+
 export interface ServiceWorkersOptions {
   readonly clock: Clock
   readonly random: Random
   readonly store: Pick<Store, 'desiredStates' | 'mode'>
   readonly told: ServiceEvents
-  createDriver(worker: ServiceConfig['workers'][number]): WorkerDriver
+  createDriver(worker: WorkerConfig): WorkerDriver
   probe(id: string, signal: AbortSignal): ReturnType<WorkerUnitOptions['probe']>
   /** What goes through the workers, which has to leave those that are lost. Asked for when one is. */
   traffic(): Pick<Fetcher, 'abandonWorker' | 'abandonStalled' | 'trustAgain'>
   /** Told when a worker that had as much as it takes has room again. */
   onRoom(worker: WorkerName): void
+  /** Told of a worker that is none any more. */
+  onRemoved(id: string): void
 }
 
 /** The workers, the watch over them, and the pool of them. Disposing it ends the workers. */
@@ -33,6 +37,15 @@ export interface ServiceWorkers extends AsyncDisposable {
   readonly pool: Pool<WorkerUnit>
   unit(id: string): WorkerUnit
   start(): void
+  /** Takes in a worker and starts it, under the lowest number that is free unless one is given. */
+  add(id: string, driver: WorkerDriver, n?: number): void
+  /**
+   * Gives the worker no more requests, lets those that it has go on for `limitMs`, then stops its Tor and forgets it. The signal ends the
+   * waiting, not the rest.
+   */
+  remove(id: string, limitMs: number, signal: AbortSignal): Promise<void>
+  /** How health is judged from now on. */
+  reconfigure(config: Pick<ServiceConfig, 'health'>): void
   /** Process ids of the local workers that run, by worker id. */
   pids(): Readonly<Record<string, number>>
   /** Resolves once every worker that the operator wants has become healthy. Rejects with the signal's reason. */
@@ -45,33 +58,15 @@ export const MAX_LEASES = 128
 /** Nothing runs before `start`. What the watch over a worker finds out decides who gets requests, and what becomes of those under way. */
 export function createWorkers(config: ServiceConfig, options: ServiceWorkersOptions): ServiceWorkers {
   const { clock, random, store, told } = options
-  const parts = new AsyncDisposableStack()
-  const desired = store.desiredStates()
+  let { health } = config
+  const desired = new Map(store.desiredStates())
   const governor = new PoolGovernor({
     clock,
     policy: governorPolicyOf(config),
     onEvent: (event) => told.ofPoolHealth(event),
   })
   const outcomes = new OutcomeLedger(clock)
-  const units = config.workers.map((worker, index) =>
-    parts.use(
-      new WorkerUnit({
-        ...{ clock, random, policy: healthPolicyOf(config) },
-        name: { id: worker.id, n: index + 1 },
-        driver: options.createDriver(worker),
-        desired: desired.get(worker.id) ?? 'enabled',
-        ward: governor.ward(worker.id),
-        outcomes: outcomes.page(worker.id),
-        probe: (signal) => options.probe(worker.id, signal),
-        onEvent(event) {
-          told.ofWorker(worker.id, event)
-          if (isMonitorEvent(event)) steer(worker.id, event)
-          // Also of one that is dead already: its Tor may have been on its way back.
-          if (event.type === 'lost') options.traffic().abandonWorker(worker.id, event.reason)
-        },
-      }),
-    ),
-  )
+  const units = config.workers.map((worker, index) => unitOf(worker.id, index + 1, options.createDriver(worker)))
   const pool = new Pool(units, {
     ...{ clock, random, desired },
     mode: store.mode() ?? config.mode,
@@ -79,6 +74,28 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
     onRoom: (worker) => options.onRoom(worker),
   })
   pool.onEvent((event) => told.ofPool(event, pool.entries().some(receivesTraffic)))
+
+  function unitOf(id: string, n: number, driver: WorkerDriver): WorkerUnit {
+    return new WorkerUnit({
+      ...{ clock, random, driver, policy: healthPolicyOf({ health }) },
+      name: { id, n },
+      desired: desired.get(id) ?? 'enabled',
+      ward: governor.ward(id),
+      outcomes: outcomes.page(id),
+      probe: (signal) => options.probe(id, signal),
+      onEvent(event) {
+        told.ofWorker(id, event)
+        if (isMonitorEvent(event)) steer(id, event)
+        // Also of one that is dead already: its Tor may have been on its way back.
+        if (event.type === 'lost') options.traffic().abandonWorker(id, event.reason)
+      },
+    })
+  }
+
+  async function drained(id: string, limitMs: number, signal: AbortSignal): Promise<void> {
+    using limit = deadline(clock, limitMs, signal, () => new Error('its requests take too long'))
+    await pool.drained(id, limit.signal).catch(() => {})
+  }
 
   function steer(id: string, event: MonitorEvent): void {
     switch (event.type) {
@@ -113,15 +130,46 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
     start() {
       for (const worker of units) worker.start()
     },
+    add(id, driver, n = pool.freeNumber) {
+      // What was asked of a worker of this name holds, as after a restart.
+      for (const [name, wish] of store.desiredStates()) desired.set(name, wish)
+      const unit = unitOf(id, n, driver)
+      pool.add(unit, desired.get(id))
+      unit.start()
+    },
+    async remove(id, limitMs, signal) {
+      const { member } = pool.get(id)
+      pool.retire(id)
+      member.retire()
+      await drained(id, limitMs, signal)
+      options.traffic().abandonWorker(id, 'it is none of the configuration any more')
+      try {
+        await member[Symbol.asyncDispose]()
+      } finally {
+        pool.remove(id)
+        governor.forget(id)
+        outcomes.page(id).forget()
+        options.onRemoved(id)
+        told.forgetWorker(id)
+      }
+    },
+    reconfigure(next) {
+      health = next.health
+      governor.reconfigure(governorPolicyOf(next))
+      for (const { member } of pool.entries()) member.reconfigure(healthPolicyOf(next))
+    },
     pids: () =>
       Object.fromEntries(
-        units.flatMap((worker) => {
+        pool.entries().flatMap(({ member: worker }) => {
           const pid = worker.pid()
           return pid === undefined ? [] : [[worker.name.id, pid]]
         }),
       ),
     allHealthy: (signal) => allHealthy(pool, signal),
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      await using ends = new AsyncDisposableStack()
+      for (const { member } of pool.entries()) ends.use(member)
+    },
   }
 }
 

@@ -6,30 +6,34 @@ import { createApiServer } from './api/server.ts'
 import { adminKeyFile, createAdminKey } from './auth/admin-key.ts'
 import { KeyRing } from './auth/key-ring.ts'
 import type { ServiceConfig } from './config/read-config.ts'
+import { CbtorError } from './domain/errors.ts'
 import { Identities } from './domain/identity.ts'
+import type { Reloaded } from './domain/reload.ts'
 import { RequestLog } from './events/request-log.ts'
 import { Fetcher } from './fetch/fetcher.ts'
-import { createTargetPolicy } from './fetch/target-policy.ts'
+import { liveTargetPolicy } from './fetch/target-policy.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
+import { applyConfig } from './service-apply.ts'
 import { createBackend, receivesTraffic } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, openJobStore } from './service-jobs.ts'
 import { leaseOf } from './service-lease.ts'
-import { ServiceLive } from './service-live.ts'
+import { gaugesOf, ServiceLive } from './service-live.ts'
 import { createOrder, type ServiceOrder } from './service-order.ts'
-import { checkEndpointsOf, circuitSupplyOf } from './service-policy.ts'
+import { checkEndpointsOf, targetPolicyOf, upkeepPolicyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
-import { openTunnels } from './service-tunnels.ts'
+import { Reload } from './service-reload.ts'
+import { changeWorkers } from './service-transition.ts'
 import { createWorkers, MAX_LEASES, type ServiceWorkers } from './service-workers.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
-import { keepRotating, keepWarm } from './upkeep.ts'
+import { Upkeep } from './upkeep.ts'
 import { WorkerChecks } from './worker-checks.ts'
-import { createDriver } from './worker-drivers.ts'
+import { WorkerDrivers } from './worker-drivers.ts'
 import type { WorkerDriver } from './workers/driver.ts'
 
 /** What a test puts in the place of the real thing. */
@@ -40,6 +44,8 @@ export interface ServiceOverrides {
   readonly store?: Store
   readonly jobStore?: JobStore
   readonly createDriver?: (id: string) => WorkerDriver
+  /** Reads the configuration anew. Throws a `ConfigError`. When left out, there is nothing to be read. */
+  readonly reread?: () => ServiceConfig
 }
 
 /**
@@ -52,6 +58,10 @@ export interface Service extends AsyncDisposable {
   /** Where programs that speak to proxies find it: `http://127.0.0.1:8118`, `socks5h://127.0.0.1:1080`; undefined where it is off. */
   readonly proxy: { readonly http: string | undefined; readonly socks: string | undefined }
   readonly backend: Backend
+  /** Reads the configuration anew, and applies what can be applied. Rejects with a `ConfigError` of one that has faults. */
+  reload(): Promise<Reloaded>
+  /** Resolves once the workers of the latest reload have come and gone. */
+  reloadSettled(): Promise<void>
   /** The key that may everything, if it was made at this start: shown once, and to the operator alone. */
   readonly adminKey: string | undefined
   /** Process ids of the local workers that run, by worker id. */
@@ -59,6 +69,9 @@ export interface Service extends AsyncDisposable {
   /** Resolves once every worker that the operator wants has become healthy. Rejects with the signal's reason. */
   ready(signal: AbortSignal): Promise<void>
 }
+
+/** As long as Tor may need to tell by which exit a stream leaves. */
+const EXIT_KNOWN_WITHIN_MS = 5_000
 
 /** The part of `shutdown_timeout` after which what is under way is given up; the rest is for the answers that say so. */
 const GIVEN_UP_AFTER = 0.8
@@ -72,7 +85,8 @@ export async function createService(
   await using parts = new AsyncDisposableStack()
   const clock = overrides.clock ?? systemClock
   const random = overrides.random ?? systemRandom
-  const logger = overrides.logger ?? createLogger(config.log, process.stderr, config.log_format)
+  const root = createLogger(config.log, process.stderr, config.log_format)
+  const logger = overrides.logger ?? root
 
   await prepareState(config.state)
   const store = parts.use(overrides.store ?? new SqliteStore(join(config.state, 'cbtor.db')))
@@ -84,10 +98,11 @@ export async function createService(
 
   const told = parts.use(
     new ServiceEvents({
-      ...{ clock, logger },
-      workers: () =>
-        pool.entries().map((entry) => ({ ...entry, worker: entry.name.id, receivesTraffic: receivesTraffic(entry) })),
+      ...{ clock, logger, version: VERSION },
+      workers: () => pool.entries().map((entry) => gaugesOf(entry, live.throughput)),
       jobs: () => jobs.counts(),
+      sessions: () => fetcher.sessions.list({ limit: Infinity }).length,
+      mode: () => pool.mode,
     }),
   )
 
@@ -99,19 +114,16 @@ export async function createService(
   const asksForKeys = config.auth === 'on' || config.proxy.auth === 'on'
   const adminKey = asksForKeys && !keys.hasAdmin ? createAdminKey(keys, adminKeyFile(config.state)) : undefined
 
-  const hasBoxes = config.workers.some(({ kind }) => kind === 'openwrt') && overrides.createDriver === undefined
-  const tunnels = hasBoxes ? parts.use(await openTunnels(config, { clock, logger }, signal)) : undefined
-
-  const circuits = circuitSupplyOf(config, clock)
+  const drivers = parts.use(new WorkerDrivers(config, { clock, random, logger }, overrides.createDriver))
+  await drivers.prepare(config.workers, signal)
   const workers: ServiceWorkers = parts.use(
     createWorkers(config, {
       ...{ clock, random, store, told },
-      createDriver: (worker) =>
-        overrides.createDriver?.(worker.id) ??
-        createDriver(config, worker, { clock, random, logger, tunnels, circuits }),
+      createDriver: (worker) => drivers.create(worker),
       probe: (id, probeSignal) => checks.probe(id, probeSignal),
       traffic: () => fetcher,
       onRoom: (worker) => order.onRoom(worker),
+      onRemoved: (id) => checks.forget(id),
     }),
   )
   const { pool, unit } = workers
@@ -132,47 +144,46 @@ export async function createService(
   const fetching = {
     ...{ clock, identities },
     extraCa: config.targets.ca_file === undefined ? [] : [readFileSync(config.targets.ca_file, 'utf8')],
-    policy: createTargetPolicy({
-      allowReserved: config.targets.allow_reserved,
-      allowPorts: config.targets.allow_ports,
-    }),
+    policy: liveTargetPolicy(targetPolicyOf(config)),
   }
+  // The checks are ours and go where they are configured to, whatever callers may reach.
+  const ofCallers = liveTargetPolicy(fetching.policy.narrowedBy(config.targets))
   const checks: WorkerChecks = parts.use(
     new WorkerChecks({
       ...fetching,
       endpoints: checkEndpointsOf(config),
       limitMs: config.health.check_timeout,
       unit,
-      isWell: (id) => pool.get(id).health === 'healthy',
+      isWell: (id) => pool.has(id) && pool.get(id).health === 'healthy',
     }),
   )
   const fetcher = parts.use(
     new Fetcher({
       ...fetching,
-      // The checks are ours and go where they are configured to, whatever callers may reach.
-      policy: fetching.policy.narrowedBy(config.targets),
+      policy: ofCallers,
       random,
       order: order.order,
       source: {
         acquire: (selection, tried, busy) =>
-          leaseOf(pool.acquire(selection, tried, busy), (owner, socket, worker) => {
-            admission.watch(owner, socket)
-            live.opened(worker, socket)
+          leaseOf(pool.acquire(selection, tried, busy), (owner, stream, worker) => {
+            admission.watch(owner, stream.socket)
+            live.throughput.watch(worker, stream.socket)
+            void stream.exit(EXIT_KNOWN_WITHIN_MS).then((exit) => exit && metrics.requests.exitUsed(exit))
           }),
-        forget: (id, identity) => unit(id).forget(identity),
+        forget: (id, identity) => (pool.has(id) ? unit(id).forget(identity) : undefined),
       },
       onSessionMoved: (worker) => told.events.record({ type: 'session_moved', worker }),
     }),
   )
   const requests = new RequestLog({
     ...{ clock, random, logger, targets: config.log_targets },
-    watches: [live.requests],
+    watches: [live.requests, metrics.requests],
   })
   // A port that is taken shows before anything is started.
   const proxy = parts.use(
     await openProxyPorts(
       { ...config.proxy, drainMs: config.shutdown_timeout * GIVEN_UP_AFTER },
-      { fetcher, pool, keys, metrics, requests, admission, clock, random, logger },
+      { fetcher, pool, keys, requests, admission, clock, random, logger },
       tls,
     ),
   )
@@ -184,7 +195,7 @@ export async function createService(
   const version = VERSION
   const jobs = createJobs(config, {
     ...{ clock, random, logger, store: jobStore, keys },
-    policy: fetching.policy.narrowedBy(config.targets),
+    policy: ofCallers,
     fetch: (request, fetchSignal) => backend.fetch({ ...request, via: 'job' }, fetchSignal),
   })
   const backend = createBackend({
@@ -192,17 +203,10 @@ export async function createService(
     waiting: () => order.waiting,
     life: life.signal,
   })
-  const { warm_up_interval: warmEveryMs, rotation_interval: rotateEveryMs } = config.health
-  const upkeep = [
-    onionChecks,
-    keepWarm(pool, warmEveryMs, clock, life.signal),
-    ...(rotateEveryMs === undefined
-      ? []
-      : [keepRotating(pool, rotateEveryMs, (id) => backend.newCircuits(id), clock, life.signal)]),
-  ]
+  const upkeep = new Upkeep(pool, upkeepPolicyOf(config), (id) => backend.newCircuits(id), clock)
   parts.defer(async () => {
     life.abort()
-    await Promise.all(upkeep)
+    await Promise.all([onionChecks, upkeep[Symbol.asyncDispose](), reloading.settled])
   })
   workers.start()
   const server = parts.use(
@@ -217,6 +221,25 @@ export async function createService(
   )
   // Ended before the API, which may still tell of them.
   parts.use(jobs).start()
+  const reloading = new Reload(config, {
+    read() {
+      if (overrides.reread !== undefined) return overrides.reread()
+      throw new CbtorError('conflict', 'Cannot read the configuration anew: this service was not started with one')
+    },
+    prepare: (wanted) => drivers.createAll(wanted, life.signal),
+    apply: (next, isChanged) =>
+      applyConfig(
+        {
+          ...{ log: root, requests, drivers, workers, order, checks, jobs, upkeep, server, proxy, store },
+          policies: { all: fetching.policy, callers: ofCallers },
+        },
+        next,
+        isChanged,
+      ),
+    change: (plan) => changeWorkers(plan, { workers, clock, logger, life: life.signal }),
+    onReloaded: (reloaded) => told.configReloaded(reloaded),
+    onRefused: (error) => told.configRefused(error.details),
+  })
   const { url } = await server.listen(config.listen)
   told.events.record({ type: 'service_started', version })
   signal.throwIfAborted()
@@ -226,6 +249,8 @@ export async function createService(
     ...{ url, adminKey },
     proxy: { http: proxy.http, socks: proxy.socks },
     backend,
+    reload: () => reloading.reload(),
+    reloadSettled: () => reloading.settled,
     pids: () => workers.pids(),
     ready: (readySignal) => workers.allHealthy(readySignal),
     async [Symbol.asyncDispose]() {

@@ -38,3 +38,36 @@ export async function keepRotating(
 function healthy(pool: Pool<Kept>) {
   return pool.entries().filter(({ health, desired }) => health === 'healthy' && desired !== 'stopped')
 }
+
+export interface UpkeepPolicy {
+  readonly warmEveryMs: number
+  /** Undefined: never. */
+  readonly rotateEveryMs: number | undefined
+}
+
+/** Both of them, until it is disposed. */
+export class Upkeep implements AsyncDisposable {
+  readonly #begin: (policy: UpkeepPolicy, signal: AbortSignal) => readonly Promise<void>[]
+  #end = new AbortController()
+  #going: readonly Promise<void>[]
+
+  constructor(pool: Pool<Kept>, policy: UpkeepPolicy, newCircuits: Parameters<typeof keepRotating>[2], clock: Clock) {
+    this.#begin = ({ warmEveryMs, rotateEveryMs }, signal) => [
+      keepWarm(pool, warmEveryMs, clock, signal),
+      ...(rotateEveryMs === undefined ? [] : [keepRotating(pool, rotateEveryMs, newCircuits, clock, signal)]),
+    ]
+    this.#going = this.#begin(policy, this.#end.signal)
+  }
+
+  /** Begins anew with other intervals. */
+  reconfigure(policy: UpkeepPolicy): void {
+    this.#end.abort()
+    this.#end = new AbortController()
+    this.#going = [...this.#going, ...this.#begin(policy, this.#end.signal)]
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort()
+    await Promise.all(this.#going)
+  }
+}

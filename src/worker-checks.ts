@@ -2,7 +2,7 @@ import { CbtorError } from './domain/errors.ts'
 import type { Identities } from './domain/identity.ts'
 import { Fetcher } from './fetch/fetcher.ts'
 import type { TargetPolicy } from './fetch/target-policy.ts'
-import { CheckEndpoints, DEFAULT_CHECK_POLICY } from './health/check-endpoints.ts'
+import { CheckEndpoints, type CheckPolicy, DEFAULT_CHECK_POLICY } from './health/check-endpoints.ts'
 import type { CheckEndpoint } from './health/check-plan.ts'
 import type { Clock } from './lib/clock.ts'
 import type { WorkerUnit } from './worker-unit.ts'
@@ -37,6 +37,7 @@ const CHECK_IDENTITIES = 8
 /** Checks workers with the same fetcher that serves the callers, but through the one worker, whatever the pool thinks of it. */
 export class WorkerChecks extends CheckEndpoints implements Disposable {
   readonly #fetcher: Fetcher
+  readonly #turns: Map<string, number>
 
   constructor(options: WorkerChecksOptions) {
     const { clock, endpoints, limitMs, identities, policy, extraCa, unit, isWell } = options
@@ -67,7 +68,7 @@ export class WorkerChecks extends CheckEndpoints implements Disposable {
     const turns = new Map<string, number>()
     super({
       ...{ clock, endpoints, isWell },
-      policy: { ...DEFAULT_CHECK_POLICY, probeLimitMs: limitMs * 0.8 },
+      policy: checkPolicyOf(limitMs),
       async check(workerId, { url }, signal) {
         const startedAt = clock.monotonic()
         const turn = turns.get(workerId) ?? 0
@@ -84,6 +85,13 @@ export class WorkerChecks extends CheckEndpoints implements Disposable {
       },
     })
     this.#fetcher = fetcher
+    this.#turns = turns
+  }
+
+  override forget(workerId: string): void {
+    super.forget(workerId)
+    this.#turns.delete(workerId)
+    this.#fetcher.dropConnections(workerId)
   }
 
   [Symbol.dispose](): void {
@@ -94,4 +102,9 @@ export class WorkerChecks extends CheckEndpoints implements Disposable {
 /** A limit that was reached has a reason of its own; what is withdrawn is aborted without one. */
 function isWithdrawn({ aborted, reason }: AbortSignal): boolean {
   return aborted && reason instanceof DOMException && reason.name === 'AbortError'
+}
+
+/** `limitMs`: for a whole probe, witnesses included. */
+export function checkPolicyOf(limitMs: number): CheckPolicy {
+  return { ...DEFAULT_CHECK_POLICY, probeLimitMs: limitMs * 0.8 }
 }

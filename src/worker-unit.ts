@@ -5,6 +5,7 @@ import { PROBLEMS, type ProblemCode } from './domain/problems.ts'
 import type { DesiredState, Target, WorkerName } from './domain/worker.ts'
 import { Monitor, type MonitorOptions } from './health/monitor.ts'
 import type { MonitorEvent, ProbeResult } from './health/monitored.ts'
+import type { HealthPolicy } from './health/policy.ts'
 import type { RecoveryAttempt } from './health/recovery.ts'
 import { abortable, deadline } from './lib/abort.ts'
 import { recoverWorker } from './worker-recovery.ts'
@@ -68,6 +69,11 @@ export class WorkerUnit implements AsyncDisposable {
     driver.onEvent((event) => this.#driverTold(event))
   }
 
+  /** Its health is judged by this policy from now on. */
+  reconfigure(policy: HealthPolicy): void {
+    this.#monitor.reconfigure(policy)
+  }
+
   /** Brings Tor up, unless the operator wants it stopped, and watches over it from now on. To be called once. */
   start(): void {
     this.#order(() => this.#bringWhereItBelongs(), this.#life.signal).catch(() => {})
@@ -116,6 +122,12 @@ export class WorkerUnit implements AsyncDisposable {
     this.#ordersGiven++
     this.#monitor.setDesired(desired)
     await this.#order(() => this.#bringWhereItBelongs(), signal)
+  }
+
+  /** It is going: it gets no more requests, and is watched as before while it has some. */
+  retire(): void {
+    if (this.#desired === 'enabled') this.#desired = 'drained'
+    this.#monitor.setDesired(this.#desired)
   }
 
   /** As `follow`: stops Tor if it runs and starts it again. */

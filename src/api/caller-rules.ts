@@ -11,24 +11,32 @@ const DEFAULT_PORTS = [80, 443]
 
 /** The values of Host that the service answers for: a page whose name is rebound to our address sends another. */
 export class AllowedHosts {
-  readonly #hosts: Set<string>
+  /** As they are configured. */
+  #named: readonly string[]
+  /** What is listened on, as it may be written. */
+  readonly #bound = new Set<string>()
+  readonly #ports: number[] = []
 
   /** `hosts`: `name:port`, or `name` for that name without a port, with a default one, or with the one that is listened on. */
   constructor(hosts: readonly string[] = []) {
-    this.#hosts = new Set(hosts.map((host) => host.toLowerCase()))
+    this.#named = hosts.map((host) => host.toLowerCase())
+  }
+
+  /** Other names from now on; those of this machine's loopback stay. */
+  reconfigure(hosts: readonly string[]): void {
+    this.#named = hosts.map((host) => host.toLowerCase())
   }
 
   /** Adds the names of this machine's loopback, and the address that is listened on as it stands in a URL, with its port. */
   addLoopback(port: number, bound: string): void {
-    const named = [...this.#hosts].filter((host) => !/:\d+$/.test(host))
-    for (const name of named) for (const at of [port, ...DEFAULT_PORTS]) this.#hosts.add(`${name}:${at}`)
+    this.#ports.push(port, ...DEFAULT_PORTS)
     const { hostname } = new URL(`http://${bound}`) // browsers write addresses in their shortest form
     for (const name of ['localhost', '127.0.0.1', '[::1]', bound.toLowerCase(), hostname]) this.#add(name, port)
   }
 
   /** Whoever may open a unix socket of ours is no web page, and has no address to write: `localhost` is what programs say. */
   addUnixSocket(): void {
-    this.#hosts.add('localhost')
+    this.#bound.add('localhost')
   }
 
   /**
@@ -37,12 +45,18 @@ export class AllowedHosts {
    */
   has(host: string, at: ArrivedAt = {}): boolean {
     const lower = host.toLowerCase()
-    return this.#hosts.has(lower) || isAddress(lower, at)
+    return this.#bound.has(lower) || this.#isNamed(lower) || isAddress(lower, at)
+  }
+
+  #isNamed(host: string): boolean {
+    if (this.#named.includes(host)) return true
+    const [, name, port] = /^(.*):(\d+)$/.exec(host) ?? []
+    return name !== undefined && this.#named.includes(name) && this.#ports.includes(Number(port))
   }
 
   #add(name: string, port: number): void {
-    this.#hosts.add(`${name}:${port}`)
-    if (DEFAULT_PORTS.includes(port)) this.#hosts.add(name)
+    this.#bound.add(`${name}:${port}`)
+    if (DEFAULT_PORTS.includes(port)) this.#bound.add(name)
   }
 }
 

@@ -9,6 +9,6 @@ export function findWorker(workers: readonly WorkerView[], ref: string | number)
   if (worker !== undefined) return worker
   throw new CbtorError(
     'worker_not_found',
-    `Cannot find worker "${printable(String(ref))}": it is neither a worker's id nor a number from 1 to ${workers.length}`,
+    `Cannot find worker "${printable(String(ref))}": it is neither a worker's id nor a number from 1 to ${Math.max(...workers.map(({ n: each }) => each))}`,
   )
 }

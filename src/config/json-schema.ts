@@ -13,6 +13,7 @@ export interface FieldSchema {
   readonly items?: FieldSchema
   readonly anyOf?: readonly FieldSchema[]
   readonly oneOf?: readonly FieldSchema[]
+  readonly pattern?: string
   readonly minimum?: number
   readonly exclusiveMinimum?: number
   readonly maximum?: number

@@ -68,6 +68,11 @@ export type ServiceEvent =
   | OfSession<'session_ended'>
   /** One stream made Tor launch circuit after circuit, and was closed. */
   | OfWorker<'storm_stopped', { readonly circuits: number }>
+  | OfWorker<'worker_added'>
+  | OfWorker<'worker_removed'>
+  /** Names of fields, and ids of workers; no values. */
+  | ({ readonly type: 'config_reloaded' } & ConfigChanges)
+  | { readonly type: 'config_refused'; readonly reason: string }
   | ({ readonly type: 'problem_opened'; readonly text: string } & ProblemFields)
   | ({ readonly type: 'problem_closed'; readonly ms: number } & ProblemFields)
 
@@ -103,6 +108,16 @@ export function circuitsRenewed(
   const isKnown = exitsBefore.length > 0 && exitsAfter.length > 0
   const exitChanged = isKnown ? !exitsAfter.some(({ fingerprint }) => earlier.has(fingerprint)) : undefined
   return { exitsBefore, exitsAfter, exitChanged, ms }
+}
+
+export interface ConfigChanges {
+  /** Fields that hold as they are written from now on. */
+  readonly applied: readonly string[]
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly changed: readonly string[]
+  /** Fields that hold as they are written from the next start on. */
+  readonly needsRestart: readonly string[]
 }
 
 /** `worker` is undefined when the session has not been placed yet. */
@@ -148,6 +163,10 @@ const SEVERITY: { readonly [T in EventType]: SeverityOf<Extract<ServiceEvent, { 
   session_rotated: 'info',
   session_ended: 'info',
   storm_stopped: 'warn',
+  worker_added: 'info',
+  worker_removed: 'info',
+  config_reloaded: 'info',
+  config_refused: 'error',
   problem_opened: ({ severity }) => severity,
   problem_closed: 'info',
 }

@@ -1,4 +1,4 @@
-import type { ServiceEvent } from '../domain/events.ts'
+import type { ConfigChanges, ServiceEvent } from '../domain/events.ts'
 import type { Exit } from '../domain/worker.ts'
 
 /** Texts quote what Tor and the system say; longer ones tell nobody more. */
@@ -51,11 +51,31 @@ export function eventText(event: ServiceEvent): string {
       return `A session${onWorker(event)} was ended`
     case 'storm_stopped':
       return `A stream on ${event.worker} was closed: Tor launched ${event.circuits} circuits for it within a second`
+    case 'worker_added':
+      return `${event.worker} was added to the pool`
+    case 'worker_removed':
+      return `${event.worker} was removed from the pool`
+    case 'config_reloaded':
+      return `The configuration was read anew: ${changesText(event)}`
+    case 'config_refused':
+      return `The configuration was read anew and refused, so nothing has changed: ${event.reason}`
     case 'problem_opened':
       return event.text
     case 'problem_closed':
       return `${event.code}${event.worker === undefined ? '' : ` of ${event.worker}`} is over after ${seconds(event.ms)}`
   }
+}
+
+function changesText({ applied, added, removed, changed, needsRestart }: ConfigChanges): string {
+  const parts = [
+    ['changed', applied],
+    ['workers that come', added],
+    ['workers that go', removed],
+    ['workers that are made anew', changed],
+    ['only after a restart', needsRestart],
+  ] as const
+  const told = parts.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what}: ${names.join(', ')}`]))
+  return told.join('; ') || 'nothing has changed'
 }
 
 function onWorker({ worker }: { readonly worker?: string | undefined }): string {

@@ -41,6 +41,13 @@ const EVENTS: readonly ServiceEvent[] = [
   { type: 'session_rotated', worker },
   { type: 'session_ended', worker },
   { type: 'storm_stopped', worker, circuits: 11 },
+  { type: 'worker_added', worker },
+  { type: 'worker_removed', worker },
+  {
+    type: 'config_reloaded',
+    ...{ applied: ['log'], added: ['tor02'], removed: [], changed: ['tor03'], needsRestart: ['listen'] },
+  },
+  { type: 'config_refused', reason: 'it has 1 fault: line 3, log' },
   { type: 'problem_opened', code: 'worker_dead', severity: 'error', worker, text: 'tor01 is dead' },
   { type: 'problem_closed', code: 'no_worker', severity: 'error', ms: 12_000 },
 ]
@@ -176,4 +183,15 @@ it('tells honestly whether the exits are other ones', () => {
   assert.match(text([exit], [other, exit]), /by an exit from before/)
   assert.match(text([exit], []), /not known/)
   assert.match(text([], [exit]), /not known/)
+})
+
+it('names what a reload has changed, and no more', () => {
+  const none = { applied: [], added: [], removed: [], changed: [], needsRestart: [] }
+  const text = (changes: Partial<typeof none> | Record<string, readonly string[]>) =>
+    eventText({ type: 'config_reloaded', ...none, ...changes })
+  assert.equal(text({}), 'The configuration was read anew: nothing has changed')
+  assert.equal(
+    text({ applied: ['log', 'hosts'], removed: ['tor01'], needsRestart: ['listen'] }),
+    'The configuration was read anew: changed: log, hosts; workers that go: tor01; only after a restart: listen',
+  )
 })

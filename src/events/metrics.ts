@@ -167,6 +167,18 @@ export class Metrics {
     if (event.type === 'problem_closed') this.#problems.remove({ code: event.code, worker })
   }
 
+  /** Nothing is told of the worker any more. */
+  async forgetWorker(worker: string): Promise<void> {
+    for (const metric of this.#registry.getMetricsAsArray()) {
+      if (!(metric instanceof Counter || metric instanceof Gauge || metric instanceof Histogram)) continue
+      const { values } = await metric.get()
+      for (const { labels } of values) {
+        const { le: _le, ...own } = labels as Record<string, string>
+        if (own.worker === worker) metric.remove(own)
+      }
+    }
+  }
+
   /** Of `text()`, for the header Content-Type. */
   get contentType(): string {
     return this.#registry.contentType

@@ -72,6 +72,12 @@ export class Problems implements Disposable {
     }
   }
 
+  /** Those of a worker that is none any more. */
+  closeAllOf(worker: string): void {
+    for (const { problem } of [...this.#entries.values()])
+      if (problem.worker === worker) this.close(problem.code, worker)
+  }
+
   /** Those that are visible, the oldest first. */
   list(): readonly ServiceProblem[] {
     return [...this.#entries.values()].flatMap(({ isVisible, problem }) => (isVisible ? [problem] : []))

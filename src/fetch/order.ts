@@ -2,7 +2,7 @@ import type { CbtorError } from '../domain/errors.ts'
 
 /** Who keeps order among all the requests: `src/limits`. What is left out is not kept: no target is spared, nobody waits. */
 export interface Order {
-  readonly politeness?: Politeness
+  readonly politeness?: Politeness | undefined
   readonly lines?: Lines
 }
 

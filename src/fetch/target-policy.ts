@@ -201,3 +201,21 @@ function refusal(code: ProblemCode, reason: string, value: string): CbtorError {
   const shown = printable(value.replace(/^([^/]*\/\/)?[^/?#]*@/, '$1***@'))
   return new CbtorError(code, `Cannot reach the target: ${reason}: "${shown}"`)
 }
+
+/** A policy that can be told another one, which then holds for whatever is asked from that moment on. */
+export interface LiveTargetPolicy extends TargetPolicy {
+  become(policy: TargetPolicy): void
+}
+
+export function liveTargetPolicy(first: TargetPolicy): LiveTargetPolicy {
+  let now = first
+  return {
+    checkUrl: (url) => now.checkUrl(url),
+    checkTarget: (host, port) => now.checkTarget(host, port),
+    checkName: (host) => now.checkName(host),
+    narrowedBy: (rules) => now.narrowedBy(rules),
+    become(policy) {
+      now = policy
+    },
+  }
+}

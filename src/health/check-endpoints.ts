@@ -81,19 +81,26 @@ const WITNESS_SHARE = 0.2
 /** Checks workers by fetching pages through them, keeps the books on those pages, and tells their faults from the workers'. */
 export class CheckEndpoints {
   readonly #options: CheckEndpointsOptions
-  readonly #policy: CheckPolicy
-  readonly #ledgers: ReadonlyMap<CheckEndpoint, Ledger>
+  #policy: CheckPolicy
+  #ledgers: ReadonlyMap<CheckEndpoint, Ledger>
   readonly #probed = new Map<string, Probed>()
 
   constructor(options: CheckEndpointsOptions) {
     this.#options = options
     this.#policy = options.policy ?? DEFAULT_CHECK_POLICY
-    this.#ledgers = new Map(
-      options.endpoints.map((endpoint) => [
-        endpoint,
-        { total: new CheckTally(), series: new CheckSeries(), byWorker: new Map() },
-      ]),
-    )
+    this.#ledgers = ledgersOf(options.endpoints, new Map())
+  }
+
+  /** Endpoints that stay keep their statistics. */
+  reconfigure(endpoints: readonly CheckEndpoint[], policy: CheckPolicy): void {
+    this.#policy = policy
+    this.#ledgers = ledgersOf(endpoints, this.#ledgers)
+  }
+
+  /** The worker is none any more. */
+  forget(workerId: string): void {
+    this.#probed.delete(workerId)
+    for (const { byWorker } of this.#ledgers.values()) byWorker.delete(workerId)
   }
 
   /**
@@ -101,10 +108,10 @@ export class CheckEndpoints {
    * with the signal's reason; checks that were not finished by then, or when another passed, are not counted.
    */
   async probe(workerId: string, signal: AbortSignal): Promise<ProbeResult> {
-    const { clock, endpoints } = this.#options
+    const { clock } = this.#options
     const { tries, staggerMs, probeLimitMs } = this.#policy
     const probed = this.#probedWorker(workerId)
-    const plan = planProbe(endpoints, probed.turn++, tries)
+    const plan = planProbe([...this.#ledgers.keys()], probed.turn++, tries)
     if (plan.length === 0) return { verdict: 'unclear', reason: 'no check endpoint is configured' }
 
     const startedAt = clock.monotonic()
@@ -141,10 +148,10 @@ export class CheckEndpoints {
    * statistics only: a page that takes 30 s to load says nothing in time for the worker's health.
    */
   async checkOnions(workers: () => readonly string[], signal: AbortSignal): Promise<void> {
-    const { clock, endpoints } = this.#options
+    const { clock } = this.#options
     const { onionEveryMs, onionLimitMs } = this.#policy
     for (let turn = 0; !signal.aborted; turn++) {
-      const next = planOnionCheck(endpoints, workers(), turn)
+      const next = planOnionCheck([...this.#ledgers.keys()], workers(), turn)
       const startedAt = clock.monotonic()
       if (next !== undefined) {
         using limit = deadline(clock, onionLimitMs, signal, () => new Error(`no answer in ${onionLimitMs} ms`))
@@ -257,6 +264,19 @@ export class CheckEndpoints {
     if (known === undefined) this.#probed.set(workerId, probed)
     return probed
   }
+}
+
+function ledgersOf(
+  endpoints: readonly CheckEndpoint[],
+  known: ReadonlyMap<CheckEndpoint, Ledger>,
+): ReadonlyMap<CheckEndpoint, Ledger> {
+  const ledgers = new Map<CheckEndpoint, Ledger>()
+  for (const endpoint of endpoints) {
+    const [same, ledger] = [...known].find(([{ name, url }]) => name === endpoint.name && url === endpoint.url) ?? []
+    const kept = ledger ?? { total: new CheckTally(), series: new CheckSeries(), byWorker: new Map() }
+    ledgers.set(same ?? endpoint, kept)
+  }
+  return ledgers
 }
 
 function messageOf(error: unknown): string {

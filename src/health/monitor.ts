@@ -47,7 +47,8 @@ const OUTDATING: ReadonlySet<HealthEvent> = new Set(['lost', 'enabled', 'reset']
 export class Monitor {
   readonly #worker: Monitored
   readonly #clock: Clock
-  readonly #policy: HealthPolicy
+  /** One object for all that belongs to this monitor, so that it is told a new one in one place. */
+  readonly #policy: { -readonly [K in keyof HealthPolicy]: HealthPolicy[K] }
   readonly #onEvent: (event: MonitorEvent) => void
   readonly #ward: Ward
   readonly #outcomes: OutcomePage
@@ -67,7 +68,7 @@ export class Monitor {
     const { clock, random, policy = DEFAULT_POLICY, desired = 'enabled', onEvent } = options
     this.#worker = worker
     this.#clock = clock
-    this.#policy = worker.reboot === undefined ? { ...policy, rebootAfterAttempts: null } : policy
+    this.#policy = policyFor(worker, policy)
     this.#ward = options.ward ?? new PoolGovernor({ clock }).ward('worker')
     this.#outcomes = options.outcomes ?? new OutcomeLedger(clock).page('worker')
     this.#chronicle = new Chronicle(clock.now())
@@ -88,6 +89,13 @@ export class Monitor {
       onEvent: this.#onEvent,
     })
     this.#ward.tell({ type: desired === 'stopped' ? 'unwatched' : 'watched' })
+  }
+
+  /** What is decided from now on is decided by this policy; what was found out about the worker holds. */
+  reconfigure(policy: HealthPolicy): void {
+    Object.assign(this.#policy, policyFor(this.#worker, policy))
+    this.#pace.reconfigured(this.#now())
+    this.#wake()
   }
 
   get health(): Health {
@@ -315,4 +323,8 @@ export class Monitor {
   #now(): number {
     return this.#clock.monotonic()
   }
+}
+
+function policyFor(worker: Monitored, policy: HealthPolicy): HealthPolicy {
+  return { ...policy, ...(worker.reboot === undefined && { rebootAfterAttempts: null }) }
 }

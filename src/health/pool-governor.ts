@@ -46,7 +46,7 @@ export type Release = 'uplink-cleared' | 'healing-ended'
 /** One for the pool: what the monitors of its workers ask before they restart or reboot anything. */
 export class PoolGovernor {
   readonly #clock: Clock
-  readonly #policy: GovernorPolicy
+  #policy: GovernorPolicy
   readonly #onEvent: (event: PoolHealthEvent) => void
   readonly #listeners = new Set<(release: Release) => void>()
   #state: GovernorState = UNGOVERNED
@@ -61,6 +61,18 @@ export class PoolGovernor {
   /** Since when most of the pool fails together, in wall-clock milliseconds. Undefined when it does not. */
   get uplinkSuspectSince(): number | undefined {
     return this.#suspectSince
+  }
+
+  reconfigure(policy: GovernorPolicy): void {
+    this.#policy = policy
+  }
+
+  /** The worker is none of the pool any more: it is no evidence, and holds up nobody. */
+  forget(worker: string): void {
+    this.#tell({ type: 'unwatched', worker })
+    const workers = new Map(this.#state.workers)
+    workers.delete(worker)
+    this.#state = { ...this.#state, workers }
   }
 
   /** A worker of the pool. It counts from its first event on. */

@@ -52,6 +52,12 @@ export class ProbePace {
     if (everyMs !== null) this.#nextAt = Math.min(this.#nextAt, this.#probedAt + everyMs)
   }
 
+  /** The policy has other intervals: nothing is due later than they say. */
+  reconfigured(now: number): void {
+    this.#countsAt = Math.min(this.#countsAt, now + this.#interval())
+    this.#nextAt = Math.min(this.#nextAt, this.#countsAt)
+  }
+
   now(now: number): void {
     this.#nextAt = now
     this.#countsAt = now

@@ -18,15 +18,24 @@ const GOAL = 0.95
 /** Room for what is kept of jobs: what is oldest goes, of whom most is kept. Dispose it to remove no more. */
 export class JobRoom implements Disposable {
   readonly #options: JobRoomOptions
+  #maxBytes: number
   #later: Disposable | undefined
 
   constructor(options: JobRoomOptions) {
     this.#options = options
+    this.#maxBytes = options.maxBytes
+  }
+
+  /** What is too much from now on goes. */
+  reconfigure(maxBytes: number): void {
+    this.#maxBytes = maxBytes
+    this.make()
   }
 
   /** Whether there is room for so much, once some has been removed; the rest of what may be is removed later. */
   has(bytes: number): boolean {
-    const { store, maxBytes, clock } = this.#options
+    const { store, clock } = this.#options
+    const maxBytes = this.#maxBytes
     if (store.bytes() + bytes <= maxBytes) return true
     const goal = Math.max(0, maxBytes * GOAL - bytes)
     let isFreed = true

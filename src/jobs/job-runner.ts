@@ -10,14 +10,18 @@ import { keptProblem } from './kept.ts'
 import { nextStep, type Outcome } from './next-step.ts'
 import { Turns } from './turns.ts'
 
-export interface JobRunnerOptions {
-  readonly clock: Clock
-  readonly random: Random
-  readonly store: JobStore
-  /** How many fetches go on at the same time: of all jobs, */
+/** How many fetches go on at the same time. */
+export interface JobPace {
+  /** Of all jobs, */
   readonly concurrency: number
   /** and of one. */
   readonly concurrencyPerJob: number
+}
+
+export interface JobRunnerOptions extends JobPace {
+  readonly clock: Clock
+  readonly random: Random
+  readonly store: JobStore
   /** Whom the job's owner stands for; undefined while nobody knows, and then the job rests. */
   callerOf(owner: string): Caller | undefined
   /** As a caller's own fetch, so that limits, politeness and target rules hold. */
@@ -58,6 +62,7 @@ const STORE_TRIED_AGAIN_MS = 10_000
 export class JobRunner {
   readonly #options: JobRunnerOptions
   readonly #turns = new Turns<Active>()
+  #pace: JobPace
   #runningCount = 0
   #nap: Disposable | undefined
   #isStarted = false
@@ -66,6 +71,13 @@ export class JobRunner {
 
   constructor(options: JobRunnerOptions) {
     this.#options = options
+    this.#pace = options
+  }
+
+  /** What runs goes on, also where it is more than may begin from now on. */
+  reconfigure(pace: JobPace): void {
+    this.#pace = pace
+    this.#pump()
   }
 
   /** Goes on with what the last process left. */
@@ -146,7 +158,7 @@ export class JobRunner {
   }
 
   #next(now: number): Active | undefined {
-    if (this.#runningCount >= this.#options.concurrency) return undefined
+    if (this.#runningCount >= this.#pace.concurrency) return undefined
     return this.#turns.next(now, (entry) => entry.nextAt <= now && this.#hasRoom(entry))
   }
 
@@ -266,7 +278,7 @@ export class JobRunner {
   #sleep(now: number): void {
     this.#nap?.[Symbol.dispose]()
     this.#nap = undefined
-    const isFull = this.#runningCount >= this.#options.concurrency
+    const isFull = this.#runningCount >= this.#pace.concurrency
     let wakeAt = Number.POSITIVE_INFINITY
     for (const entry of this.#turns.all()) {
       const { job, owner, nextAt } = entry
@@ -280,7 +292,7 @@ export class JobRunner {
   }
 
   #hasRoom(entry: Active): boolean {
-    return entry.running.size < this.#options.concurrencyPerJob
+    return entry.running.size < this.#pace.concurrencyPerJob
   }
 
   #ourError(error: unknown): CbtorError {

@@ -76,10 +76,12 @@ export class Jobs implements AsyncDisposable {
   readonly #room: JobRoom
   /** By owner. */
   readonly #onGone = new Map<string, Disposable>()
+  #policy: JobsPolicy
   #upkeep: Disposable | undefined
 
   constructor(options: JobsOptions) {
     this.#options = options
+    this.#policy = options.policy
     const { policy, callers } = options
     const { concurrency, concurrencyPerJob, receivers, maxBytes } = policy
     this.#room = new JobRoom({ ...options, maxBytes })
@@ -91,6 +93,14 @@ export class Jobs implements AsyncDisposable {
       onEnded: (id) => this.#webhooks.add(id),
       onKept: () => this.#room.make(),
     })
+  }
+
+  /** For jobs to come, and for how many fetches go on at a time; a job keeps the deadline and the retries that it was taken with. */
+  reconfigure(policy: JobsPolicy): void {
+    this.#policy = policy
+    this.#room.reconfigure(policy.maxBytes)
+    this.#webhooks.reconfigure(policy.receivers)
+    this.#runner.reconfigure(policy)
   }
 
   /** Goes on with what the last process left. */
@@ -106,7 +116,8 @@ export class Jobs implements AsyncDisposable {
    * `too_many_jobs`, `idempotency_key_reused`, `job_not_found` for one that was ordered and removed, or what is wrong with the webhook.
    */
   submit(caller: Caller, order: JobOrder): { readonly job: JobView; readonly isNew: boolean } {
-    const { clock, random, store, policy } = this.#options
+    const { clock, random, store } = this.#options
+    const policy = this.#policy
     const now = clock.now()
     const earlier = this.#ordered(caller, order, now)
     if (earlier !== undefined) return { job: this.#view(earlier), isNew: false }
@@ -217,7 +228,8 @@ export class Jobs implements AsyncDisposable {
   }
 
   #checkRoom(caller: Caller, order: JobOrder): void {
-    const { store, policy } = this.#options
+    const { store } = this.#options
+    const policy = this.#policy
     const full = (why: string) =>
       new CbtorError('too_many_jobs', `Cannot take the job: ${why}`, { retryAfterMs: FULL_FOR_MS })
     if (store.runningCount() >= policy.maxJobs) throw full(`${policy.maxJobs} jobs have not ended`)
@@ -231,10 +243,10 @@ export class Jobs implements AsyncDisposable {
 
   /** What has been kept long enough goes. */
   #keepUp(): void {
-    const { store, clock, policy, onBug } = this.#options
+    const { store, clock, onBug } = this.#options
     const now = clock.now()
     try {
-      store.removeEndedBefore(now - policy.retentionMs, now - ORDERED_MS)
+      store.removeEndedBefore(now - this.#policy.retentionMs, now - ORDERED_MS)
     } catch (error) {
       onBug(error)
     }

@@ -53,12 +53,19 @@ export class WebhookSender {
   /** When each one is to be sent. */
   readonly #waiting = new Map<string, number>()
   readonly #sending = new Map<string, AbortController>()
+  #receivers: readonly LocalReceiver[]
   readonly #over = new Set<Promise<void>>()
   #nap: Disposable | undefined
   #isStopped = false
 
   constructor(options: WebhookSenderOptions) {
     this.#options = options
+    this.#receivers = options.receivers
+  }
+
+  /** Who may be told without Tor from now on. */
+  reconfigure(receivers: readonly LocalReceiver[]): void {
+    this.#receivers = receivers
   }
 
   /** Sends what the last process did not. */
@@ -147,11 +154,11 @@ export class WebhookSender {
 
   /** The status of the receiver, or the code of the problem. */
   async #send(job: StoredJob, url: string, signal: AbortSignal): Promise<number | string> {
-    const { clock, store, receivers, callerOf, fetch, postLocally } = this.#options
+    const { clock, store, callerOf, fetch, postLocally } = this.#options
     const body = webhookText(job, store.tally(job.id), clock.now())
     const headers = webhookHeaders(job.id, body, job.webhook?.secret, clock.now())
     try {
-      const local = localTargetOf(url, receivers)
+      const local = localTargetOf(url, this.#receivers)
       if (local !== undefined) {
         const late = () => new CbtorError('timeout', 'Cannot send the webhook: no answer in time')
         using limit = deadline(clock, LOCAL_LIMIT_MS, signal, late)

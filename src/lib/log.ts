@@ -16,7 +16,15 @@ export interface Logger {
   child(fields: LogFields): Logger
 }
 
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'silent'
+/** From the quietest to the one that tells most. */
+const LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
+export type LogLevel = (typeof LEVELS)[number]
+
+/** The logger that all others are children of. */
+export interface RootLogger extends Logger {
+  /** From now on, for its children, too. */
+  setLevel(level: LogLevel): void
+}
 
 /** `auto`: `pretty` on a terminal, `json` anywhere else. */
 export const LOG_FORMATS = ['auto', 'json', 'pretty'] as const
@@ -36,23 +44,30 @@ export function createLogger(
   stream: LogStream = process.stderr,
   format: LogFormat = 'auto',
   env: Readonly<Record<string, string | undefined>> = process.env,
-): Logger {
+): RootLogger {
   const isTerminal = stream.isTTY === true
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal)
   const hasColours = isTerminal && !env.NO_COLOR
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const options = { level: 'debug', base: null, timestamp: pino.stdTimeFunctions.isoTime }
   const pretty = { write: (line: string) => stream.write(prettyLine(line, hasColours)) }
-  return guarded(pino(options, isPretty ? pretty : stream))
+  const gate = { level }
+  return {
+    ...guarded(pino(options, isPretty ? pretty : stream), gate),
+    setLevel(next) {
+      gate.level = next
+    },
+  }
 }
 
-/** Nothing from outside breaks a line or steers a terminal, in whatever field it comes. */
-function guarded(log: PinoLogger): Logger {
+/** Nothing from outside breaks a line or steers a terminal, in whatever field it comes. The gate is that of all children. */
+function guarded(log: PinoLogger, gate: { readonly level: LogLevel }): Logger {
   const at = (level: Exclude<LogLevel, 'silent'>) => (fields: LogFields, message: string) => {
-    if (log.isLevelEnabled(level)) log[level](unbroken(fields), String(unbroken(message)))
+    if (LEVELS.indexOf(level) > LEVELS.indexOf(gate.level)) return
+    log[level](unbroken(fields), String(unbroken(message)))
   }
   return {
     ...{ error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') },
-    child: (fields) => guarded(log.child(unbroken(fields) as LogFields)),
+    child: (fields) => guarded(log.child(unbroken(fields) as LogFields), gate),
   }
 }
 

@@ -1,7 +1,7 @@
 import { siteOf } from '../domain/site.ts'
 import type { Clock } from '../lib/clock.ts'
 import { parseRetryAfter } from '../lib/retry-after.ts'
-import { type Flow, TokenBucket } from './token-bucket.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 /** How much one host gets from one worker. */
 export interface PolitenessPolicy {
@@ -52,7 +52,7 @@ const NONE: ReadonlyMap<string, number | undefined> = new Map()
  */
 export class Politeness {
   readonly #options: PolitenessOptions
-  readonly #flow: Flow
+  #policy: PolitenessPolicy
   /** By host, then by worker; the host that was asked for longest ago is first. */
   readonly #hosts = new Map<string, Map<string, Seat>>()
   /** Until when, by the monotonic clock, by key and host. */
@@ -60,7 +60,12 @@ export class Politeness {
 
   constructor(options: PolitenessOptions) {
     this.#options = options
-    this.#flow = options.policy
+    this.#policy = options.policy
+  }
+
+  /** What goes on keeps its places; who comes from now on finds the new limits. */
+  reconfigure(policy: PolitenessPolicy): void {
+    this.#policy = policy
   }
 
   /** Hosts that are held in memory. */
@@ -70,7 +75,7 @@ export class Politeness {
 
   /** How long it takes in the long run until a worker may be asked for the same host again. */
   get everyMs(): number {
-    return 1_000 / this.#flow.rate
+    return 1_000 / this.#policy.rate
   }
 
   /**
@@ -83,8 +88,8 @@ export class Politeness {
     const now = this.#options.clock.monotonic()
     const busy = new Map<string, number | undefined>()
     for (const [worker, { bucket, inUse }] of seats) {
-      const waitMs = isPaced ? bucket.waitMs(this.#flow, now) : 0
-      if (inUse >= this.#options.policy.concurrent) busy.set(worker, undefined)
+      const waitMs = isPaced ? bucket.waitMs(this.#policy, now) : 0
+      if (inUse >= this.#policy.concurrent) busy.set(worker, undefined)
       else if (waitMs > 0) busy.set(worker, waitMs)
     }
     return busy
@@ -120,7 +125,7 @@ export class Politeness {
 
   /** A request of the key was answered; `retryAfter` is the header's value. */
   answered(key: string, host: string, status: number, retryAfter: string | undefined): void {
-    if (!this.#options.policy.honourRetryAfter || retryAfter === undefined) return
+    if (!this.#policy.honourRetryAfter || retryAfter === undefined) return
     if (status !== 429 && status !== 503) return
     const { clock, capacity = CAPACITY } = this.#options
     const ms = parseRetryAfter(retryAfter, clock.now())
@@ -137,9 +142,9 @@ export class Politeness {
     const seats = this.#hosts.get(site) ?? new Map<string, Seat>()
     this.#hosts.delete(site)
     this.#hosts.set(site, seats)
-    const seat = seats.get(worker) ?? { bucket: new TokenBucket(this.#flow, now), inUse: 0 }
+    const seat = seats.get(worker) ?? { bucket: new TokenBucket(this.#policy, now), inUse: 0 }
     seats.set(worker, seat)
-    if (isPaced) seat.bucket.take(this.#flow, now)
+    if (isPaced) seat.bucket.take(this.#policy, now)
     seat.inUse++
     this.#forgetIdle(now)
     let isHeld = true
@@ -160,7 +165,7 @@ export class Politeness {
       if (entry === undefined) return
       const [site, seats] = entry
       const isInUse = [...seats.values()].some(({ inUse }) => inUse > 0)
-      const isIdle = !isInUse && [...seats.values()].every(({ bucket }) => bucket.isFull(this.#flow, now))
+      const isIdle = !isInUse && [...seats.values()].every(({ bucket }) => bucket.isFull(this.#policy, now))
       if (!isIdle && (isInUse || this.#hosts.size <= capacity)) {
         // It would be in the way of those behind it for as long as it is used.
         if (isInUse && this.#hosts.size > 1) this.#toTheEnd(site, seats)

@@ -80,6 +80,7 @@ const WEIGHT_OF_LAST = 0.2
  */
 export class WaitingLines {
   readonly #options: WaitingLinesOptions
+  #policy: LinePolicy
   /** Only those in which somebody waits. */
   readonly #lines = new Map<string, Line>()
   readonly #ofKey = new Map<string, number>()
@@ -89,6 +90,12 @@ export class WaitingLines {
 
   constructor(options: WaitingLinesOptions) {
     this.#options = options
+    this.#policy = options.policy
+  }
+
+  /** Who waits already waits as long as was promised. */
+  reconfigure(policy: LinePolicy): void {
+    this.#policy = policy
   }
 
   /** How many wait. */
@@ -115,7 +122,8 @@ export class WaitingLines {
   }
 
   #wait<T>(request: LineRequest<T>, line: Line): Promise<T> {
-    const { clock, policy } = this.#options
+    const { clock } = this.#options
+    const policy = this.#policy
     const { key } = request
     const withinMs = Math.min(policy.waitMs, request.withinMs)
     const expectedMs = this.#expectedMs(line, key)

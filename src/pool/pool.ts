@@ -51,6 +51,7 @@ export type PoolEvent =
       readonly to: DesiredState
     }
   | { readonly type: 'mode-changed'; readonly from: Mode; readonly to: Mode }
+  | { readonly type: 'joined' | 'left'; readonly worker: string }
 
 type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & {
   readonly idle: Set<() => void>
@@ -58,6 +59,7 @@ type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & {
   standing: number
   /** When it came back from a failure, by the monotonic clock; undefined when it has been back for long. */
   backSince: number | undefined
+  isLeaving: boolean
 }
 
 /** Ids of workers. */
@@ -74,7 +76,7 @@ const BUSY_RETRY_AFTER_MS = 1_000
  * opinion on either of the first two: it is told. `W` is whatever the caller needs of a worker to use it.
  */
 export class Pool<W extends { readonly name: WorkerName }> {
-  readonly #seats: readonly Seat<W>[]
+  #seats: readonly Seat<W>[] = []
   readonly #clock: Clock
   readonly #random: Random
   readonly #retryAfterMs: number
@@ -93,25 +95,38 @@ export class Pool<W extends { readonly name: WorkerName }> {
     this.#maxLeases = options.maxLeases ?? MAX_LEASES
     this.#mode = options.mode ?? 'round_robin'
     this.#onRoom = (worker) => options.onRoom?.(worker)
-    this.#seats = [...members]
-      .sort((a, b) => a.name.n - b.name.n)
-      .map((member) => ({
-        member,
-        name: member.name,
-        desired: options.desired?.get(member.name.id) ?? 'enabled',
-        health: 'starting',
-        isDoubted: false,
-        leases: 0,
-        lastUsedAt: undefined,
-        idle: new Set(),
-        standing: 0,
-        backSince: undefined,
-      }))
-    for (const key of ['id', 'n'] as const) {
-      const taken = this.#seats.map(({ name }) => name[key])
-      const twice = taken.find((value, index) => taken.indexOf(value) !== index)
-      if (twice !== undefined) throw new RangeError(`Cannot make a pool: two workers have the ${key} ${twice}`)
-    }
+    for (const member of members) this.#place(member, options.desired?.get(member.name.id))
+  }
+
+  /** Takes in a member, in `starting`. Throws a RangeError when another one has its id or number. */
+  add(member: W, desired: DesiredState = 'enabled'): void {
+    this.#place(member, desired)
+    this.#tell({ type: 'joined', worker: member.name.id })
+  }
+
+  /** Grants no new lease on the member, whatever is wished for it from now on: it is going to be removed. */
+  retire(id: string): void {
+    if (this.get(id).desired === 'enabled') this.setDesired(id, 'drained')
+    this.#find(id).isLeaving = true
+  }
+
+  /** Forgets the member. Leases that it has may still be given back. */
+  remove(id: string): void {
+    const gone = this.#find(id)
+    this.#seats = this.#seats.filter((seat) => seat !== gone)
+    this.#tell({ type: 'left', worker: gone.name.id })
+    // Who waits for it learns that it is gone, and may go elsewhere.
+    this.#onRoom(gone.name)
+  }
+
+  has(id: string): boolean {
+    return this.#seats.some(({ name }) => name.id === id)
+  }
+
+  /** The lowest number that no member has, from 1. */
+  get freeNumber(): number {
+    const taken = new Set(this.#seats.map(({ name }) => name.n))
+    for (let n = 1; ; n++) if (!taken.has(n)) return n
   }
 
   get mode(): Mode {
@@ -125,14 +140,14 @@ export class Pool<W extends { readonly name: WorkerName }> {
     if (from !== mode) this.#tell({ type: 'mode-changed', from, to: mode })
   }
 
-  /** All members in configured order. */
+  /** All members by their numbers. */
   entries(): readonly PoolEntry<W>[] {
     return this.#seats.map(entry)
   }
 
   /** The member with this id or number (`tor01`, `1`). Throws `worker_not_found`. */
   get(ref: string | number): PoolEntry<W> {
-    return entry(this.#seat(ref))
+    return entry(this.#find(ref))
   }
 
   /**
@@ -163,7 +178,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
    * after a minute; so does, unless said otherwise, one that was dead or in recovery.
    */
   setHealth(id: string, health: HealthState, options: { readonly slowStart?: boolean } = {}): void {
-    const seat = this.#seat(id)
+    const seat = this.#find(id)
     const from = seat.health
     seat.health = health
     if (from === health) return
@@ -182,12 +197,17 @@ export class Pool<W extends { readonly name: WorkerName }> {
    * becomes healthy is in no doubt.
    */
   setDoubt(id: string, isDoubted: boolean): void {
-    this.#seat(id).isDoubted = isDoubted
+    this.#find(id).isDoubted = isDoubted
   }
 
-  /** Sets what the operator wishes, unconditionally. Only `enabled` gets new leases; running ones go on in any case. */
+  /**
+   * Sets what the operator wishes. Only `enabled` gets new leases; running ones go on in any case. Throws `conflict` for one that is to
+   * be enabled and is being removed.
+   */
   setDesired(id: string, desired: DesiredState): void {
-    const seat = this.#seat(id)
+    const seat = this.#find(id)
+    if (seat.isLeaving && desired === 'enabled')
+      throw new CbtorError('conflict', `Cannot enable worker "${seat.name.id}": it is being removed`)
     const from = seat.desired
     seat.desired = desired
     if (from === desired) return
@@ -200,7 +220,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
    * nobody to take a request, and when the worker is stopped (that wish is stronger, and would be lost).
    */
   drain(id: string, options: { readonly force?: boolean } = {}): void {
-    const seat = this.#seat(id)
+    const seat = this.#find(id)
     if (seat.desired === 'stopped')
       throw new CbtorError('conflict', `Cannot drain worker "${seat.name.id}": it is stopped`)
     if (!options.force && seat.desired === 'enabled' && this.#isLast(seat))
@@ -217,7 +237,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
    * later, and with the signal's reason when aborted.
    */
   async drained(id: string, signal: AbortSignal): Promise<void> {
-    const seat = this.#seat(id)
+    const seat = this.#find(id)
     const refuse = () => new CbtorError('conflict', `Cannot wait until worker "${seat.name.id}" is idle: it is enabled`)
     signal.throwIfAborted()
     if (seat.desired === 'enabled') throw refuse()
@@ -242,7 +262,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
   }
 
   #pinned(ref: string, tried: ReadonlySet<string>, busy: Ids): Seat<W> {
-    const seat = this.#seat(ref)
+    const seat = this.#find(ref)
     const why = this.#whyNot(seat, tried, busy)
     if (why === undefined) return seat
     const message = `Cannot use worker "${seat.name.id}": it is ${why}`
@@ -306,7 +326,20 @@ export class Pool<W extends { readonly name: WorkerName }> {
     return takesTraffic(seat.health) ? !others.some(({ health }) => takesTraffic(health)) : others.length === 0
   }
 
-  #seat(ref: string | number): Seat<W> {
+  #place(member: W, desired: DesiredState = 'enabled'): void {
+    for (const key of ['id', 'n'] as const) {
+      const value = member.name[key]
+      if (this.#seats.some(({ name }) => name[key] === value))
+        throw new RangeError(`Cannot make a pool: two workers have the ${key} ${value}`)
+    }
+    const seat: Seat<W> = {
+      ...{ member, name: member.name, desired, health: 'starting', isDoubted: false, leases: 0 },
+      ...{ lastUsedAt: undefined, idle: new Set(), standing: 0, backSince: undefined, isLeaving: false },
+    }
+    this.#seats = [...this.#seats, seat].sort((a, b) => a.name.n - b.name.n)
+  }
+
+  #find(ref: string | number): Seat<W> {
     const found =
       this.#seats.find(({ name }) => name.id === ref) ?? this.#seats.find(({ name }) => String(name.n) === String(ref))
     if (found === undefined)
@@ -319,6 +352,6 @@ export class Pool<W extends { readonly name: WorkerName }> {
   }
 }
 
-function entry<W>({ idle: _idle, standing: _standing, backSince: _backSince, ...rest }: Seat<W>): PoolEntry<W> {
-  return rest
+function entry<W>({ member, name, desired, health, isDoubted, leases, lastUsedAt }: Seat<W>): PoolEntry<W> {
+  return { member, name, desired, health, isDoubted, leases, lastUsedAt }
 }

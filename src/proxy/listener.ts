@@ -28,6 +28,8 @@ const DEFAULT_LIMITS: PortLimits = { ...DEFAULT_TUNNEL_LIMITS, handshakeMs: 10_0
 /** The proxy ports that listen. Disposing it closes all of them. */
 export class ProxyListener implements AsyncDisposable {
   readonly #options: ProxyListenerOptions
+  /** Those of all ports. */
+  readonly #limits: { -readonly [K in keyof PortLimits]: PortLimits[K] }
   readonly #http: Port
   readonly #socks: Port
   readonly #servers: Server[] = []
@@ -40,11 +42,17 @@ export class ProxyListener implements AsyncDisposable {
   #isClosing = false
 
   constructor(options: ProxyListenerOptions) {
-    const port: PortOptions = { ...options, limits: { ...DEFAULT_LIMITS, ...options.limits } }
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
+    const port: PortOptions = { ...options, limits: this.#limits }
     this.#options = options
     this.#http = new HttpPort(port)
     this.#socks = new SocksPort(port)
     this.#any = new TellApart(port, { http: this.#http, socks: this.#socks })
+  }
+
+  /** For tunnels that come to stand from now on. */
+  reconfigure(limits: Partial<PortLimits>): void {
+    Object.assign(this.#limits, limits)
   }
 
   /** How many clients are connected. */

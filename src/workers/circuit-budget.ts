@@ -31,12 +31,19 @@ export interface Charge {
 /** The books of all workers of a service: a token bucket for each guard. */
 export class CircuitBudget {
   readonly #clock: Clock
-  readonly #policy: BudgetPolicy
+  /** That of all buckets. */
+  readonly #policy: { -readonly [K in keyof BudgetPolicy]: BudgetPolicy[K] }
   readonly #buckets = new Map<string, Bucket>()
 
   constructor(clock: Clock, policy: BudgetPolicy = BUDGET_POLICY) {
     this.#clock = clock
-    this.#policy = policy
+    this.#policy = { rate: policy.rate, burst: policy.burst }
+  }
+
+  /** From now on, for all Tors. A bucket that holds more than it may is as full as it may be. */
+  reconfigure(policy: BudgetPolicy): void {
+    this.#policy.rate = policy.rate
+    this.#policy.burst = policy.burst
   }
 
   /** For one Tor. */

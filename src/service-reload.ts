@@ -1,0 +1,156 @@
+/** The configuration read anew while the service runs: what can be applied is, without losing a request. */
+import { isDeepStrictEqual } from 'node:util'
+import { type EffectiveField, effectiveFields, written } from './config/effective.ts'
+import { ConfigError, type ServiceConfig } from './config/read-config.ts'
+import type { FieldChange, Reloaded } from './domain/reload.ts'
+import type { WorkerPlan } from './service-transition.ts'
+
+type WorkerConfig = ServiceConfig['workers'][number]
+
+/** Sections all of whose fields can be applied at once, */
+const LIVE_SECTIONS = ['circuits', 'exits', 'limits', 'jobs', 'politeness', 'health', 'checks']
+/** and single fields. All others hold from the next start on. */
+const LIVE_FIELDS = [
+  'hosts',
+  'proxy.idle_timeout',
+  'log',
+  'log_targets',
+  'mode',
+  'workers',
+  'targets.allow_reserved',
+  'targets.allow_ports',
+  'targets.allow',
+  'targets.deny',
+]
+
+export function appliesLive(field: string): boolean {
+  return LIVE_FIELDS.includes(field) || LIVE_SECTIONS.includes(field.split('.')[0] ?? '')
+}
+
+/** What the service does for a reload. */
+export interface Reloadable {
+  /** Throws a `ConfigError` with all faults. */
+  read(): ServiceConfig
+  /**
+   * Makes what the workers that come or change need, and changes nothing yet. Rejects with a `ConfigError` that says of which worker it
+   * cannot be made, with nothing left of the others.
+   */
+  prepare(workers: readonly WorkerConfig[]): Promise<ReadonlyMap<string, WorkerPlan['come'][number]['driver']>>
+  /** Tells the parts what holds from now on. `isChanged`: whether any field below that name is another. Returns what else is to be known. */
+  apply(config: ServiceConfig, isChanged: (name: string) => boolean): readonly string[]
+  /** Brings workers in and takes others out; resolves when that is done, which may take minutes. It never rejects. */
+  change(plan: WorkerPlan): Promise<void>
+  onReloaded(reloaded: Reloaded): void
+  onRefused(error: ConfigError): void
+}
+
+/** One reload after the other. */
+export class Reload {
+  readonly #service: Reloadable
+  #running: ServiceConfig
+  #last: Promise<unknown> = Promise.resolve()
+  #changing: Promise<void> = Promise.resolve()
+
+  /** `running`: what the service was started with. */
+  constructor(running: ServiceConfig, service: Reloadable) {
+    this.#running = running
+    this.#service = service
+  }
+
+  /** Resolves once the workers of the latest reload have come and gone. */
+  get settled(): Promise<void> {
+    return this.#changing
+  }
+
+  /**
+   * Resolves once all is applied; workers that go may still finish their requests. Of a configuration with faults nothing is applied,
+   * and it rejects with all of them. What an earlier reload has begun with workers is waited for.
+   */
+  reload(): Promise<Reloaded> {
+    const reloaded = this.#last.then(() => this.#reload())
+    this.#last = reloaded.catch(() => {})
+    return reloaded
+  }
+
+  async #reload(): Promise<Reloaded> {
+    await this.#changing
+    const { next, plan, drivers } = await this.#prepared()
+    const before = this.#running
+    const fields = changesOf(before, next)
+    const live = fields.filter(({ name }) => appliesLive(name))
+    this.#running = withLive(before, next)
+    const isChanged = (name: string) => live.some((each) => each.name === name || each.name.startsWith(`${name}.`))
+    const notes = this.#service.apply(this.#running, isChanged)
+    const reloaded: Reloaded = {
+      applied: live.filter(({ name }) => name !== 'workers').map(({ change }) => change),
+      workers: plan,
+      needsRestart: fields.flatMap(({ name }) => (appliesLive(name) ? [] : [name])),
+      notes,
+    }
+    this.#changing = this.#service.change({
+      come: plan.added.map((id) => ({ id, driver: driverOf(id) })),
+      leave: plan.removed,
+      renew: plan.changed.map((id) => ({ id, driver: driverOf(id) })),
+    })
+    this.#service.onReloaded(reloaded)
+    return reloaded
+
+    function driverOf(id: string) {
+      const driver = drivers.get(id)
+      if (driver === undefined) throw new Error(`no driver was made for ${id}`)
+      return driver
+    }
+  }
+
+  async #prepared() {
+    try {
+      const next = this.#service.read()
+      const plan = planOf(this.#running.workers, next.workers)
+      const come = next.workers.filter(({ id }) => plan.added.includes(id) || plan.changed.includes(id))
+      return { next, plan, drivers: await this.#service.prepare(come) }
+    } catch (error) {
+      if (error instanceof ConfigError) this.#service.onRefused(error)
+      throw error
+    }
+  }
+}
+
+function planOf(before: readonly WorkerConfig[], next: readonly WorkerConfig[]): Reloaded['workers'] {
+  const known = new Map(before.map((worker) => [worker.id, worker]))
+  const wanted = new Set(next.map(({ id }) => id))
+  return {
+    added: next.flatMap(({ id }) => (known.has(id) ? [] : [id])),
+    removed: before.flatMap(({ id }) => (wanted.has(id) ? [] : [id])),
+    changed: next.flatMap((worker) => {
+      const old = known.get(worker.id)
+      return old === undefined || isDeepStrictEqual(old, worker) ? [] : [worker.id]
+    }),
+  }
+}
+
+function changesOf(
+  before: ServiceConfig,
+  next: ServiceConfig,
+): readonly { readonly name: string; readonly change: FieldChange }[] {
+  const old = new Map(effectiveFields(before).map((each) => [each.field.name, each]))
+  const now = new Map(effectiveFields(next).map((each) => [each.field.name, each]))
+  const shown = (each: EffectiveField | undefined) => (each?.value === undefined ? undefined : written(each))
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((name) => {
+    const [from, to] = [old.get(name), now.get(name)]
+    if (isDeepStrictEqual(from?.value, to?.value)) return []
+    return [{ name, change: { field: name, from: shown(from), to: shown(to) } }]
+  })
+}
+
+/** The running configuration with what can be applied of the next one. */
+function withLive(running: ServiceConfig, next: ServiceConfig): ServiceConfig {
+  const { ca_file, ...targets } = next.targets
+  return {
+    ...running,
+    ...{ hosts: next.hosts, log: next.log, log_targets: next.log_targets, mode: next.mode, workers: next.workers },
+    ...{ circuits: next.circuits, exits: next.exits, limits: next.limits, jobs: next.jobs },
+    ...{ politeness: next.politeness, health: next.health, checks: next.checks },
+    proxy: { ...running.proxy, idle_timeout: next.proxy.idle_timeout },
+    targets: { ...targets, ...(running.targets.ca_file !== undefined && { ca_file: running.targets.ca_file }) },
+  }
+}
