@@ -30,12 +30,15 @@ export function LastEvents() {
           {events
             .slice(-SHOWN)
             .toReversed()
-            .map(({ id, at, severity, text }) => (
-              <li key={id} data-event={id}>
+            // By place: what happens changes the text of the rows and moves none of them.
+            .map(({ id, at, severity, text }, place) => (
+              <li key={place} data-event={id}>
                 <span class={`outcome tone-${SEVERITY_LOOKS[severity].tone}`}>
                   <Icon name={SEVERITY_LOOKS[severity].icon} size={14} label={severity} />
                 </span>
-                <span class="last-events-text">{text}</span>
+                <span class="last-events-text" title={text}>
+                  {text}
+                </span>
                 <span class="muted">
                   <TimeAgo at={at} />
                 </span>

@@ -19,7 +19,7 @@ export function Overview() {
       <div class="overview">
         <Traffic series={view.series} />
         <div class="overview-side">
-          {view.problems.length > 0 && <Problems problems={view.problems} />}
+          <Problems problems={view.problems} />
           <PoolMap workers={view.workers} />
         </div>
         <LastEvents />

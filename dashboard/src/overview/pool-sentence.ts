@@ -16,20 +16,23 @@ export interface PoolSentence {
   readonly moreIll: number
 }
 
-const SHOWN_ILL = 3
+/** The page keeps room for so many lines, so that nothing moves when a worker falls ill. */
+const SHOWN_LINES = 2
 /** The worst first. */
 const ILL: readonly Group[] = ['dead', 'recovery', 'suspect', 'starting']
 
 export function poolSentence({ pool, workers }: Pick<LiveView, 'pool' | 'workers'>): PoolSentence {
   const counts = countGroups(workers)
   const ill = ILL.flatMap((group) => workers.filter((worker) => groupOf(worker) === group))
+  // The last line says how many more there are, when there are.
+  const shown = ill.length > SHOWN_LINES ? SHOWN_LINES - 1 : ill.length
   const enabled = workers.length - (counts.get('drained') ?? 0) - (counts.get('stopped') ?? 0)
   const healthy = counts.get('healthy') ?? 0
   return {
     ...headlineOf(pool.state, { total: workers.length, enabled, healthy, starting: counts.get('starting') ?? 0 }),
     aside: asideOf(counts),
-    ill: ill.slice(0, SHOWN_ILL),
-    moreIll: Math.max(0, ill.length - SHOWN_ILL),
+    ill: ill.slice(0, shown),
+    moreIll: ill.length - shown,
   }
 }
 

@@ -20,7 +20,9 @@ export function PoolState({ view }: { readonly view: LiveView }) {
           {headline}
           {aside !== '' && <span class="muted"> {aside}</span>}
         </p>
-        {ill.length > 0 && (
+        {ill.length === 0 ? (
+          <Calm view={view} />
+        ) : (
           <ul class="pool-ill">
             {ill.map((worker) => (
               <IllWorker key={worker.id} worker={worker} />
@@ -34,6 +36,24 @@ export function PoolState({ view }: { readonly view: LiveView }) {
         )}
       </div>
     </section>
+  )
+}
+
+/** What there is to say when all is well: for how long, and what comes next. */
+function Calm({ view: { started_at: startedAt, workers } }: { readonly view: LiveView }) {
+  const [next] = workers
+    .flatMap(({ id, next_action: action }) => (action === null ? [] : [{ id, ...action }]))
+    .sort((one, other) => (one.at < other.at ? -1 : 1))
+  return (
+    <p class="pool-calm muted">
+      Up for <Since at={startedAt} />.
+      {next && (
+        <>
+          {' '}
+          Next: {actionWord(next.type)} of {next.id} <Countdown at={next.at} />.
+        </>
+      )}
+    </p>
   )
 }
 

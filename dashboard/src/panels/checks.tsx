@@ -58,7 +58,7 @@ function EndpointPanel({ endpoint }: { readonly endpoint: Endpoint }) {
       note={<code class="endpoint-url">{url}</code>}
       actions={<Badge tone="idle">{kind === 'onion' ? 'onion service' : 'clearnet'}</Badge>}
     >
-      <dl class="figures">
+      <dl class="readings">
         <Fact name="p50">{latency(percentiles?.p50)}</Fact>
         <Fact name="p95">{latency(percentiles?.p95)}</Fact>
         <Fact name="passed">{attempts === 0 ? '–' : percent(endpoint.successes / attempts)}</Fact>
@@ -66,7 +66,7 @@ function EndpointPanel({ endpoint }: { readonly endpoint: Endpoint }) {
         <Fact name="last success">
           {endpoint.last_success_at ? <TimeAgo at={endpoint.last_success_at} /> : 'never'}
         </Fact>
-        <div class="figure-wide">
+        <div class="reading-wide">
           <dt>mean latency, half an hour</dt>
           <dd>
             {series.length > 1 ? (

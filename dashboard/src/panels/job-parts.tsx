@@ -64,7 +64,7 @@ export function JobActions({ job: { id, name, state, counts }, onDone }: JobActi
           done={`The job ${called} is cancelled.`}
           onPress={() => api.post(`${path}/cancel`).then(onDone)}
         >
-          Stop
+          Cancel
         </Button>
       ) : (
         <Button

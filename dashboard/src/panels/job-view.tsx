@@ -45,7 +45,7 @@ export function JobView({ id }: { readonly id: string }) {
 function JobFacts({ job }: { readonly job: JobBody }) {
   const { created_at: began, ended_at: ended, deadline_at: deadline, next_try_at: next, webhook } = job
   return (
-    <dl class="figures">
+    <dl class="readings">
       <Fact name="state">
         <JobState job={job} />
       </Fact>
@@ -151,7 +151,7 @@ function Outcome({ result, path }: { readonly result: JobResultBody; readonly pa
   const { answer } = loaded ?? result
   const { problem, body_is: where, body_bytes: size } = result
   return (
-    <div class="outcome">
+    <div class="result-outcome">
       {problem && (
         <p>
           {problem.detail}. <a href={`/problems/${problem.code}`}>{problem.code}</a>

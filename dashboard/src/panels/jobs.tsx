@@ -62,7 +62,7 @@ function JobList() {
     <Panel title="Jobs" note={isAdmin ? 'of all keys, the newest first' : 'the newest first'} flush>
       {error ? <ErrorNote error={error} onRetry={again} /> : null}
       <Table
-        label="Jobs"
+        label="Jobs, the newest first"
         columns={columns}
         rows={items}
         keyOf={({ id }) => id}

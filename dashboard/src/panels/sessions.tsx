@@ -109,7 +109,7 @@ function SessionList() {
     >
       {error ? <ErrorNote error={error} onRetry={reload} /> : null}
       <Table
-        label="Sessions"
+        label="Sticky keys in use"
         columns={columns}
         rows={found.slice(0, limit)}
         keyOf={({ owner, key }) => `${owner} ${key}`}

@@ -1,7 +1,7 @@
 import { useMemo } from 'preact/hooks'
 import type { LiveWorkerBody } from '../api/bodies.ts'
 import { Icon } from '../ui/icon.tsx'
-import { countGroups, lookOfGroup } from './look.ts'
+import { countGroups, GROUPS, lookOfGroup } from './look.ts'
 import { type Choice, SORTS, type Sort } from './worker-list.ts'
 
 interface WorkerFilterProps {
@@ -15,12 +15,13 @@ interface WorkerFilterProps {
 /** How many workers are how, and which of them are shown. */
 export function WorkerFilter({ workers, choice, onChoose, areMany }: WorkerFilterProps) {
   const counts = useMemo(() => countGroups(workers), [workers])
-  // A group that has just become empty stays to be seen for as long as it is chosen.
-  const groups = [...counts]
-  if (choice.group !== 'all' && !counts.has(choice.group)) groups.push([choice.group, 0])
+  // Of many workers some always change: then every group has its place. Of few, a group that has just become empty stays to be seen
+  // for as long as it is chosen.
+  const groups = areMany ? GROUPS.map((group) => [group, counts.get(group) ?? 0] as const) : [...counts]
+  if (!areMany && choice.group !== 'all' && !counts.has(choice.group)) groups.push([choice.group, 0])
   return (
     <>
-      <fieldset class="segmented" aria-label="Workers by state">
+      <fieldset class="segmented" aria-label="Workers by state" style={{ '--digits': String(workers.length).length }}>
         <button
           type="button"
           aria-pressed={choice.group === 'all'}

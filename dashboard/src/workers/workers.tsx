@@ -1,5 +1,6 @@
 import { useMemo, useState } from 'preact/hooks'
-import { useLive } from '../context.ts'
+import { useLive, useReasonAgainst } from '../context.ts'
+import { Icon } from '../ui/icon.tsx'
 import { EmptyState, Skeleton } from '../ui/notes.tsx'
 import { counted } from '../ui/text.ts'
 import { ModeSelect } from './mode-select.tsx'
@@ -18,6 +19,7 @@ const EVERYTHING: Choice = { group: 'all', search: '', sort: 'number' }
 export function Workers({ rest }: { readonly rest: readonly string[] }) {
   const workers = useLive((state) => state.view?.workers)
   const [choice, setChoice] = useState(EVERYTHING)
+  const reason = useReasonAgainst('workers:write')
   const chosen = useMemo(() => chosenWorkers(workers ?? [], choice), [workers, choice])
   if (workers === undefined) {
     return (
@@ -37,6 +39,12 @@ export function Workers({ rest }: { readonly rest: readonly string[] }) {
       <div class="workers-bar">
         <WorkerFilter workers={workers} choice={choice} onChoose={setChoice} areMany={areMany} />
         <ModeSelect />
+        {reason !== undefined && (
+          <p class="workers-why">
+            <Icon name="key" />
+            {reason}, so it can look and give no orders.
+          </p>
+        )}
       </div>
       {areMany && (
         <p class="for-readers" role="status">
