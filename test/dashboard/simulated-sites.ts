@@ -8,7 +8,7 @@ export const ONION = 'duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad.o
 /** What would run in a page that took a text for HTML. */
 export const HOSTILE = '<img src=x onerror="window.hacked=true"><script>window.hacked=true</script>'
 
-/** The sites behind simulated workers, by `host:port`. `slow.cbtor.test` takes 15 s, `hostile.cbtor.test` is what it is called. */
+/** The sites behind simulated workers, by `host:port`. `slow.cbtor.test` takes 8 s, `hostile.cbtor.test` is what it is called. */
 export function simulatedSites(random: Random): ReadonlyMap<string, (socket: Socket) => void> {
   const server = createServer((request, response) => void answer(request, response, random))
   const take = (socket: Socket) => void server.emit('connection', socket)
@@ -17,7 +17,7 @@ export function simulatedSites(random: Random): ReadonlyMap<string, (socket: Soc
 }
 
 async function answer({ headers, url }: IncomingMessage, response: ServerResponse, random: Random): Promise<void> {
-  if (headers.host === 'slow.cbtor.test') await sleep(15_000, undefined, { ref: false })
+  if (headers.host === 'slow.cbtor.test') await sleep(8_000, undefined, { ref: false })
   else await sleep(5 + 150 * random.float() ** 3, undefined, { ref: false })
   if (headers.host === 'hostile.cbtor.test') {
     response.writeHead(200, { 'content-type': 'text/html', 'x-hostile': HOSTILE })
