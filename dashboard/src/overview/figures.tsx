@@ -3,10 +3,11 @@ import type { LiveView } from '../live/live-state.ts'
 import { linkTo } from '../routing/route.ts'
 import { Sparkline } from '../ui/sparkline.tsx'
 import { bytes, counted, figure, latency, percent, rate } from '../ui/text.ts'
+import { POOR_RATIO } from './pool-sentence.ts'
 
 /** The pool in numbers, each of the last minute unless it is of now. */
 export function Figures({ view: { pool, series } }: { readonly view: LiveView }) {
-  const isPoor = pool.success_ratio !== null && pool.success_ratio < 0.95
+  const isPoor = pool.success_ratio !== null && pool.success_ratio < POOR_RATIO
   return (
     <dl class="pool-figures">
       <Figure name="Requests/s" value={rate(pool.requests_per_s)}>

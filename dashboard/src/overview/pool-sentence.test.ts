@@ -36,6 +36,20 @@ describe('poolSentence()', () => {
     assert.equal(sentenceOf(DRAINED, STOPPED).headline, 'Every worker is taken out of the pool: requests fail.')
   })
 
+  it('says so when requests fail although the workers are well', () => {
+    const look = testLook([testWorker(1), testWorker(2)])
+    const said = (ratio: number | null) => poolSentence({ ...look, pool: { ...look.pool, success_ratio: ratio } })
+    const { tone, aside } = said(0.421)
+    assert.deepEqual([tone, aside], ['warn', 'But only 42.1 % of requests succeeded in the last minute.'])
+    assert.deepEqual(
+      [said(null), said(0.95)].map(({ tone, aside }) => [tone, aside]),
+      [
+        ['ok', ''],
+        ['ok', ''],
+      ],
+    )
+  })
+
   it('names the worst, and counts the others', () => {
     const { ill, moreIll } = sentenceOf(STARTING, {}, { state: 'suspect' }, DEAD, { state: 'recovery' }, DEAD)
     assert.deepEqual([ill.map(({ id }) => id), moreIll], [['tor04'], 4])

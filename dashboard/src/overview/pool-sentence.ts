@@ -1,7 +1,7 @@
 import type { LiveWorkerBody } from '../api/bodies.ts'
 import type { LiveView } from '../live/live-state.ts'
 import type { Tone } from '../ui/badge.tsx'
-import { counted } from '../ui/text.ts'
+import { counted, percent } from '../ui/text.ts'
 import { countGroups, type Group, groupOf } from '../workers/look.ts'
 
 /** How the pool is, as somebody would say it. */
@@ -18,6 +18,8 @@ export interface PoolSentence {
 
 /** The page keeps room for so many lines, so that nothing moves when a worker falls ill. */
 const SHOWN_LINES = 2
+/** Below it something is wrong, whatever the workers say of themselves. */
+export const POOR_RATIO = 0.9
 /** The worst first. */
 const ILL: readonly Group[] = ['dead', 'recovery', 'suspect', 'starting']
 
@@ -28,9 +30,17 @@ export function poolSentence({ pool, workers }: Pick<LiveView, 'pool' | 'workers
   const shown = ill.length > SHOWN_LINES ? SHOWN_LINES - 1 : ill.length
   const enabled = workers.length - (counts.get('drained') ?? 0) - (counts.get('stopped') ?? 0)
   const healthy = counts.get('healthy') ?? 0
+  const headline = headlineOf(pool.state, {
+    total: workers.length,
+    enabled,
+    healthy,
+    starting: counts.get('starting') ?? 0,
+  })
+  const isFailing = pool.state !== 'down' && pool.success_ratio !== null && pool.success_ratio < POOR_RATIO
   return {
-    ...headlineOf(pool.state, { total: workers.length, enabled, healthy, starting: counts.get('starting') ?? 0 }),
-    aside: asideOf(counts),
+    ...headline,
+    tone: isFailing && headline.tone === 'ok' ? 'warn' : headline.tone,
+    aside: [isFailing ? failText(pool.success_ratio) : '', asideOf(counts)].filter(Boolean).join(' '),
     ill: ill.slice(0, shown),
     moreIll: ill.length - shown,
   }
@@ -58,6 +68,10 @@ function headlineOf(
     tone: 'warn',
     headline: `${healthy} of ${counted(enabled, 'worker')} ${healthy === 1 ? 'is' : 'are'} healthy.`,
   }
+}
+
+function failText(ratio: number | null): string {
+  return `But only ${percent(ratio)} of requests succeeded in the last minute.`
 }
 
 function startText(count: number): string {

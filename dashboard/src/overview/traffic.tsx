@@ -40,6 +40,7 @@ export function Traffic({ series }: { readonly series: readonly SeriesPointBody[
       <Chart
         {...{ times, group: GROUP, height: 150, onPoint: setPointed }}
         series={counts}
+        least={4}
         format={(value) => (Number.isInteger(value) ? String(value) : '')}
         label={`Requests in the last 15 minutes: ${total}, of them ${failed} failed`}
       />
@@ -50,6 +51,7 @@ export function Traffic({ series }: { readonly series: readonly SeriesPointBody[
       <Chart
         {...{ times, group: GROUP, height: 150, onPoint: setPointed }}
         series={times50And95}
+        least={200}
         format={latency}
         label={`How long requests took: p50 ${latency(series.at(-1)?.p50_ms)}, p95 ${latency(series.at(-1)?.p95_ms)} of late`}
       />

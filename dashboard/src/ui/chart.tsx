@@ -21,6 +21,8 @@ interface ChartProps {
   /** What it shows, in a sentence, for who cannot see it. */
   readonly label: string
   readonly height: number
+  /** The top of the axis is no lower. */
+  readonly least: number
   /** Charts of the same group show the same time under the pointer. */
   readonly group: string
   /** The place in `times` under the pointer; undefined when it is elsewhere. */
@@ -28,7 +30,7 @@ interface ChartProps {
 }
 
 /** Values over time, drawn by uPlot. */
-export function Chart({ times, series, format, label, height, group, onPoint }: ChartProps) {
+export function Chart({ times, series, format, label, height, least, group, onPoint }: ChartProps) {
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | undefined>(undefined)
   const latest = useRef({ times, series, onPoint })
@@ -58,7 +60,7 @@ export function Chart({ times, series, format, label, height, group, onPoint }: 
       chart.current?.destroy()
       chart.current = undefined
     }
-  }, [shape, height, group])
+  }, [shape, height, least, group])
 
   useEffect(() => chart.current?.setData(dataOf({ times, series })), [times, series])
 
@@ -73,7 +75,7 @@ export function Chart({ times, series, format, label, height, group, onPoint }: 
       padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: { y: false, sync: { key: group }, points: { size: 7 }, drag: { x: false, y: false } },
-      scales: { y: { range: (_chart, _min, max) => [0, Math.max(1, max * 1.1)] } },
+      scales: { y: { range: (_chart, _min, max) => [0, Math.max(least, max * 1.1)] } },
       axes: [
         {
           ...axis,
