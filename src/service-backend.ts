@@ -1,12 +1,13 @@
 import type { Backend } from './api/backend.ts'
 import { CbtorError } from './domain/errors.ts'
 import { circuitsRenewed } from './domain/events.ts'
-import type { FetchAnswer, Mode } from './domain/exchange.ts'
+import type { Mode, Receipt } from './domain/exchange.ts'
 import type { DesiredState } from './domain/worker.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
 import type { SessionView } from './fetch/session.ts'
 import type { CheckEndpoints } from './health/check-endpoints.ts'
 import type { CheckStatistics } from './health/check-statistics.ts'
+import type { Clock } from './lib/clock.ts'
 import { takesTraffic } from './pool/choose.ts'
 import type { Pool, PoolEntry } from './pool/pool.ts'
 import type { ServiceEvents } from './service-events.ts'
@@ -17,6 +18,7 @@ import type { WorkerUnit } from './worker-unit.ts'
 
 export interface BackendParts extends RequestParts {
   readonly version: string
+  readonly clock: Clock
   readonly store: Store
   readonly pool: Pool<WorkerUnit>
   readonly fetcher: Fetcher
@@ -47,14 +49,9 @@ export function createBackend(parts: BackendParts): Backend {
     await unit(id).follow(desired, signal)
   }
 
-  function answered(
-    answer: Parameters<typeof told.metrics.requestAnswered>[0] & Pick<FetchAnswer, 'sessionMoved'>,
-  ): void {
-    told.metrics.requestAnswered(answer)
-    if (answer.sessionMoved) told.events.record({ type: 'session_moved', worker: answer.worker })
+  function answered({ sessionMoved, worker }: Receipt): void {
+    if (sessionMoved) told.events.record({ type: 'session_moved', worker })
   }
-
-  const failed = (error: unknown, ms: number) => told.metrics.requestFailed(error, ms)
 
   const service = () => ({ version, startedAt })
   const workers = () => pool.entries().map((entry) => entry.member.view(entry.leases, receivesTraffic(entry)))
@@ -77,43 +74,29 @@ export function createBackend(parts: BackendParts): Backend {
     metrics: async () => ({ contentType: told.metrics.contentType, text: await told.metrics.text() }),
 
     fetch: (request, signal) =>
-      carryOut(
-        parts,
-        'fetch',
-        request,
-        signal,
-        async ({ request: asked, line, signal: until }) => {
-          const answer = await fetcher.fetch(asked, until)
-          answered(answer)
-          const { status, worker, attempts, body } = answer
-          line.answered(answer)
-          line.ended({ status, worker, attempts, sent: request.body?.length ?? 0, received: body.length })
-          return answer
-        },
-        failed,
-      ),
+      carryOut(parts, 'fetch', request, signal, async ({ request: asked, line, signal: until }) => {
+        const answer = await fetcher.fetch(asked, until)
+        answered(answer)
+        const { status, worker, attempts, body } = answer
+        line.answered(answer)
+        line.ended({ status, worker, attempts, sent: request.body?.length ?? 0, received: body.length })
+        return answer
+      }),
     stream: (request, signal) =>
-      carryOut(
-        parts,
-        'fetch',
-        request,
-        signal,
-        async ({ request: asked, line, signal: until, ends }) => {
-          const answer = await fetcher.stream(asked, until)
-          answered(answer)
-          const { status, worker, attempts } = answer
-          line.answered(answer)
-          const sent = request.body?.length ?? 0
-          const rest = ends.move()
-          void answer.ended.then(({ receipt, failure }) => {
-            rest.dispose()
-            const outcome = failure?.code ?? 'ok'
-            line.ended({ status, worker, attempts, outcome, sent, received: receipt.bytes.decoded })
-          })
-          return answer
-        },
-        failed,
-      ),
+      carryOut(parts, 'fetch', request, signal, async ({ request: asked, line, signal: until, ends }) => {
+        const answer = await fetcher.stream(asked, until)
+        answered(answer)
+        const { status, worker, attempts } = answer
+        line.answered(answer)
+        const sent = request.body?.length ?? 0
+        const rest = ends.move()
+        void answer.ended.then(({ receipt, failure }) => {
+          rest.dispose()
+          const outcome = failure?.code ?? 'ok'
+          line.ended({ status, worker, attempts, outcome, sent, received: receipt.bytes.decoded })
+        })
+        return answer
+      }),
 
     jobs,
 

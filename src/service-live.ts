@@ -1,10 +1,14 @@
-import type { Socket } from 'node:net'
 import type { LiveRequestsView, LiveView } from './api/views.ts'
+import type { RecordedEvent } from './domain/events.ts'
 import type { Events } from './events/events.ts'
+import type { WorkerGauges } from './events/worker-metrics.ts'
 import type { Clock } from './lib/clock.ts'
 import { HealthHistory } from './live/health-history.ts'
 import { LiveRequests } from './live/live-requests.ts'
 import { Throughput } from './live/throughput.ts'
+import type { PoolEntry } from './pool/pool.ts'
+import { receivesTraffic } from './service-backend.ts'
+import type { WorkerUnit } from './worker-unit.ts'
 
 /** So many requests under way are told at most. */
 const MAX_SHOWN = 100
@@ -29,12 +33,11 @@ export class ServiceLive implements Disposable {
     this.requests = new LiveRequests(clock)
     this.throughput = this.#ends.use(new Throughput(clock))
     this.#health = new HealthHistory(clock)
-    this.#ends.use(events.onAdded((event) => this.#health.recorded(event)))
-  }
-
-  /** A stream of a caller through the worker. */
-  opened(worker: string, socket: Socket): void {
-    this.throughput.watch(worker, socket)
+    const onEvent = (recorded: RecordedEvent) => {
+      this.#health.recorded(recorded)
+      if (recorded.event.type === 'worker_removed') this.#forget(recorded.event.worker)
+    }
+    this.#ends.use(events.onAdded(onEvent))
   }
 
   underWay(): LiveRequestsView {
@@ -71,19 +74,24 @@ export class ServiceLive implements Disposable {
     }
   }
 
-  /** The worker is there from now on. */
-  begin(worker: string): void {
-    this.#health.begin(worker)
+  [Symbol.dispose](): void {
+    this.#ends.dispose()
   }
 
-  /** The worker is gone. */
-  forget(worker: string): void {
-    this.#health.forget(worker)
+  #forget(worker: string): void {
     this.requests.recent.forget(worker)
     this.throughput.forget(worker)
   }
+}
 
-  [Symbol.dispose](): void {
-    this.#ends.dispose()
+/** A worker as metrics show it. */
+export function gaugesOf(entry: PoolEntry<WorkerUnit>, throughput: Throughput): WorkerGauges {
+  const { member, desired, health, leases } = entry
+  const isHandedOut = receivesTraffic(entry)
+  return {
+    ...{ worker: entry.name.id, health, desired, leases, receivesTraffic: isHandedOut },
+    bootstrap: member.view(leases, isHandedOut).bootstrap.progress,
+    circuits: member.circuits(),
+    bytes: throughput.total(entry.name.id),
   }
 }

@@ -2,8 +2,8 @@ import type { KeyRing } from './auth/key-ring.ts'
 import { ConfigError, type ServiceConfig } from './config/read-config.ts'
 import { ANYBODY } from './domain/caller.ts'
 import { CbtorError } from './domain/errors.ts'
-import type { Metrics } from './events/metrics.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
+import type { Clock } from './lib/clock.ts'
 import type { Logger } from './lib/log.ts'
 import type { Random } from './lib/random.ts'
 import { type ListenAddress, showListenAddress } from './listen/address.ts'
@@ -18,7 +18,7 @@ export interface ProxyParts extends RequestParts {
   readonly fetcher: Pick<Fetcher, 'dialer' | 'forwarder'>
   readonly pool: Pick<Pool<WorkerUnit>, 'entries'>
   readonly keys: Pick<KeyRing, 'authenticate' | 'onGone'>
-  readonly metrics: Metrics
+  readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
 }
@@ -70,69 +70,49 @@ export async function openProxyPorts(
 
 /** What the ports ask for, done with the parts. `keys`: those that clients have to show one of, if any. */
 export function createProxyBackend(
-  parts: Omit<ProxyParts, 'random' | 'logger' | 'keys'>,
+  parts: Omit<ProxyParts, 'clock' | 'random' | 'logger' | 'keys'>,
   keys: Pick<KeyRing, 'authenticate' | 'onGone'> | undefined,
 ): ProxyBackend {
-  const { fetcher, pool, metrics, clock } = parts
+  const { fetcher, pool } = parts
   return {
     openTunnel: (request, { earlyData }, signal) =>
-      carryOut(
-        parts,
-        'tunnel',
-        request,
-        signal,
-        async ({ request: asked, line, admitted, signal: until, ends }) => {
-          const tunnel = ends.use(await fetcher.dialer.open(asked, earlyData, until))
-          admitted.stands()
-          const { worker, socket, attempts } = tunnel
-          const owned = ends.move()
-          metrics.tunnelOpened(tunnel)
-          socket.once('close', () => metrics.tunnelClosed(worker))
-          line.answered({ worker, attempts })
-          let isEnded = false
-          return {
-            ...{ socket, worker },
-            exit: (waitMs) => tunnel.exit(waitMs),
-            lost: () => tunnel.lost(),
-            ended(outcome) {
-              isEnded = true
-              const { bytesRead: received, bytesWritten: sent } = socket
-              metrics.tunnelEnded(worker, outcome, socket)
-              line.ended({ outcome, worker, sent, received, attempts })
-            },
-            [Symbol.dispose]() {
-              owned.dispose()
-              if (!isEnded) line.ended({ outcome: 'client_gone', worker, attempts })
-            },
-          }
-        },
-        (error) => metrics.tunnelFailed(error),
-      ),
+      carryOut(parts, 'tunnel', request, signal, async ({ request: asked, line, admitted, signal: until, ends }) => {
+        const tunnel = ends.use(await fetcher.dialer.open(asked, earlyData, until))
+        admitted.stands()
+        const { worker, socket, attempts } = tunnel
+        const owned = ends.move()
+        line.answered({ worker, attempts })
+        let isEnded = false
+        return {
+          ...{ socket, worker },
+          exit: (waitMs) => tunnel.exit(waitMs),
+          lost: () => tunnel.lost(),
+          ended(outcome) {
+            isEnded = true
+            const { bytesRead: received, bytesWritten: sent } = socket
+            line.ended({ outcome, worker, sent, received, attempts })
+          },
+          [Symbol.dispose]() {
+            owned.dispose()
+            if (!isEnded) line.ended({ outcome: 'client_gone', worker, attempts })
+          },
+        }
+      }),
     resolve: (request, signal) =>
       carryOut(parts, 'resolve', request, signal, async ({ request: asked, line, signal: until }) => {
         const address = await fetcher.dialer.resolve(asked, until)
         line.ended({})
         return address
       }),
-    forward: (request, signal) => {
-      const began = clock.monotonic()
-      return carryOut(
-        parts,
-        'forward',
-        request,
-        signal,
-        async ({ request: asked, line, signal: until, ends }) => {
-          const answer = await fetcher.forwarder.forward(asked, until)
-          const owned = ends.move()
-          answer.body.once('close', () => owned.dispose())
-          metrics.requestAnswered({ ...answer, timing: { totalMs: clock.monotonic() - began } })
-          const { status, worker, attempts } = answer
-          line.answered({ worker, attempts })
-          return { ...answer, ended: (ending) => line.ended({ ...ending, status, worker, attempts }) }
-        },
-        (error, ms) => metrics.requestFailed(error, ms),
-      )
-    },
+    forward: (request, signal) =>
+      carryOut(parts, 'forward', request, signal, async ({ request: asked, line, signal: until, ends }) => {
+        const answer = await fetcher.forwarder.forward(asked, until)
+        const owned = ends.move()
+        answer.body.once('close', () => owned.dispose())
+        const { status, worker, attempts } = answer
+        line.answered({ worker, attempts })
+        return { ...answer, ended: (ending) => line.ended({ ...ending, status, worker, attempts }) }
+      }),
     requiresPassword: keys !== undefined,
     authenticate: (password) => (keys === undefined ? ANYBODY : keys.authenticate(password ?? '')),
     onGone: ({ id }, listener) => keys?.onGone(id, listener) ?? { [Symbol.dispose]() {} },

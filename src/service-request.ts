@@ -1,10 +1,8 @@
 import type { Routing } from './domain/exchange.ts'
 import type { Asked, RequestLine, RequestLog } from './events/request-log.ts'
-import type { Clock } from './lib/clock.ts'
 import type { Admission, Admitted } from './limits/admission.ts'
 
 export interface RequestParts {
-  readonly clock: Clock
   readonly requests: RequestLog
   readonly admission: Admission
 }
@@ -23,26 +21,22 @@ export interface Underway<R> {
 }
 
 /**
- * Lets a request of a caller in and carries it out, told of in the log whatever becomes of it. `failed` is told of a failure, and after
- * how many milliseconds. Rejects with what `work` rejects with, and with what the key's limits have against it.
+ * Lets a request of a caller in and carries it out, told of in the log whatever becomes of it. Rejects with what `work` rejects with, and with what the key's limits have against it.
  */
 export async function carryOut<T, R extends Asked & Routing>(
-  { clock, requests, admission }: RequestParts,
+  { requests, admission }: RequestParts,
   kind: Parameters<RequestLog['begin']>[0],
   asked: R,
   signal: AbortSignal,
   work: (underway: Underway<R>) => Promise<T>,
-  failed?: (error: unknown, ms: number) => void,
 ): Promise<T> {
   const line = requests.begin(kind, asked)
-  const began = clock.monotonic()
   using ends = new DisposableStack()
   try {
     const admitted = ends.use(admission.admit(asked.caller))
     const request = { ...asked, onTry: (worker: string) => line.triedOn(worker) }
     return await work({ request, line, admitted, ends, signal: AbortSignal.any([signal, admitted.signal]) })
   } catch (error) {
-    failed?.(error, clock.monotonic() - began)
     line.failed(error)
     throw error
   }

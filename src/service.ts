@@ -17,7 +17,7 @@ import { type Clock, systemClock } from './lib/clock.ts'
 import { createLogger, type Logger } from './lib/log.ts'
 import { type Random, systemRandom } from './lib/random.ts'
 import { applyConfig } from './service-apply.ts'
-import { createBackend, receivesTraffic } from './service-backend.ts'
+import { createBackend } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, openJobStore } from './service-jobs.ts'
@@ -96,7 +96,7 @@ export async function createService(
     () => random.bytes(32),
   )
 
-  const told = parts.use(
+  const told: ServiceEvents = parts.use(
     new ServiceEvents({
       ...{ clock, logger, version: VERSION },
       workers: () => pool.entries().map((entry) => gaugesOf(entry, live.throughput)),
@@ -106,7 +106,7 @@ export async function createService(
     }),
   )
 
-  const live = parts.use(new ServiceLive(clock, told.events))
+  const live: ServiceLive = parts.use(new ServiceLive(clock, told.events))
 
   // A certificate that cannot be used shows before a key is made, which is told only once.
   const tls = parts.use(await openListenerTls(config, { problems: told.problems, clock, logger }))

@@ -10,6 +10,7 @@ import type { RecoveryAttempt } from './health/recovery.ts'
 import { abortable, deadline } from './lib/abort.ts'
 import { recoverWorker } from './worker-recovery.ts'
 import type {
+  CircuitFigures,
   ConnectOptions,
   DriverEvent,
   HostInspection,
@@ -185,6 +186,11 @@ export class WorkerUnit implements AsyncDisposable {
   /** Undefined for a worker that has no box. */
   async inspectHost(signal: AbortSignal): Promise<HostInspection | undefined> {
     return await this.#driver.host?.inspect(signal)
+  }
+
+  /** Undefined where nobody tells. */
+  circuits(): CircuitFigures | undefined {
+    return this.#driver.circuits?.()
   }
 
   pid(): number | undefined {

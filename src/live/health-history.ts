@@ -26,6 +26,8 @@ export class HealthHistory {
 
   /** Of whatever happens, what changes health is kept. */
   recorded({ at, event }: RecordedEvent): void {
+    if (event.type === 'worker_added') this.begin(event.worker)
+    if (event.type === 'worker_removed') this.forget(event.worker)
     if (event.type !== 'health_changed') return
     const states = this.#byWorker.get(event.worker) ?? [{ state: event.from, since: this.#startedAt }]
     this.#byWorker.set(event.worker, current([...states, { state: event.to, since: at }], at))

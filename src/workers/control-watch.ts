@@ -13,7 +13,7 @@ import { CircuitBudget, UNLIMITED } from './circuit-budget.ts'
 import { CircuitOrders } from './circuit-orders.ts'
 import { CircuitStock, type CircuitSupply, STOCK_POLICY } from './circuit-stock.ts'
 import { leadsToExit } from './circuits.ts'
-import type { DriverEvent, NewCircuits, WorkerInspection } from './driver.ts'
+import type { CircuitFigures, DriverEvent, NewCircuits, WorkerInspection } from './driver.ts'
 import { inspectTor, type RelayPlaces } from './inspect-tor.ts'
 import { type Storm, StormFuse } from './storm-fuse.ts'
 import { type ExpectedStream, type RelayPlace, type StreamKey, StreamWatch } from './stream-watch.ts'
@@ -70,6 +70,8 @@ export class ControlWatch {
   #newCircuitsAt = 0
   #clockSkew: WorkerInspection['clockSkew']
   #lacksRelays = false
+  #built = 0
+  #failed = 0
   /** The question that Tor has not answered yet. */
   #question: Promise<unknown> | undefined
 
@@ -116,6 +118,10 @@ export class ControlWatch {
   /** Whether a question is waiting for its answer: then events may be late, too. */
   get isAsked(): boolean {
     return this.#question !== undefined
+  }
+
+  get figures(): CircuitFigures {
+    return { open: this.#watch.built, clean: this.#book.clean, built: this.#built, failed: this.#failed }
   }
 
   onClose(listener: (reason: ControlError) => void): Disposable {
@@ -209,6 +215,8 @@ export class ControlWatch {
 
   #handle(event: ControlEvent): void {
     this.#watch.handle(event)
+    if (event.type === 'CIRC' && event.status === 'BUILT') this.#built++
+    if (event.type === 'CIRC' && event.status === 'FAILED') this.#failed++
     // Those that we have ordered are no storm of Tor's.
     const isOurs = event.type === 'CIRC' && this.#orders.isOurs(event.id)
     const storm = isOurs ? undefined : this.#fuse.handle(event, this.#clock.monotonic())

@@ -55,6 +55,17 @@ export interface WorkerObservation {
   readonly problem: string | undefined
 }
 
+/** What is known of a Tor's circuits by its events. */
+export interface CircuitFigures {
+  /** Built, and not closed. */
+  readonly open: number
+  /** Of those: to exits, and used by nobody yet. */
+  readonly clean: number
+  /** Since Tor was turned to. */
+  readonly built: number
+  readonly failed: number
+}
+
 export type DriverEvent =
   /** The bootstrap moved on. */
   | { readonly type: 'progressed'; readonly progress: number }
@@ -196,6 +207,9 @@ export interface WorkerDriver extends AsyncDisposable {
   readonly host?: WorkerHost
 
   observe(): WorkerObservation
+
+  /** Undefined where nobody tells. Left out where nobody ever does. Free to read at any time. */
+  circuits?(): CircuitFigures | undefined
 
   /**
    * Brings Tor up and resolves once it is bootstrapped (`progress` 100). Safe to call on a worker that is up: resolves

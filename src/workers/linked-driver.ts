@@ -3,7 +3,13 @@ import type { Identity } from '../domain/identity.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Logger } from '../lib/log.ts'
-import { type DriverEvent, type NewCircuits, NOTHING_KNOWN, type WorkerInspection } from './driver.ts'
+import {
+  type CircuitFigures,
+  type DriverEvent,
+  type NewCircuits,
+  NOTHING_KNOWN,
+  type WorkerInspection,
+} from './driver.ts'
 import type { WorkerLink } from './socks-link.ts'
 
 export interface LinkedDriverOptions {
@@ -29,6 +35,10 @@ export abstract class LinkedDriver {
 
   /** Why there is no link. */
   protected abstract get whyNoLink(): string
+
+  circuits(): CircuitFigures | undefined {
+    return this.link?.watch?.figures
+  }
 
   async resolve(host: string, identity: Identity, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()

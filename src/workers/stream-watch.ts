@@ -67,6 +67,13 @@ export class StreamWatch {
     this.#onNew = onNew
   }
 
+  /** How many circuits are built. */
+  get built(): number {
+    let count = 0
+    for (const { status } of this.#circuits.values()) if (status === 'BUILT') count++
+    return count
+  }
+
   /** Call it before dialling. */
   expect(stream: StreamKey): ExpectedStream {
     const key = keyOf(stream)

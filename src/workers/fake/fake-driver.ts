@@ -5,6 +5,7 @@ import type { Target } from '../../domain/worker.ts'
 import { deadline } from '../../lib/abort.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import {
+  type CircuitFigures,
   type ConnectOptions,
   type DriverEvent,
   type InspectedCircuit,
@@ -77,6 +78,12 @@ export class FakeDriver implements WorkerDriver {
       startedAt: undefined,
       problem: this.#problem,
     }
+  }
+
+  circuits(): CircuitFigures | undefined {
+    if (this.#state !== 'running') return undefined
+    const open = this.#warmCircuits + this.#exits.inUse.size
+    return { open, clean: this.#warmCircuits, built: open, failed: 0 }
   }
 
   async start(signal: AbortSignal): Promise<void> {
