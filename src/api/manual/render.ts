@@ -34,8 +34,11 @@ const LABELS: Readonly<Record<string, string>> = {
   internet: 'needs the internet',
   box: 'needs an OpenWrt box',
   root: 'as root',
-  once: 'changes your machine',
+  lan: 'on another machine',
 }
+
+/** In characters: up to here code in a table is not broken, so that names stay whole and columns narrow. */
+const SHORT_CODE = 26
 
 const SCROLLED = [
   ['class', 'picture'],
@@ -65,6 +68,10 @@ export function createMarkdown(): Markdown {
     const { anchor, text } = meta as unknown as Heading
     const label = escapeHtml(`Link to: ${text}`)
     return `<a class="anchor" href="#${anchor}" aria-label="${label}">#</a></${tag}>\n`
+  }
+  rules.code_inline = (tokens, index) => {
+    const { content } = tokens[index] as Token
+    return `<code${content.length > SHORT_CODE ? '' : ' class="short"'}>${escapeHtml(content)}</code>`
   }
   rules.fence = (tokens, index) => fence(tokens[index] as Token)
   rules.code_block = rules.fence

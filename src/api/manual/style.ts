@@ -38,7 +38,7 @@ header nav { display: flex; gap: 1rem; font-size: .95rem }
 
 .page { display: grid; grid-template-columns: 14rem minmax(0, 47rem) minmax(10rem, 14rem); justify-content: center; gap: 0 2.6rem; padding: 0 1.5rem }
 #contents, aside { position: sticky; top: 3.5rem; align-self: start; max-height: calc(100vh - 3.5rem); overflow-y: auto; padding: 1.6rem .5rem 2rem .3rem; font-size: .93rem; line-height: 1.4 }
-#contents[popover] { display: block; inset: auto; margin: 0; border: 0; width: auto; height: auto; color: inherit; background: none }
+#contents[popover] { display: block; inset: 3.5rem auto auto; margin: 0; border: 0; width: auto; height: auto; color: inherit; background: none }
 #contents p, #contents summary, aside p { margin: 1.1rem 0 .35rem; color: var(--dim); font-size: .78rem; font-weight: 650; letter-spacing: .07em; text-transform: uppercase }
 #contents summary { cursor: pointer }
 #contents p:first-of-type { margin-top: 0 }
@@ -81,7 +81,7 @@ th { text-align: left; font-weight: 650; border-bottom: 2px solid var(--line); w
 thead tr:not(:has(th)) { display: none }
 th, td { padding: .45rem .8rem .45rem 0; vertical-align: top }
 td { border-bottom: 1px solid var(--line) }
-td:first-child code { white-space: nowrap }
+td .short { white-space: nowrap }
 img { display: block; max-width: 100%; height: auto; margin: 1.2rem auto }
 img[src$='.png'] { border: 1px solid var(--line); border-radius: .6rem }
 blockquote { margin: 0 0 1rem; padding: .1rem 0 .1rem 1rem; border-left: 3px solid var(--accent); color: var(--dim) }
@@ -121,7 +121,6 @@ hr { border: 0; border-top: 1px solid var(--line) }
   img[src$='.svg'] { max-width: none; width: 44rem }
   .picture { overflow-x: auto }
 }
-@media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth } }
 @media print {
   header, #contents, #contents[popover], aside, .here, .turn, .skip, .anchor { display: none }
   .page { display: block; padding: 0 }
