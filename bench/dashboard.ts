@@ -1,7 +1,7 @@
 /**
  * What an open page does to a browser's memory: with a simulated service of many workers that fail and come back, and requests all
  * the time. After each collection of garbage it notes the JavaScript heap, the nodes and the listeners; what matters is the growth from the
- * second tenth of the time (when lists and the history of 15 minutes are filling up) to the last.
+ * second tenth of the time (when lists and the 15 minutes of the chart are filling up) to the last.
  *
  *   script/build-page && node bench/dashboard.ts [--minutes 60] [--workers 200] [--section overview]
  *

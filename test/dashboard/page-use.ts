@@ -12,7 +12,7 @@ export async function enter(page: Page, url: string, key: string, section = 'ove
 }
 
 export async function isLive(page: Page, withinMs = 20_000): Promise<void> {
-  await page.waitForSelector('[data-link="ok"]', { timeout: withinMs })
+  await page.locator('[data-link="ok"]').waitFor({ timeout: withinMs })
 }
 
 /** Goes where a link would lead, without loading the page anew. */
@@ -20,8 +20,9 @@ export async function go(page: Page, place: string): Promise<void> {
   await page.evaluate((hash) => {
     location.hash = hash
   }, `#/${place}`)
-  await page.waitForFunction(() => document.querySelector('main .skeleton') === null)
-  await page.waitForSelector('main :is(.panel, [data-worker])')
+  await (await page.waitForFunction(() => document.querySelector('main .skeleton') === null)).dispose()
+  // Not waitForSelector(): the handle that it makes would keep the element, and with it the section, for ever.
+  await page.locator('main :is(.panel, [data-worker])').first().waitFor()
 }
 
 /** The sum of the layout shifts that nobody caused by a click; to be called before the page is opened. */
