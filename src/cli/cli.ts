@@ -53,6 +53,11 @@ const COMMANDS: Readonly<Record<string, CommandRow>> = {
     summary: 'a private Tor network in a box',
     load: async () => (await import('./commands/testnet.ts')).testnetCommand,
   },
+  config: {
+    group: 'service',
+    summary: 'the configuration: check it, show it, apply it to a running service; its schema for editors',
+    load: async () => (await import('./commands/config.ts')).configCommand,
+  },
   keys: {
     group: 'service',
     summary: 'the keys of a running service: who may use it, and for what',
@@ -124,6 +129,11 @@ const COMMANDS: Readonly<Record<string, CommandRow>> = {
     summary: 'the WireGuard tunnels to boxes, on this machine',
     load: async () => (await import('./commands/tunnel.ts')).tunnelCommand,
   },
+  completion: {
+    group: 'tools',
+    summary: 'a script by which a shell completes command lines of cbtor',
+    load: async () => (await import('./commands/completion.ts')).completionCommand,
+  },
 }
 
 const HELP = `
@@ -147,9 +157,11 @@ export async function runCli(argv: readonly string[], parts: DemoParts): Promise
     connect,
     boxWork: async () => (await import('./box-work.ts')).boxWork,
     fetchWork: async () => (await import('./fetch-work.ts')).runFetch,
+    program: () => createProgram(own, () => true),
     topWork: async () => (await import('./top/top-work.ts')).runTop,
   }
-  const program = await createProgram({ ...parts, ...work }, isCalled)
+  const own = { ...parts, ...work }
+  const program = await createProgram(own, isCalled)
 
   try {
     await program.parseAsync(argv, { from: 'user' })
@@ -192,5 +204,5 @@ function endWithThrow(command: Command, parts: CliParts): void {
   command
     .exitOverride()
     .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
-  for (const each of command.commands) endWithThrow(each, parts)
+  for (const each of command.commands) endWithThrow(each.helpCommand(false), parts)
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Command } from 'commander'
 import type { ApiClient } from '../client/client.ts'
 import type { ServiceConfig } from '../config/read-config.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -16,6 +17,8 @@ export interface RunningService extends AsyncDisposable {
   readonly adminKey: string | undefined
   /** Where programs that speak to proxies find it, as they write it; undefined where it is off. */
   readonly proxy: { readonly http: string | undefined; readonly socks: string | undefined }
+  /** Reads the configuration anew, and applies what can be applied. Rejects with a `ConfigError` of one that has faults. */
+  reload(): Promise<unknown>
   /** Process ids of the local workers that run, by worker id. */
   pids(): Readonly<Record<string, number>>
   /** Resolves once every worker that should run has become healthy. */
@@ -76,7 +79,10 @@ export interface CliParts {
   readonly confirm?: (question: string) => Promise<boolean>
   /** Absent when nobody wants to know. */
   readonly manager?: ServiceManager
-  createService(config: ServiceConfig, signal: AbortSignal): Promise<RunningService>
+  /** `reread`: reads the configuration anew; without it there is nothing to be read. */
+  createService(config: ServiceConfig, signal: AbortSignal, reread?: () => ServiceConfig): Promise<RunningService>
+  /** Calls `listener` at each SIGHUP instead of taking it for an interrupt, until it is disposed. Absent where there are no signals. */
+  onHangup?(listener: () => void): Disposable
   createTestNetwork(options: TestNetworkOptions, signal: AbortSignal): Promise<RunningTestNetwork>
 }
 
@@ -134,6 +140,8 @@ export interface ServiceParts extends CliParts {
 /** What commands do, where that brings much that their help need not load. */
 export interface WorkParts extends ServiceParts, BoxParts {
   fetchWork(): Promise<(url: string, flags: FetchFlags, parts: ServiceParts) => Promise<void>>
+  /** The whole of the command line, with every command loaded. */
+  program(): Promise<Command>
   topWork(): Promise<(flags: TopFlags, parts: ServiceParts) => Promise<void>>
 }
 
