@@ -4,6 +4,7 @@
  * before it collects: without it the service takes some 75 MiB more under load, for no speed. The service and the private network are
  * loaded by the commands that need them.
  */
+import { isatty } from 'node:tty'
 import { runCli } from './cli/cli.ts'
 import { confirm } from './cli/confirm.ts'
 import type { ServiceManager } from './cli/parts.ts'
@@ -14,8 +15,14 @@ import { crashWithoutSecrets } from './lib/crash.ts'
 crashWithoutSecrets()
 
 const interrupt = new AbortController()
+/** A terminal that goes away sends the same signal as somebody who wants the configuration read anew. */
+const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor))
+const hasLostTerminal = () => terminals.some((descriptor) => !isatty(descriptor))
+/** Of a service that reads its configuration anew. */
+let hangup: (() => void) | undefined
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
+    if (name === 'SIGHUP' && hangup !== undefined && !hasLostTerminal()) return hangup()
     // The second one does not wait: workers die with their control connections, the private network with its pipe.
     if (interrupt.signal.aborted) process.exit(130)
     interrupt.abort(new Error(`Interrupted by ${name}`))
@@ -40,7 +47,16 @@ process.exitCode = await runCli(process.argv.slice(2), {
   clock: systemClock,
   signal,
   ...(process.env.NOTIFY_SOCKET !== undefined && { manager: await systemd() }),
-  createService: async (config, until) => (await import('./service.ts')).createService(config, {}, until),
+  createService: async (config, until, reread) =>
+    (await import('./service.ts')).createService(config, { ...(reread && { reread }) }, until),
+  onHangup(listener) {
+    hangup = listener
+    return {
+      [Symbol.dispose]() {
+        hangup = undefined
+      },
+    }
+  },
   createTestNetwork: async (options, until) => (await import('./testnet/network.ts')).TorNetwork.create(options, until),
   boxes: {
     whyNot: async (until) => (await import('./testnet/boxes/box-network.ts')).whyNoBoxes(until),

@@ -25,6 +25,7 @@ export interface BackendParts extends RequestParts {
   readonly checks: CheckEndpoints
   readonly told: ServiceEvents
   readonly jobs: Backend['jobs']
+  readonly reloadConfig: Backend['reloadConfig']
   readonly live: ServiceLive
   /** How many requests wait for a worker or for their target to have room. */
   waiting(): number
@@ -100,6 +101,7 @@ export function createBackend(parts: BackendParts): Backend {
 
     jobs,
 
+    reloadConfig: () => parts.reloadConfig(),
     mode: () => pool.mode,
     async setMode(mode: Mode) {
       pool.setMode(mode)

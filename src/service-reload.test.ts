@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { type ApiClient, createApiClient } from './client/client.ts'
+import { type ApiClient, ApiProblem, createApiClient } from './client/client.ts'
 import { ConfigError, parseConfig } from './config/read-config.ts'
 import { FakeClock } from './lib/fake-clock.ts'
 import { createService, type Service } from './service.ts'
@@ -262,6 +262,32 @@ describe('a configuration that is read anew', { timeout: 60_000 }, () => {
     assert.match(refusals[0] ?? '', /nothing has changed: it has 3 faults: hosts\.0; log; workers$/)
     const { applied, workers } = await place.reload({ workers: ids('tor01', 'tor02', 'tor03', 'tor04') })
     assert.deepEqual([applied.map(({ field }) => field), workers.added], [['log'], []])
+  })
+
+  it('is read anew by the API, which has all faults with their fields', async () => {
+    await using place = await createPlace()
+    place.write({ log: 'warn', listen: '127.0.0.1:1', workers: ids('tor01', 'tor02', 'tor03', 'tor04', 'tor05') })
+    assert.deepEqual(await place.settled(place.api.reloadConfig()), {
+      applied: [{ field: 'log', from: 'info', to: 'warn' }],
+      workers: { added: ['tor05'], removed: [], changed: [] },
+      needs_restart: ['listen'],
+      notes: [],
+      unchanged: false,
+    })
+    place.write({ listen: '127.0.0.1:0' })
+    assert.equal((await place.settled(place.api.reloadConfig())).unchanged, true)
+    place.write({ log: 'loud', mode: 'stiky', health: { check_interval: 5 } })
+    await assert.rejects(place.settled(place.api.reloadConfig()), (error) => {
+      assert.ok(error instanceof ApiProblem)
+      const { status, code, detail, errors = [] } = error.problem
+      assert.deepEqual([status, code], [400, 'config_invalid'])
+      assert.match(detail, /^Cannot apply the configuration: log expected .* \(and 2 more, see errors\)$/)
+      assert.deepEqual(
+        errors.map(({ path, code: each }) => [path, each]),
+        ['log', 'mode', 'health.check_interval'].map((field) => [field, 'config_invalid']),
+      )
+      return true
+    })
   })
 
   it('is one after the other', async () => {

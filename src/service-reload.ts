@@ -1,5 +1,7 @@
 /** The configuration read anew while the service runs: what can be applied is, without losing a request. */
 import { isDeepStrictEqual } from 'node:util'
+import { InputError } from './api/problems.ts'
+import { showPlace } from './config/config-error.ts'
 import { type EffectiveField, effectiveFields, written } from './config/effective.ts'
 import { ConfigError, type ServiceConfig } from './config/read-config.ts'
 import type { FieldChange, Reloaded } from './domain/reload.ts'
@@ -113,6 +115,17 @@ export class Reload {
       throw error
     }
   }
+}
+
+/** For callers of the API: all faults, with their lines. */
+export function throwProblem(error: unknown): never {
+  if (!(error instanceof ConfigError)) throw error
+  const faults = error.details.map(({ field, place, message }) => ({
+    path: field || 'the file',
+    message: `${place === undefined ? '' : `at ${showPlace(place)} `}${message}`,
+    code: 'config_invalid' as const,
+  }))
+  throw new InputError(faults, 'Cannot apply the configuration')
 }
 
 function planOf(before: readonly WorkerConfig[], next: readonly WorkerConfig[]): Reloaded['workers'] {

@@ -26,7 +26,7 @@ import { gaugesOf, ServiceLive } from './service-live.ts'
 import { createOrder, type ServiceOrder } from './service-order.ts'
 import { checkEndpointsOf, targetPolicyOf, upkeepPolicyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
-import { Reload } from './service-reload.ts'
+import { Reload, throwProblem } from './service-reload.ts'
 import { changeWorkers } from './service-transition.ts'
 import { createWorkers, MAX_LEASES, type ServiceWorkers } from './service-workers.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
@@ -201,6 +201,7 @@ export async function createService(
   const backend = createBackend({
     ...{ version, clock, store, pool, fetcher, checks, told, requests, admission, jobs, live },
     waiting: () => order.waiting,
+    reloadConfig: () => reloading.reload().catch((error: unknown) => throwProblem(error)),
     life: life.signal,
   })
   const upkeep = new Upkeep(pool, upkeepPolicyOf(config), (id) => backend.newCircuits(id), clock)

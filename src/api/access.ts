@@ -73,6 +73,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'POST /api/v1/workers/drain': 'workers:write',
   'POST /api/v1/workers/enable': 'workers:write',
 
+  'POST /api/v1/config/reload': 'admin',
   'GET /api/v1/keys': 'admin',
   'POST /api/v1/keys': 'admin',
   'DELETE /api/v1/keys/:id': 'admin',

@@ -29,6 +29,7 @@ import { type PageFiles, readPageFiles } from './page/page-files.ts'
 import { pageRoutes } from './page/routes.ts'
 import { InputError, inputErrorOf, problemBody, problemOf, retryAfterSeconds } from './problems.ts'
 import { RouteTable } from './route-table.ts'
+import { configRoutes } from './routes/config.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { eventRoutes } from './routes/events.ts'
 import { fetchRoutes } from './routes/fetch.ts'
@@ -164,6 +165,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   jobRoutes(app, backend)
   healthRoutes(app, backend)
   modeRoutes(app, backend)
+  configRoutes(app, backend)
   endpointRoutes(app, backend)
   torRoutes(app, backend, clock)
   newCircuitsRoutes(app, backend, clock)

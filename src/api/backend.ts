@@ -1,5 +1,6 @@
 import type { RecordedEvent, ServiceProblem } from '../domain/events.ts'
 import type { FetchAnswer, FetchRequest, Mode, StreamedAnswer } from '../domain/exchange.ts'
+import type { Reloaded } from '../domain/reload.ts'
 import type { Jobs } from './jobs.ts'
 import type {
   EndpointView,
@@ -50,6 +51,9 @@ export interface Backend {
   stream(request: FetchRequest, signal: AbortSignal): Promise<StreamedAnswer>
 
   readonly jobs: Jobs
+
+  /** Reads the configuration anew and applies what can be applied. Rejects with `config_invalid`, and `conflict` when there is none. */
+  reloadConfig(): Promise<Reloaded>
 
   mode(): Mode
   /** Resolves once the mode holds and would outlast a restart. */

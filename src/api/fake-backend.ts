@@ -10,6 +10,7 @@ import {
   severityOf,
 } from '../domain/events.ts'
 import type { FetchAnswer, FetchRequest, Mode, StreamedAnswer } from '../domain/exchange.ts'
+import type { Reloaded } from '../domain/reload.ts'
 import { History } from '../lib/history.ts'
 import type { Backend } from './backend.ts'
 import { FakeJobs } from './fake-jobs.ts'
@@ -118,6 +119,12 @@ export class FakeBackend implements Backend {
     this.calls.push('stream')
     this.requests.push(request)
     return await this.streamed(request, signal)
+  }
+
+  async reloadConfig(): Promise<Reloaded> {
+    this.calls.push('reloadConfig')
+    const workers = { added: ['tor05'], removed: [], changed: [] }
+    return { applied: [{ field: 'log', from: 'info', to: 'debug' }], workers, needsRestart: [], notes: [] }
   }
 
   mode(): Mode {

@@ -23,7 +23,8 @@ const MAX_DETAIL = 600
 export class InputError extends CbtorError {
   readonly faults: readonly Required<InputFault>[]
 
-  constructor(faults: readonly InputFault[]) {
+  /** `attempted`: how the sentence begins that the first fault ends. */
+  constructor(faults: readonly InputFault[], attempted = 'Cannot take the request') {
     const shown = faults.slice(0, MAX_FAULTS).map(({ path, message, code = 'invalid_input' }) => ({
       ...{ path: printable(path), message: printable(message, MAX_DETAIL), code },
     }))
@@ -32,7 +33,7 @@ export class InputError extends CbtorError {
     const [code = 'invalid_input', ...otherCodes] = new Set(faults.map((fault) => fault.code ?? 'invalid_input'))
     super(
       otherCodes.length === 0 ? code : 'invalid_input',
-      `Cannot take the request: ${first.path || 'its body'} ${first.message}${more}`,
+      `${attempted}: ${first.path || 'its body'} ${first.message}${more}`,
     )
     this.faults = shown
   }

@@ -137,6 +137,11 @@ const COMMANDS: Readonly<Record<string, CommandRow>> = {
 }
 
 const HELP = `
+Examples:
+  cbtor up                                  four workers on the public Tor network
+  cbtor fetch https://check.torproject.org/api/ip
+  cbtor status
+
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the pool is degraded (status), 4 no service answers,
 5 not fetched, but later it may be (fetch), 22 the target refused (fetch --fail), 130 interrupted.
 

@@ -23,6 +23,7 @@ import type {
   NewKeyInput,
   Operations,
   ProblemType,
+  ReloadedConfig,
   Requests,
   Session,
   Sessions,
@@ -110,6 +111,8 @@ export interface ApiClient {
   mode(signal?: AbortSignal): Promise<ModeAnswer>
   /** Resolves once the mode holds and would outlast a restart. */
   setMode(mode: ModeInput['mode'], signal?: AbortSignal): Promise<ModeAnswer>
+  /** Has the service read its file anew. Resolves with what it applied; workers that go may still finish their requests. */
+  reloadConfig(signal?: AbortSignal): Promise<ReloadedConfig>
   /** Statistics of the check endpoints. */
   endpoints(signal?: AbortSignal): Promise<Endpoints>
   workers(signal?: AbortSignal): Promise<Workers>

@@ -53,6 +53,7 @@ export function clientOver(
     health: (signal) => calls.json('getHealth', { signal }),
     mode: (signal) => calls.json('getMode', { signal }),
     setMode: (mode, signal) => calls.json('setMode', { body: { mode }, signal }),
+    reloadConfig: (signal) => calls.json('reloadConfig', { signal }),
     endpoints: (signal) => calls.json('getEndpoints', { signal }),
     workers: (signal) => calls.json('listWorkers', { signal }),
     worker: (ref, signal) => calls.json('getWorker', { path: n(ref), signal }),

@@ -60,6 +60,7 @@ const METHOD_OF: Readonly<Record<keyof Operations, keyof ApiClient>> = {
   getLiveness: 'liveness',
   getMode: 'mode',
   setMode: 'setMode',
+  reloadConfig: 'reloadConfig',
   getEndpoints: 'endpoints',
   listWorkers: 'workers',
   getWorker: 'worker',
@@ -123,6 +124,7 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     assert.equal((await client.health()).total, 4)
     assert.equal((await client.setMode('random')).mode, 'random')
     assert.equal((await client.mode()).mode, 'random')
+    assert.deepEqual((await client.reloadConfig()).workers.added, ['tor05'])
     assert.equal((await client.endpoints()).endpoints.length, 1)
     assert.equal((await client.workers()).workers.length, 4)
     assert.equal((await client.worker('tor03')).n, 3)
@@ -162,6 +164,7 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
       'fetch',
       'stream',
       'setMode random',
+      'reloadConfig',
       'stopTor tor01',
       'startTor tor01',
       'restartTor tor01',

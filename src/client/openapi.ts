@@ -556,6 +556,31 @@ export type Sessions = {
   sessions: Session[]
 }
 
+export type ReloadedConfig = {
+  /** Fields that hold as they are written from now on. */
+  applied: {
+    field: string
+    /** As it was, as it would be written; null when nothing was said. Secrets are struck out. */
+    from: unknown
+    /** As it is from now on. */
+    to: unknown
+  }[]
+  /** Workers that come and go, by id. */
+  workers: {
+    added: string[]
+    /** They finish their requests, within 30 s, and are gone then. */
+    removed: string[]
+    /** Removed and added by the same id and number, one after the other. */
+    changed: string[]
+  }
+  /** Fields that hold as they are written from the next start on. */
+  needs_restart: string[]
+  /** What else is to be known, a sentence each. */
+  notes: string[]
+  /** Whether the configuration says what it said before. */
+  unchanged: boolean
+}
+
 export type Endpoints = {
   endpoints: {
     name: string
@@ -1120,6 +1145,7 @@ export const OPERATIONS = {
   getLiveness: 'GET /healthz',
   getMode: 'GET /api/v1/mode',
   setMode: 'POST /api/v1/mode',
+  reloadConfig: 'POST /api/v1/config/reload',
   getEndpoints: 'GET /api/v1/endpoints',
   listWorkers: 'GET /api/v1/tor/workers',
   getWorker: 'GET /api/v1/tor/workers/{n}',
@@ -1166,6 +1192,7 @@ export interface Operations {
   } }
   getMode: { answer: ModeAnswer }
   setMode: { body: ModeInput; answer: ModeAnswer }
+  reloadConfig: { answer: ReloadedConfig }
   getEndpoints: { answer: Endpoints }
   listWorkers: { answer: Workers }
   getWorker: { answer: InspectedWorker }

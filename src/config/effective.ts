@@ -4,6 +4,7 @@ import { type ListenAddress, showListenAddress } from '../listen/address.ts'
 import { DURATION_PATTERN } from './duration.ts'
 import { type ConfigField, configFields } from './fields.ts'
 import type { FieldSchema } from './json-schema.ts'
+import { SIZE_PATTERN } from './limits.ts'
 import type { ServiceConfig } from './read-config.ts'
 
 export interface EffectiveField {
@@ -31,7 +32,7 @@ function writtenAs(value: unknown, schema: FieldSchema | undefined): unknown {
   if (Array.isArray(value)) return value.map((each) => writtenAs(each, schema?.items))
   if (value === Number.POSITIVE_INFINITY) return 'off'
   if (typeof value === 'number' && schema?.pattern === DURATION_PATTERN) return showDuration(value)
-  if (typeof value === 'number' && schema?.pattern?.includes('iB')) return showSize(value)
+  if (typeof value === 'number' && schema?.pattern === SIZE_PATTERN) return showSize(value)
   if (typeof value === 'string') return struckOut(value)
   if (isAddress(value)) return showListenAddress(value)
   if (!isPlain(value)) return value

@@ -6,6 +6,7 @@ const UNITS: Readonly<Record<string, number>> = {
   ...{ KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 },
 }
 const NO_SIZE = 'expected a size with its unit, such as 500MB or 20GiB, or off'
+export const SIZE_PATTERN = '^(off|\\d+(\\.\\d+)?([kKMGT]i?B|B))$'
 const MAX_WAIT_MS = 60_000
 
 /** A size with its unit outside (`20GiB`), bytes inside; Infinity for `off`. */
@@ -19,7 +20,7 @@ export const size = z
     context.addIssue({ code: 'custom', message: NO_SIZE })
     return z.NEVER
   })
-  .meta({ pattern: '^(off|\\d+(\\.\\d+)?([kKMGT]i?B|B))$' })
+  .meta({ pattern: SIZE_PATTERN })
 
 const NO_NUMBER = 'expected a number above 0, or off'
 const MOST = 1_000_000

@@ -25,7 +25,7 @@ export interface LoadedConfig {
   /** Whether there is a file that says nothing. */
   readonly isEmpty: boolean
   /** Where the field was said; undefined when it was not. */
-  placeOf(path: readonly string[]): Place | undefined
+  placeOf(path: readonly PropertyKey[]): Place | undefined
 }
 
 type PlaceOf = (path: readonly PropertyKey[], of?: 'value' | 'name') => Place | undefined
@@ -125,8 +125,11 @@ function put(document: Record<string, unknown>, path: readonly string[], value: 
   put(section, rest, value)
 }
 
-function isSaid(document: unknown, path: readonly string[]): boolean {
-  const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined | null)?.[key], document)
+function isSaid(document: unknown, path: readonly PropertyKey[]): boolean {
+  const value = path.reduce<unknown>(
+    (at, key) => (at as Record<PropertyKey, unknown> | undefined | null)?.[key],
+    document,
+  )
   return value !== undefined
 }
 

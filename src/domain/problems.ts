@@ -43,6 +43,7 @@ export const PROBLEMS = {
   headers_too_large: caller(400, 'The headers are too many or too large'),
   user_name_invalid: caller(400, 'The user name does not say how to route the request'),
   use_connect: caller(400, 'The proxy fetches http URLs only; other protocols need CONNECT'),
+  config_invalid: caller(400, 'The configuration has faults'),
   auth_required: caller(401, 'The request has no key'),
   auth_invalid: caller(401, 'The key is not valid'),
   auth_in_query_refused: caller(401, 'The key is in the URL, where it would be written down'),

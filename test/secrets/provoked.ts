@@ -93,6 +93,7 @@ export const PROVOKED = {
   user_name_invalid: ({ user, credentials }) =>
     user.forward(`http://${host('any')}/`, { ...credentials, user: word('username') }),
   use_connect: ({ user, credentials }) => user.forward(`https://${host('any')}/${word('path')}`, credentials),
+  config_invalid: { notHere: 'it takes a file with faults: src/service-reload.test.ts' },
   auth_required: ({ user }) =>
     user.raw('api', [`GET /api/v1/sessions/${word('stickykey')} HTTP/1.1`, 'Host: HOST', 'Connection: close']),
   auth_invalid: ({ user }) => user.as(`cbt_${word('keyid')}_${word('keysecret')}`).fetch(filled(host('any'))),

@@ -19,6 +19,7 @@ async function up(adminKey: string | undefined, isTTY: boolean): Promise<string>
           ...{ url: 'http://127.0.0.1:32211', adminKey, proxy: { http: undefined, socks: undefined } },
           pids: () => ({}),
           ready: () => Promise.reject(new Error('Nobody waits for it')),
+          reload: () => Promise.reject(new Error('Nobody has it read anew')),
           async [Symbol.asyncDispose]() {},
         }
       },
@@ -45,4 +46,42 @@ describe('cbtor up', () => {
   it('says nothing of it when it was there before', async () => {
     assert.doesNotMatch(await up(undefined, true), /key/)
   })
+})
+
+it('cbtor up has its file read anew at each SIGHUP, says what is wrong with it, and goes on', async () => {
+  const end = new AbortController()
+  let hangup = () => {}
+  let written = ''
+  let reloads = 0
+  const { code } = await runTestCli(
+    ['up', '--mode', 'sticky'],
+    { CBTOR_STATE: '/var/lib/cbtor' },
+    {
+      err: { write: (text: string) => (written += text) },
+      signal: end.signal,
+      onHangup(listener) {
+        hangup = listener
+        return { [Symbol.dispose]: () => (written += 'no more\n') }
+      },
+      async createService(_config, _signal, reread) {
+        assert.equal(reread?.().mode, 'sticky')
+        setImmediate(() => {
+          hangup()
+          hangup()
+          setImmediate(() => end.abort())
+        })
+        return {
+          ...{ url: 'http://127.0.0.1:32211', adminKey: undefined, proxy: { http: undefined, socks: undefined } },
+          pids: () => ({}),
+          ready: async () => {},
+          reload: async () => {
+            if (reloads++ > 0) throw new Error('it has a fault')
+          },
+          async [Symbol.asyncDispose]() {},
+        }
+      },
+    },
+  )
+  assert.deepEqual([code, reloads], [EXIT.ok, 2])
+  assert.match(written, /\ncbtor: the configuration is not applied: it has a fault\n[\s\S]*stopping[\s\S]*no more\n$/)
 })

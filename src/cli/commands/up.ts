@@ -13,8 +13,10 @@ export function upCommand(parts: CliParts): Command {
     .option('--log <level>', 'error, warn, info, debug or silent')
     .addHelpText('after', '\nExample:\n  cbtor up --config /etc/cbtor.yaml --listen 127.0.0.1:32211')
     .action(async (flags: Record<string, string>) => {
-      const config = readConfig(flags, parts.env)
-      await using service = await parts.createService(config, parts.signal)
+      const reread = () => readConfig(flags, parts.env)
+      const config = reread()
+      await using service = await parts.createService(config, parts.signal, reread)
+      using _ = parts.onHangup?.(() => void service.reload().catch((error: unknown) => tellRefusal(error, parts)))
       if (service.adminKey !== undefined) {
         const file = adminKeyFile(config.state)
         // Elsewhere than on a terminal, what is written is kept: by a journal, by a container's log.
@@ -30,4 +32,9 @@ export function upCommand(parts: CliParts): Command {
       void parts.manager?.stopping(config.shutdown_timeout)
       parts.err.write('cbtor: stopping; once more to stop at once\n')
     })
+}
+
+/** The service goes on as it was. */
+function tellRefusal(error: unknown, { err }: CliParts): void {
+  err.write(`cbtor: the configuration is not applied: ${error instanceof Error ? error.message : error}\n`)
 }
