@@ -45,12 +45,7 @@ export function Shell() {
         </a>
         <div class="bar-end">
           <LinkSign />
-          <a
-            class="button button-plain button-icon"
-            href="/docs"
-            title="The API's documents"
-            aria-label="The API's documents"
-          >
+          <a class="button button-plain button-icon" href="/manual" title="The manual" aria-label="The manual">
             <Icon name="book" />
           </a>
           <ThemeToggle />

@@ -11,19 +11,29 @@ interface WorkerDrawerProps {
   readonly worker: LiveWorkerBody | undefined
 }
 
-/** One worker beside the others. It is in the address, so that it can be linked to and "back" closes it. */
+/**
+ * One worker beside the others, which can be gone to meanwhile. It is in the address, so that it can be linked to and "back" closes
+ * it.
+ */
 export function WorkerDrawer({ id, worker }: WorkerDrawerProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const close = useRef<HTMLButtonElement>(null)
   useEffect(() => {
-    dialog.current?.showModal()
+    dialog.current?.show()
     close.current?.focus()
   }, [])
+  /** Not every browser knows `closedby`. An Escape in a question that is asked here is none for the drawer. */
+  function closeByEscape({ key, target }: KeyboardEvent) {
+    const isHere = target instanceof Element && target.closest('dialog') === dialog.current
+    if (key === 'Escape' && isHere) dialog.current?.close()
+  }
+
   return (
     <dialog
       ref={dialog}
       class="drawer"
-      closedby="any"
+      closedby="closerequest"
+      onKeyDown={closeByEscape}
       aria-label={`Worker ${id}`}
       onClose={() => {
         location.hash = linkTo('workers')

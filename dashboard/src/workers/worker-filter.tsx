@@ -35,7 +35,8 @@ export function WorkerFilter({ workers, choice, onChoose, areMany }: WorkerFilte
             <button
               key={group}
               type="button"
-              class={`tone-${tone}`}
+              class={`tone-${count === 0 ? 'idle' : tone}`}
+              data-count={count}
               aria-pressed={choice.group === group}
               onClick={() => onChoose({ ...choice, group })}
             >

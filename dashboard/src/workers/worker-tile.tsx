@@ -6,8 +6,14 @@ import { bytes, rate } from '../ui/text.ts'
 import { lookOf } from './look.ts'
 import { throughputOf } from './worker-list.ts'
 
+interface WorkerTileProps {
+  readonly worker: LiveWorkerBody
+  /** In the drawer. */
+  readonly isOpen: boolean
+}
+
 /** A worker among very many: what it is, how it is, how much it does. The rest is in the drawer that it opens. */
-export function WorkerTile({ worker }: { readonly worker: LiveWorkerBody }) {
+export function WorkerTile({ worker, isOpen }: WorkerTileProps) {
   return useMemo(() => {
     const { id, leases, requests_per_s: perSecond, bootstrap, state } = worker
     const look = lookOf(worker)
@@ -18,7 +24,7 @@ export function WorkerTile({ worker }: { readonly worker: LiveWorkerBody }) {
           ? `${rate(perSecond)}/s · ${bytes(throughputOf(worker))}/s`
           : look.word
     return (
-      <a class={`tile tone-${look.tone}`} href={linkTo('workers', id)} data-worker={id}>
+      <a class={`tile tone-${look.tone}`} href={linkTo('workers', id)} data-worker={id} aria-current={isOpen}>
         <span class="tile-head">
           <Icon name={look.icon} size={14} />
           <b>{id}</b>
@@ -32,5 +38,5 @@ export function WorkerTile({ worker }: { readonly worker: LiveWorkerBody }) {
         <span class="tile-does number">{does}</span>
       </a>
     )
-  }, [worker])
+  }, [worker, isOpen])
 }

@@ -61,7 +61,7 @@ export function Workers({ rest }: { readonly rest: readonly string[] }) {
         <ul class="tiles">
           {chosen.map((worker) => (
             <li key={worker.id}>
-              <WorkerTile worker={worker} />
+              <WorkerTile worker={worker} isOpen={worker.id === opened} />
             </li>
           ))}
         </ul>

@@ -31,7 +31,7 @@ const NOT_BUILT = `<!doctype html>
   <body>
     <h1>CBTOR runs</h1>
     <p>Its page is not built: <code>npm run setup</code> builds it, and it is there from the next start.
-    Until then, <code>cbtor status</code> tells the same, and the <a href="/docs">API</a> does.</p>
+    Until then, <code>cbtor status</code> tells the same, and the <a href="/docs">API</a> does. There is a <a href="/manual">manual</a>.</p>
   </body>
 </html>
 `
@@ -40,6 +40,7 @@ const NOT_BUILT = `<!doctype html>
 const WHERE = {
   name: 'cbtor',
   api: '/api/v1',
+  manual: '/manual',
   docs: '/docs',
   redoc: '/redoc',
   openapi: '/openapi.json',
