@@ -12,6 +12,8 @@ import { post, read, startServer } from '../src/api/test-server.ts'
 import { runTestCli } from '../src/cli/test-cli.ts'
 import type { Scope } from '../src/domain/caller.ts'
 import { onAbort } from '../src/lib/abort.ts'
+import { startLab } from './bad-inputs/lab.ts'
+import { CHECK } from './bad-inputs/targets.ts'
 import { type McpSubject, mcpContract } from './contracts/mcp-contract.ts'
 
 type Mode = 'legacy' | 'auto'
@@ -71,6 +73,64 @@ describe('POST /mcp', { timeout: 60_000 }, () => {
 
     const bare = await fetch(`${subject.url}/mcp`, { method: 'POST', body: '{}', headers: JSON_TYPE })
     assert.deepEqual([bare.status, bare.headers.get('cbtor-error')], [401, 'auth_required'])
+  })
+
+  it('counts against the limits of the key, tells it when to come back, and leaves nothing in the log', async () => {
+    await using lab = await startLab()
+    const { key } = await lab.api.createKey({ name: 'm', scopes: ['fetch'], limits: { rate: 0.001, burst: 1 } })
+    const client = clientOf('auto')
+    const requestInit = { headers: { authorization: `Bearer ${key}` } }
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${lab.service.url}/mcp`), { requestInit }))
+    const url = `http://${CHECK}/hidden-path`
+    const call = async (args: object) =>
+      JSON.stringify(await client.callTool({ name: 'fetch', arguments: { url, ...args } }))
+    assert.match(await call({ body: 'x' }), /body must be left out with GET/)
+    assert.match(await call({}), /HTTP \d{3}/)
+    assert.match(
+      await call({}),
+      /doing of a rule that the operator has set \(rate_limited\)\. The same call may succeed later, after \d+ s/,
+    )
+    await client.close()
+    assert.match(lab.logged(), /"key":/)
+    assert.doesNotMatch(lab.logged(), /hidden/)
+  })
+
+  it('tells the log of a bug, and its caller nothing', async () => {
+    await using subject = await overHttp('auto')
+    subject.backend.answer = async () => {
+      throw new Error('a secret')
+    }
+    await subject.client.callTool({ name: 'fetch', arguments: { url: 'http://a.test/' } })
+    const [line, ...more] = subject.logger.lines.filter(({ level }) => level === 'error')
+    assert.deepEqual([line?.message, more], ['request failed by a bug', []])
+    assert.doesNotMatch(JSON.stringify(line), /a secret|a\.test/)
+  })
+
+  it('tells every five seconds that a call goes on', async () => {
+    await using subject = await overHttp('legacy')
+    const begun = hang(subject.backend)
+    const told: (string | undefined)[] = []
+    let next = Promise.withResolvers<void>()
+    const controller = new AbortController()
+    const options = {
+      signal: controller.signal,
+      onprogress: ({ message }: { readonly message?: string | undefined }) => {
+        told.push(message)
+        next.resolve()
+        next = Promise.withResolvers()
+      },
+    }
+    const called = subject.client.callTool({ name: 'fetch', arguments: { url: 'http://a.test/' } }, options)
+    const outcome = assert.rejects(called)
+    await Promise.all([next.promise, begun])
+    for (let n = 0; n < 2; n++) {
+      const heard = next.promise
+      await subject.clock.advance(5_000)
+      await heard
+    }
+    controller.abort('enough')
+    await outcome
+    assert.deepEqual(told, ['asked', 'waiting for 5 s', 'waiting for 10 s'])
   })
 
   it('ends what goes on in the name of a key that is revoked, and says so', async () => {
