@@ -13,7 +13,7 @@ type Message = readonly [event: string, body: object]
 const LOOK: Message = ['live', testLook([testWorker(1)])]
 
 /** A page that follows a service which says what `said` has, a stream after the other; an error is one that breaks or is refused. */
-function follow(said: (readonly (Message | Error)[])[]) {
+function follow(said: (readonly (Message | Error)[])[], { failingGets = 0 } = {}) {
   const clock = new FakeClock()
   const store = new Store(reduce, NOTHING_YET)
   const asked: string[] = []
@@ -21,6 +21,7 @@ function follow(said: (readonly (Message | Error)[])[]) {
   const api = {
     async get<T>(path: string): Promise<T> {
       asked.push(path)
+      if (failingGets-- > 0) throw new ApiFailure('The service did not answer.')
       return { events: [{ id: 40 }, { id: 41 }], next_since_id: 41 } as T
     },
     async *stream(path: string, signal: AbortSignal) {
@@ -53,10 +54,10 @@ function refusal(status: number): ApiFailure {
 }
 
 describe('followService()', () => {
-  it('has the events of before, then the service as it is, and each event after those', async () => {
+  it('has the service as it is, each event from then on, and those of before', async () => {
     const { clock, store, asked, end, over } = follow([[LOOK, ['event', { id: 42 }], ['events_lost', {}]]])
     await clock.advance(0)
-    assert.deepEqual(asked, ['/api/v1/events?limit=200', '/api/v1/live/stream?since_id=41'])
+    assert.deepEqual(asked, ['/api/v1/live/stream', '/api/v1/events?limit=200'])
     assert.deepEqual(
       store.state.events.map(({ id }) => id),
       [40, 41, 42],
@@ -87,6 +88,17 @@ describe('followService()', () => {
     end.abort()
     await over
     assert.equal(clock.pending, 0)
+  })
+
+  it('asks for the events of before once more when it did not get them', async () => {
+    const { clock, store, asked, end, over } = follow([[LOOK], [LOOK], [LOOK]], { failingGets: 1 })
+    await clock.advance(0)
+    assert.deepEqual(store.state.events, [])
+    await clock.advance(2_000)
+    assert.deepEqual(asked.filter((path) => path.startsWith('/api/v1/events')).length, 2)
+    assert.equal(store.state.events.length, 2)
+    end.abort()
+    await over
   })
 
   it('does not try again with a key that is refused', async () => {

@@ -29,6 +29,7 @@ export async function followService(
   signal: AbortSignal,
 ): Promise<void> {
   let retryMs = FIRST_RETRY_MS
+  let hasEarlier = false
   const stopWatching = time.every(1_000, () => {
     const { heardAt } = store.state
     if (heardAt !== undefined && time.now() - heardAt > STALE_AFTER_MS) store.send({ type: 'silence', now: time.now() })
@@ -36,9 +37,10 @@ export async function followService(
   while (!signal.aborted) {
     let reason = 'The service ended the stream.'
     try {
-      for await (const message of messages(api, store, time, signal)) {
+      for await (const message of api.stream(streamPath(store), signal)) {
         take(message, store, time.now())
         retryMs = FIRST_RETRY_MS
+        if (!hasEarlier) void takeEarlier()
       }
     } catch (error) {
       if (signal.aborted) break
@@ -54,21 +56,23 @@ export async function followService(
     retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)
   }
   stopWatching()
+
+  /** Not before the stream has begun: so none that happens meanwhile is missed, and what is so now is seen first. */
+  async function takeEarlier() {
+    hasEarlier = true
+    try {
+      const { events } = await api.get<EventsBody>(`/api/v1/events?limit=${EARLIER_EVENTS}`, signal)
+      store.send({ type: 'events', events, now: time.now() })
+    } catch {
+      hasEarlier = false // the next stream tries again; if this one has broken off, too, it says why
+    }
+  }
 }
 
-async function* messages(
-  api: Pick<Api, 'get' | 'stream'>,
-  store: LiveStore,
-  time: Time,
-  signal: AbortSignal,
-): AsyncGenerator<ServerSentEvent, void> {
-  let lastId = store.state.events.at(-1)?.id
-  if (lastId === undefined) {
-    const earlier = await api.get<EventsBody>(`/api/v1/events?limit=${EARLIER_EVENTS}`, signal)
-    store.send({ type: 'events', events: earlier.events, now: time.now() })
-    lastId = earlier.next_since_id
-  }
-  yield* api.stream(`/api/v1/live/stream?since_id=${lastId}`, signal)
+/** From the last event that is known on; without one, from the next one on. */
+function streamPath({ state }: LiveStore): string {
+  const lastId = state.events.at(-1)?.id
+  return `/api/v1/live/stream${lastId === undefined ? '' : `?since_id=${lastId}`}`
 }
 
 function take({ event, data }: ServerSentEvent, store: LiveStore, now: number): void {
