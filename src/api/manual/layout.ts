@@ -48,6 +48,25 @@ export function foundPage(sections: readonly Section[], question: string, found:
   })
 }
 
+/** For people who have followed a link of elsewhere, or of another version. */
+export function missingPage(sections: readonly Section[], path: string, found: readonly Found[]): string {
+  const near = found
+    .slice(0, 5)
+    .map(
+      ({ path: place, anchor, heading }) =>
+        `<li><a href="${url(place)}#${escapeHtml(anchor)}">${escapeHtml(heading)}</a></li>`,
+    )
+  return frame(sections, {
+    title: 'No such page',
+    path: undefined,
+    question: '',
+    main: `<article><h1>No such page</h1>
+<p>The manual has no page “${escapeHtml(path)}”. Its <a href="/manual">contents</a> have all that there are${near.length === 0 ? '.' : ', such as'}</p>
+${near.length === 0 ? '' : `<ul>${near.join('')}</ul>`}</article>`,
+    aside: '',
+  })
+}
+
 interface Filling {
   readonly title: string
   /** Of the page that is shown, if it is in the contents. */

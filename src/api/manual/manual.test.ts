@@ -76,6 +76,20 @@ describe('the manual', { timeout: 60_000 }, () => {
     }
   })
 
+  it('tells people, by a page, that there is none of that name, and programs by a problem', async () => {
+    await using test = await createTestApp()
+    const url = '/manual/kill-switch<b>'
+    const page = await test.app.inject({ url, headers: { accept: 'text/html,*/*' } })
+    assert.equal(page.statusCode, 404)
+    assert.match(page.body, /no page “kill-switch&lt;b&gt;”/)
+    assert.doesNotMatch(page.body, /<b>/)
+    assert.match(
+      (await test.app.inject({ url: '/manual/kill-switch', headers: { accept: 'text/html' } })).body,
+      /#kill-switch-and-lock/,
+    )
+    assert.equal((await test.app.inject({ url })).json().code, 'not_found')
+  })
+
   it('has no way to a file that is not in it', async () => {
     await using test = await createTestApp()
     const refused = async (path: string) => {

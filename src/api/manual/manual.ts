@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CONTENTS_FILE, type Entry, readContents, type Section } from './contents.ts'
-import { foundPage, layOut } from './layout.ts'
+import { foundPage, layOut, missingPage } from './layout.ts'
 import { createMarkdown, type Rendered, renderPage } from './render.ts'
-import { MAX_QUESTION, search } from './search.ts'
+import { MAX_QUESTION, type Searched, search } from './search.ts'
 import { STYLE } from './style.ts'
 
 /** Beside `src` and beside `dist`, in a checkout and in the package. */
@@ -64,12 +64,22 @@ export class Manual {
 
   async search(question: string): Promise<string> {
     const asked = question.slice(0, MAX_QUESTION)
+    return foundPage(await this.#sections(), asked, search(await this.#searched(), asked))
+  }
+
+  /** Says that there is no such page, and which may have been meant. */
+  async missing(path: string): Promise<string> {
+    const words = path.replaceAll(/\W+/g, ' ')
+    return missingPage(await this.#sections(), path, search(await this.#searched(), words))
+  }
+
+  async #searched(): Promise<readonly Searched[]> {
     const pages = []
     for (const entry of await this.entries()) {
       const { title, passages } = await this.#page(entry)
       pages.push({ path: entry.path, title, passages })
     }
-    return foundPage(await this.#sections(), asked, search(pages, asked))
+    return pages
   }
 
   /** All pages, in the order in which they are read. */

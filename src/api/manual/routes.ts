@@ -44,6 +44,14 @@ export function manualRoutes(app: ApiApp): void {
     const served = await theManual().get(path)
     if (served === undefined) {
       const told = printable(path).slice(0, 100)
+      if (request.headers.accept?.includes('text/html')) {
+        const page = await theManual().missing(told)
+        return reply
+          .code(404)
+          .header('content-security-policy', PAGE_POLICY)
+          .type('text/html; charset=utf-8')
+          .send(page)
+      }
       throw new CbtorError('not_found', `Cannot find the page "${told}" of the manual: /manual has the list of all`)
     }
     reply
