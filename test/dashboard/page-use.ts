@@ -58,7 +58,8 @@ export async function watchShifts(page: Page): Promise<() => Promise<{ sum: numb
 export async function timeUntilShown(page: Page, text: string, cause: () => unknown): Promise<number> {
   const shown = page.evaluate(
     (wanted) =>
-      new Promise<number>((resolve) => {
+      new Promise<number>((resolve, reject) => {
+        setTimeout(() => reject(new Error(`"${wanted}" is not shown within 20 s`)), 20_000)
         const look = () => {
           if (!document.body.innerText.includes(wanted)) return
           observer.disconnect()
