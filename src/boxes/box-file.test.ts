@@ -116,7 +116,7 @@ it('says what is wrong with a file and what would be right', () => {
   assert.throws(() => readBoxFile(path), /everybody may read it; mend it with: chmod 600 /)
   assert.throws(
     () => readBoxFile(boxFilePath(state.path, 'tor09')),
-    /No box tor09 is installed: .*cbtor worker install/,
+    /No box tor09 is installed: .*cbtor workers install/,
   )
 })
 

@@ -98,7 +98,7 @@ export function readBoxFile(path: string): BoxFile {
     if (error instanceof BoxFileError) throw error
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
       const id = basename(path, '.json')
-      throw new BoxFileError(`No box ${id} is installed: there is no ${path}; make it with: cbtor worker install`)
+      throw new BoxFileError(`No box ${id} is installed: there is no ${path}; make it with: cbtor workers install`)
     }
     throw new BoxFileError(`Cannot read the box file ${path}: ${messageOf(error)}`, { cause: error })
   }

@@ -37,7 +37,7 @@ async function runInstall(host: string, flags: InstallFlags, parts: WorkerParts)
   const name = showDestination(destination)
   const formerKey = plan.place && plan.place.ssh.hostKey !== hostKey ? plan.place.ssh.hostKey : undefined
   if (flags.isUpgrade && !plan.earlier)
-    throw new InstallError(`Cannot upgrade ${name}: it is no worker. Install it: cbtor worker install ${name}`)
+    throw new InstallError(`Cannot upgrade ${name}: it is no worker. Install it: cbtor workers install ${name}`)
   const inPlace = formerKey === undefined ? '' : ` in the place of the box whose host key was ${formerKey}`
   const request = { destination, hostKey, keyFile, stateDirectory, clock }
   const changes = flags.dryRun
@@ -64,13 +64,13 @@ async function runInstall(host: string, flags: InstallFlags, parts: WorkerParts)
   if (formerKey !== undefined) {
     out.write(
       `${name} is ${id}, tunnel ${tunnel.n},${inPlace}.\n\n` +
-        `Next:\n  restart the service, which reads box files when it starts\n  cbtor worker check ${id}\n  cbtor tunnel up ${id}\n`,
+        `Next:\n  restart the service, which reads box files when it starts\n  cbtor workers check ${id}\n  cbtor tunnel up ${id}\n`,
     )
     return
   }
   out.write(
     `${name} is ${id}, tunnel ${tunnel.n}.${changes.length === 0 ? ' Nothing had to be changed.' : ''}\n\n` +
-      `Next:\n  cbtor worker check ${id}\n  cbtor tunnel up ${id}\n\n` +
+      `Next:\n  cbtor workers check ${id}\n  cbtor tunnel up ${id}\n\n` +
       `In the configuration:\n  workers:\n    - kind: openwrt\n      id: ${id}\n      clearnet: transparent\n`,
   )
 }
@@ -81,7 +81,7 @@ async function runCheck(host: string, flags: AccessFlags, parts: WorkerParts): P
   if (!known)
     throw new InstallError(
       `Cannot check ${showDestination(destination)}: it is no worker of this state directory (${access.stateDirectory}). ` +
-        `Install it first: cbtor worker install ${showDestination(destination)}`,
+        `Install it first: cbtor workers install ${showDestination(destination)}`,
     )
   const findings = await checkBox(access.box, { boxFile: known, clock: parts.clock, ...payloadOf(parts) })
   const wrong = findings.filter(({ isRight }) => !isRight)

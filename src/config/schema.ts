@@ -75,9 +75,9 @@ const localWorker = z.strictObject({
     .meta({ examples: [['MaxCircuitDirtiness 300']] }),
 })
 
-/** What `cbtor worker install` has written down of the box is not said again here. */
+/** What `cbtor workers install` has written down of the box is not said again here. */
 const openwrtWorker = z.strictObject({
-  kind: z.literal('openwrt').describe('A box that cbtor worker install has made a worker of.'),
+  kind: z.literal('openwrt').describe('A box that cbtor workers install has made a worker of.'),
   id: workerId,
   clearnet: z
     .enum(['transparent', 'socks'])

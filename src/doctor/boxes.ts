@@ -9,7 +9,7 @@ export function findBoxes(state: string): { readonly boxes: readonly BoxFile[]; 
   try {
     return { boxes: readBoxes(state), faults: [] }
   } catch (error) {
-    return { boxes: [], faults: [wrong('boxes', messageOf(error), 'Mend the file, or: cbtor worker install')] }
+    return { boxes: [], faults: [wrong('boxes', messageOf(error), 'Mend the file, or: cbtor workers install')] }
   }
 }
 
@@ -22,7 +22,7 @@ export function checkBoxFiles(boxes: readonly BoxFile[], { workers }: ServiceCon
       warning(
         'boxes',
         `${id} is installed, and no worker of the configuration`,
-        `Write { kind: openwrt, id: ${id} } into workers, or: cbtor worker uninstall ${id}`,
+        `Write { kind: openwrt, id: ${id} } into workers, or: cbtor workers uninstall ${id}`,
       ),
     ),
     ok('boxes', boxes.map(({ id }) => id).join(', ')),

@@ -52,7 +52,7 @@ function workerFaults(config: ServiceConfig, worker: WorkerConfig): readonly Fin
         const { ssh } = readBoxFile(boxFilePath(config.state, worker.id))
         return secretFaults(name, ssh.keyFile, true)
       } catch (error) {
-        return [wrong(name, messageOf(error), 'Make it a worker: cbtor worker install root@ADDRESS')]
+        return [wrong(name, messageOf(error), 'Make it a worker: cbtor workers install root@ADDRESS')]
       }
   }
 }

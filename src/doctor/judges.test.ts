@@ -127,7 +127,7 @@ describe('settings of Tor', () => {
     const conflux = { ConfluxEnabled: ['auto'] }
     assert.match(judge(conflux, { kind: 'external' })[0]?.mend ?? '', /Write "ConfluxEnabled 0" into its torrc/)
     assert.deepEqual(verdictsOf(judge(conflux, { kind: 'external' })), ['warning'])
-    assert.match(judge(conflux, { kind: 'openwrt' })[0]?.mend ?? '', /cbtor worker upgrade tor01/)
+    assert.match(judge(conflux, { kind: 'openwrt' })[0]?.mend ?? '', /cbtor workers upgrade tor01/)
     assert.deepEqual(verdictsOf(judge({ ConfluxEnabled: [] })), ['wrong'])
     assert.deepEqual(verdictsOf(judge({ ClientRejectInternalAddresses: ['0'] }, { rejectsInternalAddresses: false })), [
       'warning',
@@ -174,7 +174,7 @@ describe('listeners of Tor', () => {
     assert.deepEqual(verdictsOf(judgeBoxListeners('l', seen(installed), 'tor01')), ['ok'])
     const [open] = judgeBoxListeners('l', seen({ ...installed, control: ['0.0.0.0:9051'] }), 'tor01')
     assert.equal(open?.verdict, 'warning')
-    assert.match(open?.mend ?? '', /cbtor worker check tor01/)
+    assert.match(open?.mend ?? '', /cbtor workers check tor01/)
   })
 })
 

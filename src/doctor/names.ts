@@ -26,7 +26,7 @@ export function checkNames({ listens, boxes }: NamesIn): Finding {
   return warning(
     name,
     `the system's resolver is asked for ${shown}; for names of targets never`,
-    'Write addresses instead, if nobody is to know; of a box: cbtor worker install root@ADDRESS',
+    'Write addresses instead, if nobody is to know; of a box: cbtor workers install root@ADDRESS',
   )
 }
 

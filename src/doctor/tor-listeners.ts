@@ -75,7 +75,7 @@ export function judgeBoxListeners(name: string, listeners: TorListeners, id: str
     warning(
       name,
       `Tor listens on more than was installed, where others can reach it: ${others.join(', ')}`,
-      `Take it out of the torrc of the box, and see: cbtor worker check ${id}`,
+      `Take it out of the torrc of the box, and see: cbtor workers check ${id}`,
     ),
   ]
 }

@@ -88,7 +88,7 @@ function mending({ option, right }: Rule, { kind, id }: SettingsOf): string {
     case 'local':
       return `Take ${option} out of the torrc lines of the configuration, and restart the service`
     case 'openwrt':
-      return `Take ${option} out of /etc/tor/torrc of the box, and then: cbtor worker upgrade ${id}`
+      return `Take ${option} out of /etc/tor/torrc of the box, and then: cbtor workers upgrade ${id}`
     case 'external':
       return `${right[0] === undefined ? `Take ${option} out of` : `Write "${option} ${right[0]}" into`} its torrc, and restart it`
   }

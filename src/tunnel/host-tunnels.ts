@@ -84,7 +84,7 @@ export class HostTunnels implements Tunnels {
     if (spec !== undefined) return spec
     throw new TunnelError(
       'invalid',
-      `There is no tunnel ${n}: no box in ${this.#options.state}/boxes has this number; install one with: cbtor worker install`,
+      `There is no tunnel ${n}: no box in ${this.#options.state}/boxes has this number; install one with: cbtor workers install`,
     )
   }
 

@@ -74,7 +74,7 @@ function problemsOf(
 function handshakeProblem(id: string, ageMs: number | undefined): readonly string[] {
   if (ageMs !== undefined && ageMs <= STALE_AFTER_MS) return []
   const since = ageMs === undefined ? 'has not answered yet' : `has not answered for ${Math.round(ageMs / 1000)} s`
-  return [`Box ${id} ${since}; try: cbtor tunnel reconnect ${id}, and then: cbtor worker check`]
+  return [`Box ${id} ${since}; try: cbtor tunnel reconnect ${id}, and then: cbtor workers check`]
 }
 
 function hasAddresses({ hostAddress, identityRanges }: TunnelSpec, observed: Observed): boolean {

@@ -42,7 +42,7 @@ describe('a tunnel', () => {
     const { handshakeAgeMs, problems, isUp } = await lookUp(spec, { host, clock }, t.signal)
     assert.deepEqual([handshakeAgeMs, isUp], [181_000, true])
     assert.deepEqual(problems, [
-      'Box tor01 has not answered for 181 s; try: cbtor tunnel reconnect tor01, and then: cbtor worker check',
+      'Box tor01 has not answered for 181 s; try: cbtor tunnel reconnect tor01, and then: cbtor workers check',
     ])
   })
 

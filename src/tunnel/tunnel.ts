@@ -180,6 +180,6 @@ function stepFailed(tunnel: number | string, deed: string, code: number, stderr:
 function noHandshake({ n, id, boxEndpoint }: TunnelSpec): TunnelError {
   return new TunnelError(
     'no-handshake',
-    `Cannot reconnect tunnel ${n}: box ${id} did not answer at ${boxEndpoint} (UDP) within ${HANDSHAKE_WITHIN_MS} ms. Is its wg0 up? See: cbtor worker check`,
+    `Cannot reconnect tunnel ${n}: box ${id} did not answer at ${boxEndpoint} (UDP) within ${HANDSHAKE_WITHIN_MS} ms. Is its wg0 up? See: cbtor workers check`,
   )
 }

@@ -32,7 +32,7 @@ export function apkBox(lab: () => InstallLab): void {
       })
       assert.match(
         cut.failure ?? '',
-        /step "[\w ]+" failed.*Run the same command again to go on, or take it back: cbtor worker uninstall/,
+        /step "[\w ]+" failed.*Run the same command again to go on, or take it back: cbtor workers uninstall/,
       )
       await isPulled
       assert.deepEqual(bench.boxes(), [])

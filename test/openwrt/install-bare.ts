@@ -73,7 +73,7 @@ export function bareBox(lab: () => InstallLab): void {
     it('upgrades no box that is no worker', async () => {
       const { box } = bench
       const refused = await bench.worker(['upgrade', box.address, '--accept-host-key', box.hostKey])
-      assert.match(refused.failure ?? '', /it is no worker\. Install it: cbtor worker install root@192\.0\.2\.11:22/)
+      assert.match(refused.failure ?? '', /it is no worker\. Install it: cbtor workers install root@192\.0\.2\.11:22/)
     })
 
     it('takes back what there is after a connection that was lost while packages were installed', async () => {

@@ -41,7 +41,7 @@ async function silentNetwork(directory: string): Promise<RackNetwork & AsyncDisp
   }
 }
 
-/** What a command of `cbtor worker` came to. */
+/** What a command of `cbtor workers` came to. */
 export interface Ran {
   readonly out: string
   readonly err: string
@@ -60,7 +60,7 @@ export interface RunOptions {
   readonly state?: string
 }
 
-/** A rack of boxes and a `cbtor worker` that reaches them. */
+/** A rack of boxes and a `cbtor workers` that reaches them. */
 export class InstallLab implements AsyncDisposable {
   readonly rack: BoxRack
   readonly directory: string
@@ -85,7 +85,7 @@ export class InstallLab implements AsyncDisposable {
     return new InstallLab(rack, directory, parts.move())
   }
 
-  /** Runs `cbtor worker ARGV`, with the key that the boxes accept unless told. */
+  /** Runs `cbtor workers ARGV`, with the key that the boxes accept unless told. */
   async worker(
     argv: readonly string[],
     { state, signal, confirm, onStep, payloadDirectory, hasOwnKey }: RunOptions & { readonly state: string },
@@ -129,7 +129,7 @@ export class InstallLab implements AsyncDisposable {
   }
 }
 
-/** One box of the lab, and the `cbtor worker` of a gateway of its own, so that boxes can be tested side by side. */
+/** One box of the lab, and the `cbtor workers` of a gateway of its own, so that boxes can be tested side by side. */
 export class Bench {
   readonly lab: InstallLab
   readonly box: TestBox

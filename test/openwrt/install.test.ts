@@ -1,5 +1,5 @@
 /**
- * `cbtor worker` on real test boxes, over a real dropbear: every change to their flash is compared file by file. Run it as real root
+ * `cbtor workers` on real test boxes, over a real dropbear: every change to their flash is compared file by file. Run it as real root
  * in an empty network namespace: `unshare --net node --test test/openwrt/install.test.ts`. About a minute; needs no internet.
  */
 import { after, before, describe } from 'node:test'

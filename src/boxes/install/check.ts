@@ -24,8 +24,8 @@ export async function checkBox(box: BoxShell, request: CheckRequest): Promise<re
   const { boxFile, clock } = request
   const { id, tunnel } = boxFile
   const facts = await readFacts(box)
-  const install = `Install it: cbtor worker install ${boxFile.ssh.host}`
-  const upgrade = `Put it right: cbtor worker upgrade ${id}`
+  const install = `Install it: cbtor workers install ${boxFile.ssh.host}`
+  const upgrade = `Put it right: cbtor workers upgrade ${id}`
   const findings = [
     finding('openwrt', facts.release !== undefined, facts.release ?? 'is no OpenWrt', 'Use an OpenWrt box'),
   ]
@@ -84,15 +84,15 @@ function judgeJournal(journal: Journal | undefined, boxFile: BoxFile, hostPublic
   if (!journal) return finding('installation', false, 'nothing of CBTOR is on it', install)
   const { now, state } = journal
   if (state === 'installing')
-    return finding('installation', false, 'was cut off', `Let it end: cbtor worker install ${boxFile.ssh.host}`)
+    return finding('installation', false, 'was cut off', `Let it end: cbtor workers install ${boxFile.ssh.host}`)
   if (state === 'uninstalling')
-    return finding('installation', false, 'is half taken away', `Let it end: cbtor worker uninstall ${id}`)
+    return finding('installation', false, 'is half taken away', `Let it end: cbtor workers uninstall ${id}`)
   const isOurs = now.id === id && now.n === tunnel.n && now.host_key === hostPublicKey
   return finding(
     'installation',
     isOurs,
     isOurs ? `${id}, tunnel ${tunnel.n}` : `it is worker ${now.id}, tunnel ${now.n}, of another gateway`,
-    `Take it away and install it anew: cbtor worker uninstall ${id}`,
+    `Take it away and install it anew: cbtor workers uninstall ${id}`,
   )
 }
 

@@ -32,7 +32,7 @@ describe('ids and tunnels', () => {
     await it.install()
     await assert.rejects(
       it.install({ stateDirectory: join(it.directory, 'elsewhere') }),
-      /it is worker tor01 of another gateway.*cbtor worker uninstall root@192\.0\.2\.11/,
+      /it is worker tor01 of another gateway.*cbtor workers uninstall root@192\.0\.2\.11/,
     )
   })
 

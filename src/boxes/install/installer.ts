@@ -154,7 +154,7 @@ async function takeBack(
   const failed = `Cannot install ${destination}: the step "${step}" failed. ${reason}`
   const stays =
     `What was done so far is noted on the box (/etc/cbtor/install.json). Run the same command again to go on, ` +
-    `or take it back: cbtor worker uninstall ${destination}`
+    `or take it back: cbtor workers uninstall ${destination}`
   if (error instanceof OvertakenError)
     return new InstallError(
       `${failed}, so nothing was taken back. Wait until that is over, and run the same command again`,

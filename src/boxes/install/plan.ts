@@ -130,7 +130,7 @@ function placeOf(
   if (!journal) return candidates[0]
   if (journal.state === 'uninstalling')
     throw new InstallError(
-      `Cannot install ${showDestination(destination)}: an uninstall of it was cut off. Let it end first: cbtor worker uninstall ${showDestination(destination)}`,
+      `Cannot install ${showDestination(destination)}: an uninstall of it was cut off. Let it end first: cbtor workers uninstall ${showDestination(destination)}`,
     )
   const installed = [journal.now, ...(journal.previous ? [journal.previous] : [])]
   const own = candidates.find(({ id, tunnel }) => {
@@ -141,7 +141,7 @@ function placeOf(
   if (own || !wasComplete) return own
   throw new InstallError(
     `Cannot install ${showDestination(destination)}: it is worker ${journal.now.id} of another gateway, or its box file was lost. ` +
-      `Take that away first: cbtor worker uninstall ${showDestination(destination)}`,
+      `Take that away first: cbtor workers uninstall ${showDestination(destination)}`,
   )
 }
 

@@ -66,7 +66,7 @@ workers:
     for (const fault of [
       /^cbtor\.yaml:2:\d+: tls\.cert_file: cert\.pem cannot be read/m,
       /^cbtor\.yaml:3:\d+: targets\.ca_file: cbtor\.yaml holds no certificate/m,
-      /^cbtor\.yaml:9:\d+: workers\.1\.id: .*make it with: cbtor worker install$/m,
+      /^cbtor\.yaml:9:\d+: workers\.1\.id: .*make it with: cbtor workers install$/m,
       /^cbtor\.yaml:10:\d+: workers\.2\.password_file: no-password cannot be read/m,
       /^warning: cbtor\.yaml:11:\d+: workers\.3\.cookie_file: no-cookie cannot be read/m,
       /^warning: cbtor\.yaml:5:\d+: tor\.command: there is no program no-such-tor/m,

@@ -35,6 +35,7 @@ export function jobsCommand(parts: ServiceParts): Command {
         api.removeJob(id, parts.signal),
       ),
     )
+    .addHelpText('after', '\nExamples:\n  cbtor jobs submit http://example.onion/ --deadline 2d\n  cbtor jobs list')
 }
 
 function submitCommand(parts: ServiceParts): Command {
@@ -91,6 +92,7 @@ function readOrder(file: string): Order {
 function listCommand(parts: ServiceParts): Command {
   return withService(new Command('list'))
     .description('show the jobs of the key, the newest first')
+    .addHelpText('after', '\nExample:\n  cbtor jobs list')
     .option('--owner <id>', 'those of another key, or "*" for all; takes the key of an admin')
     .option('--json', 'as JSON')
     .action(async (flags: Flags & { readonly owner?: string }) => {
@@ -110,6 +112,7 @@ function resultsCommand(parts: ServiceParts): Command {
     .argument('<id>', 'of the job')
     .argument('[n]', 'of one fetch, from 0: prints the body that it got', toNumber)
     .option('--json', 'as JSON, with bodies up to 64 KiB; with a number, the whole result')
+    .addHelpText('after', '\nExamples:\n  cbtor jobs results job_7Kq2\n  cbtor jobs results job_7Kq2 0 >page.html')
     .action(async (id: string, n: number | undefined, flags: Flags) => {
       const api = await parts.connect(flags)
       if (n !== undefined) {
@@ -135,6 +138,7 @@ function ofJob(
     .description(description)
     .argument('<id>', 'of the job')
     .option('--json', 'as JSON')
+    .addHelpText('after', `\nExample:\n  cbtor jobs ${name} job_7Kq2`)
     .action(async (id: string, flags: Flags) => {
       const job = await order(await parts.connect(flags), id)
       parts.out.write(`${flags.json ? JSON.stringify(job, null, 2) : jobText(job)}\n`)

@@ -35,7 +35,8 @@ export function keysCommand(parts: ServiceParts): Command {
     .addCommand(resetAdminCommand(parts))
     .addHelpText(
       'after',
-      '\nA key is for the API, as "Authorization: Bearer KEY", and the password of the proxy ports.',
+      '\nA key is for the API, as "Authorization: Bearer KEY", and the password of the proxy ports.\n' +
+        '\nExamples:\n  cbtor keys create crawler --scope fetch proxy\n  cbtor keys list',
     )
 }
 
@@ -90,6 +91,7 @@ async function create(name: string, flags: CreateFlags, parts: ServiceParts): Pr
 function listCommand(parts: ServiceParts): Command {
   return withService(new Command('list'))
     .description('show the keys, without their secrets')
+    .addHelpText('after', '\nExample:\n  cbtor keys list')
     .option('--json', 'as JSON')
     .action(async (flags: ListFlags) => {
       const answer = await (await parts.connect(flags)).keys(parts.signal)
@@ -129,6 +131,7 @@ function revokeCommand(parts: ServiceParts): Command {
   return withService(new Command('revoke'))
     .description('end a key at once, with everything that goes on in its name')
     .argument('<id>', 'its id, which is the key between its first and second "_"')
+    .addHelpText('after', '\nExample:\n  cbtor keys revoke 7Kq2')
     .option('--json', 'as JSON')
     .action(async (id: string, flags: ListFlags) => {
       const revoked = await (await parts.connect(flags)).revokeKey(id, parts.signal)
@@ -140,7 +143,11 @@ function revokeCommand(parts: ServiceParts): Command {
 function resetAdminCommand(parts: ServiceParts): Command {
   return withState(new Command('reset-admin'))
     .description('make another admin key, and revoke the one that was there; of a service that is stopped')
-    .addHelpText('after', '\nFor when admin.key in the state directory is lost, or somebody else has seen it.')
+    .addHelpText(
+      'after',
+      '\nFor when admin.key in the state directory is lost, or somebody else has seen it. The key alone goes to standard output.\n' +
+        '\nExample:\n  cbtor keys reset-admin --state /var/lib/cbtor >/dev/null',
+    )
     .action((flags: StateFlags) => {
       const state = stateOf(flags, parts)
       const database = join(state, 'cbtor.db')

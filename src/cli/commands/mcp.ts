@@ -17,7 +17,10 @@ and in the configuration of the MCP host:
 
   {"mcpServers": {"cbtor": {"command": "cbtor", "args": ["mcp"], "env": {"CBTOR_KEY": "cbt_..."}}}}
 
-Hosts that speak HTTP need no command: the service itself answers at /mcp, with the key as the bearer token.`
+Hosts that speak HTTP need no command: the service itself answers at /mcp, with the key as the bearer token.
+
+Example:
+  CBTOR_KEY=$(cat ~/assistant.key) cbtor mcp`
 
 /** MCP for a host that starts programs: what it asks for goes to the running service. */
 export function mcpCommand(parts: ServiceParts): Command {

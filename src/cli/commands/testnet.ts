@@ -30,5 +30,5 @@ export function testnetCommand(parts: CliParts): Command {
       parts.out.write(`${JSON.stringify(description, null, 2)}\n`)
       await untilAborted(parts.signal)
     })
-  return new Command('testnet').addCommand(up)
+  return new Command('testnet').addCommand(up).addHelpText('after', '\nExample:\n  cbtor testnet up --latency 20')
 }

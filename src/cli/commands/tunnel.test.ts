@@ -71,7 +71,7 @@ describe('cbtor tunnel', { timeout: 20_000 }, () => {
     await using empty = await fakeMachine([])
     assert.match(
       (await cli(empty, t.signal, 'status')).failure ?? '',
-      /^There is no box in .*boxes; make one a worker with: cbtor worker install$/,
+      /^There is no box in .*boxes; make one a worker with: cbtor workers install$/,
     )
   })
 

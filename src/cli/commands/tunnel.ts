@@ -12,6 +12,7 @@ import { type TunnelSpec, tunnelSpec } from '../../tunnel/spec.ts'
 import { SystemHost } from '../../tunnel/system-host.ts'
 import type { TunnelStatus } from '../../tunnel/tunnels.ts'
 import { type JsonFlags, type StateFlags, withState } from '../flags.ts'
+import { writeJson } from '../json.ts'
 import type { CliParts } from '../parts.ts'
 import { stateOf } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
@@ -42,16 +43,19 @@ export function tunnelCommand(parts: CliParts): Command {
     .addCommand(
       forBoxes(new Command('status').description('what there is of the tunnels, and what is wrong with them'))
         .option('--json', 'as JSON')
+        .addHelpText('after', '\nExample:\n  cbtor tunnel status')
         .action((ids: string[], flags: TunnelFlags) => showStatus(ids, flags, parts)),
     )
     .addCommand(serveCommand(parts))
     .addCommand(configCommand(parts))
+    .addHelpText('after', '\nExamples:\n  cbtor tunnel status\n  sudo cbtor tunnel up tor01')
 }
 
 function changeCommand(change: Change, parts: CliParts): Command {
-  return forBoxes(new Command(change).description(CHANGES[change].about)).action((ids: string[], flags: TunnelFlags) =>
-    changeTunnels(change, ids, flags, parts),
-  )
+  return forBoxes(new Command(change).description(CHANGES[change].about))
+    .option('--json', 'as JSON')
+    .addHelpText('after', `\nExample:\n  sudo cbtor tunnel ${change} tor01`)
+    .action((ids: string[], flags: TunnelFlags) => changeTunnels(change, ids, flags, parts))
 }
 
 function serveCommand(parts: CliParts): Command {
@@ -95,17 +99,21 @@ async function changeTunnels(
   const state = stateOf(flags, parts)
   const specs = specsOf(ids, state)
   const tunnels = await tunnelsAtHand({ ...parts, ...flags, state }, parts.signal)
-  let failed = 0
+  const results: { box: string; done: boolean; error: string | null }[] = []
   for (const { id, n } of specs) {
     try {
       await tunnels[change](n, parts.signal)
-      parts.out.write(`The tunnel to ${id} ${CHANGES[change].done}\n`)
+      results.push({ box: id, done: true, error: null })
+      if (!flags.json) parts.out.write(`The tunnel to ${id} ${CHANGES[change].done}\n`)
     } catch (error) {
       if (parts.signal.aborted) throw error
-      failed++
-      parts.err.write(`${id}: ${error instanceof Error ? error.message : error}\n`)
+      const reason = error instanceof Error ? error.message : String(error)
+      results.push({ box: id, done: false, error: reason })
+      parts.err.write(`${id}: ${reason}\n`)
     }
   }
+  if (flags.json) writeJson(parts.out, results)
+  const failed = results.filter(({ done }) => !done).length
   if (failed > 0) throw new Error(`${failed} of ${specs.length} could not be done`)
 }
 
@@ -156,7 +164,7 @@ function specsOf(ids: readonly string[], state: string): readonly TunnelSpec[] {
     )
   }
   if (specs.length === 0)
-    throw new Error(`There is no box in ${join(state, 'boxes')}; make one a worker with: cbtor worker install`)
+    throw new Error(`There is no box in ${join(state, 'boxes')}; make one a worker with: cbtor workers install`)
   return ids.length === 0 ? specs : specs.filter(({ id }) => ids.includes(id))
 }
 
