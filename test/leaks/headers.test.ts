@@ -132,7 +132,8 @@ describe('headers', { timeout: 600_000 }, () => {
   it('L42: the documents load what this service itself serves, and nothing else', async () => {
     const watch = await lab.watch()
     for (const page of ['/docs', '/redoc', '/']) {
-      const answer = await fetch(`${gateway.url}${page}`)
+      const answer = await fetch(`${gateway.url}${page}`, { headers: { accept: 'text/html' } })
+      assert.match(answer.headers.get('content-type') ?? '', /^text\/html/, page)
       const html = await answer.text()
       for (const [, loaded = ''] of html.matchAll(/<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="([^"]+)"/g)) {
         const url = new URL(loaded, answer.url)
