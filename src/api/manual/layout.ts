@@ -9,7 +9,7 @@ export interface Around {
 }
 
 /** Of a section of the contents with more pages, the list is folded unless one of them is shown. */
-const FOLDED_FROM = 12
+const FOLDED_FROM = 15
 
 export function layOut(sections: readonly Section[], entry: Entry, page: Rendered, around: Around): string {
   const section = sections.find(({ entries }) => entries.includes(entry))
