@@ -17,6 +17,7 @@ import { CHECK } from './bad-inputs/targets.ts'
 import { type McpSubject, mcpContract } from './contracts/mcp-contract.ts'
 
 type Mode = 'legacy' | 'auto'
+type TestServer = Awaited<ReturnType<typeof startServer>>
 
 const clientOf = (mode: Mode) => {
   const options: ClientOptions = { versionNegotiation: { mode } }
@@ -38,9 +39,9 @@ async function overHttp(mode: Mode, scopes?: readonly Scope[]) {
 }
 
 /** The command in this process, since a child takes a second to start: what a server reads and writes is what a client does. */
-async function overStdio(mode: Mode): Promise<McpSubject> {
+async function overStdio(mode: Mode, at?: TestServer): Promise<McpSubject> {
   await using parts = new AsyncDisposableStack()
-  const running = parts.use(await startServer())
+  const running = at ?? parts.use(await startServer())
   const [stdin, stdout] = [new PassThrough(), new PassThrough()]
   const ended = runTestCli(['mcp', '--api', running.url], { CBTOR_KEY: 'cbt_a_b' }, { stdin, out: stdout })
   parts.defer(async () => {
@@ -248,6 +249,24 @@ describe('cbtor mcp', { timeout: 60_000 }, () => {
     } finally {
       await client.close()
     }
+  })
+
+  it('says where a key is set that is not good, and where a service would be', async () => {
+    await using running = await startServer({ auth: 'on' })
+    await using subject = await overStdio('auto', running)
+    const textOf = async () =>
+      JSON.stringify((await subject.client.callTool({ name: 'pool_status', arguments: {} })).content)
+    assert.match(await textOf(), /\(auth_invalid\).*The key is that in CBTOR_KEY/)
+    await running.server.close()
+    assert.match(await textOf(), /Cannot call GET \/api\/v1\/health: the service cannot be reached: http:/)
+  })
+
+  it('ends after a message that is too long', async () => {
+    await using running = await startServer()
+    const stdin = new PassThrough()
+    const ended = runTestCli(['mcp', '--api', running.url], { CBTOR_KEY: 'cbt_a_b' }, { stdin })
+    for (let n = 0; n < 5; n++) stdin.write('x'.repeat(1024 * 1024))
+    assert.equal((await ended).code, 0)
   })
 
   it('writes nothing but the protocol to stdout, whatever comes, and ends with its host', async () => {

@@ -1,9 +1,13 @@
 import type { ContentBlock } from '@modelcontextprotocol/server'
 import type { FetchAnswer } from '../client/openapi.ts'
+import { printable } from '../lib/printable.ts'
 
 /** Of all header names and values together; a target may send 256 KiB of them. */
 const MAX_HEADER_CHARACTERS = 8_192
 const MAX_REDIRECT_CHARACTERS = 500
+const MAX_STATUS_TEXT = 32
+const MAX_TYPE = 60
+const MAX_URL = 300
 
 /** What stands before anything that a stranger wrote. */
 export const UNTRUSTED =
@@ -18,14 +22,14 @@ export function contentOf(answer: FetchAnswer, wantsBinary: boolean): readonly C
   return [{ type: 'resource', resource: { uri: url, mimeType: typeOf(answer), blob: body } }]
 }
 
-/** The answer without its body, in a few lines. */
+/** The answer without its body, in a few lines. The target's words in them are too short to tell a model what to do. */
 export function summaryOf(answer: FetchAnswer, wantsBinary: boolean): string {
   const { status, status_text, url, worker, receipt, body_encoding, body } = answer
   const exit = receipt.exit ? `, exit ${receipt.exit.nickname}${inCountry(receipt.exit.country)}` : ''
   const size = receipt.bytes.decoded
   const lines = [
-    `HTTP ${status} ${status_text}`.trimEnd(),
-    `from ${url}`,
+    `HTTP ${status} ${printable(status_text, MAX_STATUS_TEXT)}`.trimEnd(),
+    `from ${printable(url, MAX_URL)}`,
     `${typeOf(answer)}, ${size} bytes, through ${worker}${exit}, in ${Math.round(receipt.timing.total_ms)} ms`,
   ]
   if (receipt.truncated) lines.push(`Cut: these are the first ${size} bytes; more come with a larger max_bytes.`)
@@ -63,7 +67,7 @@ export function boundedReceipt(receipt: FetchAnswer['receipt']): FetchAnswer['re
 
 export function typeOf({ headers }: FetchAnswer): string {
   const [type = 'of no stated type'] = [headers['content-type'] ?? []].flat()
-  return type.slice(0, 200)
+  return printable(type, MAX_TYPE)
 }
 
 function inCountry(country: string | null): string {

@@ -17,6 +17,8 @@ export interface McpServerParts {
   readonly random: Random
   /** Aborts when nobody waits for any answer any more. */
   readonly signal?: AbortSignal
+  /** What to tell who has no key that is good: a sentence. */
+  readonly keyHint?: string
   /** Is told what a tool threw that is no problem of ours; the caller is told nothing of it. */
   readonly onBug: (error: unknown) => void
 }
@@ -45,7 +47,7 @@ export function createMcpServer(parts: McpServerParts): McpServer {
 function addTool<Input extends z.ZodType, Output extends z.ZodType>(
   server: McpServer,
   { name, title, description, annotations, input, output, call }: Tool<Input, Output>,
-  { gateway, clock, random, signal, onBug }: McpServerParts,
+  { gateway, clock, random, signal, keyHint, onBug }: McpServerParts,
 ): void {
   const config = {
     title,
@@ -61,7 +63,7 @@ function addTool<Input extends z.ZodType, Output extends z.ZodType>(
       const { text, more = [], structured } = await call(args, { gateway, random, signal: AbortSignal.any(signals) })
       return { content: [{ type: 'text', text }, ...more], structuredContent: structured as Record<string, unknown> }
     } catch (error) {
-      const sentence = sentenceOf(error)
+      const sentence = sentenceOf(error, keyHint)
       if (sentence === undefined && !signals.some(({ aborted }) => aborted)) onBug(error)
       return {
         isError: true,

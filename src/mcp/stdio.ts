@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio'
+import { onAbort } from '../lib/abort.ts'
 import { createMcpServer, type McpServerParts } from './server.ts'
 
 export interface StdioStreams {
@@ -20,11 +20,14 @@ export async function serveMcpOnStdio(
 ): Promise<void> {
   const transport = new StdioServerTransport(stdin, stdout, { maxBufferSize: MAX_MESSAGE_BYTES })
   const handle = serveStdio(() => createMcpServer({ ...parts, signal }), { transport })
-  try {
-    if (!stdin.closed) await once(stdin, 'close', { signal })
-  } catch (error) {
-    if (!signal.aborted) throw error
-  } finally {
-    await handle.close()
+  // Of the library, whose own close it also is: at the end of `stdin`, when `stdout` is gone, and after a message that is too long.
+  const { promise: closed, resolve } = Promise.withResolvers<void>()
+  const { onclose } = transport
+  transport.onclose = () => {
+    onclose?.()
+    resolve()
   }
+  using _interrupt = onAbort(signal, () => resolve())
+  await closed
+  await handle.close()
 }

@@ -46,11 +46,13 @@ export function toldProblemOf(error: unknown): ToldProblem | undefined {
   return undefined
 }
 
-/** Undefined likewise. */
-export function sentenceOf(error: unknown): string | undefined {
+/** Undefined likewise. `keyHint` is told where it is about the key. */
+export function sentenceOf(error: unknown, keyHint?: string): string | undefined {
   if (error instanceof ApiUnreachable) return error.message
   const problem = toldProblemOf(error)
-  return problem && problemSentence(problem)
+  if (problem === undefined) return undefined
+  const isAboutKey = problem.code === 'auth_required' || problem.code === 'auth_invalid'
+  return `${problemSentence(problem)}${isAboutKey && keyHint ? ` ${keyHint}` : ''}`
 }
 
 /** What was attempted and why not, whose doing it is, and whether to try again. */

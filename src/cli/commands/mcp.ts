@@ -22,6 +22,9 @@ Hosts that speak HTTP need no command: the service itself answers at /mcp, with 
 Example:
   CBTOR_KEY=$(cat ~/assistant.key) cbtor mcp`
 
+const WHERE_KEYS_ARE =
+  'The key is that in CBTOR_KEY, which the configuration of the MCP host sets, else admin.key in the state directory of the service.'
+
 /** MCP for a host that starts programs: what it asks for goes to the running service. */
 export function mcpCommand(parts: ServiceParts): Command {
   return withService(new Command('mcp'))
@@ -31,7 +34,7 @@ export function mcpCommand(parts: ServiceParts): Command {
       const gateway = await parts.connect(flags)
       const onBug = (error: unknown) =>
         err.write(`cbtor: an error of this program: ${JSON.stringify(faultFields(error))}\n`)
-      const server = { gateway, version: versionOf(), clock, random: systemRandom, onBug }
+      const server = { gateway, version: versionOf(), clock, random: systemRandom, keyHint: WHERE_KEYS_ARE, onBug }
       await serveMcpOnStdio(server, { stdin, stdout: writableOf(out) }, signal)
     })
 }
