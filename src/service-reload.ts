@@ -4,6 +4,7 @@ import { InputError } from './api/problems.ts'
 import { showPlace } from './config/config-error.ts'
 import { type EffectiveField, effectiveFields, written } from './config/effective.ts'
 import { ConfigError, type ServiceConfig } from './config/read-config.ts'
+import { CbtorError } from './domain/errors.ts'
 import type { FieldChange, Reloaded } from './domain/reload.ts'
 import type { WorkerPlan } from './service-transition.ts'
 
@@ -52,6 +53,7 @@ export class Reload {
   #running: ServiceConfig
   #last: Promise<unknown> = Promise.resolve()
   #changing: Promise<void> = Promise.resolve()
+  #hasEnded = false
 
   /** `running`: what the service was started with. */
   constructor(running: ServiceConfig, service: Reloadable) {
@@ -62,6 +64,13 @@ export class Reload {
   /** Resolves once the workers of the latest reload have come and gone. */
   get settled(): Promise<void> {
     return this.#changing
+  }
+
+  /** Reads no more, and resolves once what has begun is over. */
+  async end(): Promise<void> {
+    this.#hasEnded = true
+    await this.#last
+    await this.#changing
   }
 
   /**
@@ -76,6 +85,8 @@ export class Reload {
 
   async #reload(): Promise<Reloaded> {
     await this.#changing
+    if (this.#hasEnded)
+      throw new CbtorError('shutting_down', 'Cannot read the configuration anew: the service is shutting down')
     const { next, plan, drivers } = await this.#prepared()
     const before = this.#running
     const fields = changesOf(before, next)

@@ -42,6 +42,10 @@ const TAKEN_OVER_WITHIN_MS = 120_000
 export async function changeWorkers(plan: WorkerPlan, parts: TransitionParts): Promise<void> {
   const { workers, logger, life } = parts
   const tell = (error: unknown) => logger.error({ ...faultFields(error) }, 'a worker could not be removed')
+  if (life.aborted) {
+    for (const { driver } of [...plan.come, ...plan.renew]) await driver[Symbol.asyncDispose]()
+    return
+  }
   for (const { id, driver } of plan.come) workers.add(id, driver)
 
   const leaving = new Set(plan.leave)

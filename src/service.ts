@@ -207,7 +207,7 @@ export async function createService(
   const upkeep = new Upkeep(pool, upkeepPolicyOf(config), (id) => backend.newCircuits(id), clock)
   parts.defer(async () => {
     life.abort()
-    await Promise.all([onionChecks, upkeep[Symbol.asyncDispose](), reloading.settled])
+    await Promise.all([onionChecks, upkeep[Symbol.asyncDispose](), reloading.end()])
   })
   workers.start()
   const server = parts.use(

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { adminKeyFile } from '../../auth/admin-key.ts'
 import { readConfig } from '../../config/read-config.ts'
-import type { CliParts } from '../parts.ts'
+import type { CliParts, RunningService } from '../parts.ts'
 import { untilAborted } from '../until-aborted.ts'
 
 export function upCommand(parts: CliParts): Command {
@@ -15,8 +15,11 @@ export function upCommand(parts: CliParts): Command {
     .action(async (flags: Record<string, string>) => {
       const reread = () => readConfig(flags, parts.env)
       const config = reread()
+      let running: RunningService | undefined
+      // Before it runs there is nothing to be told: what it is started with has just been read.
+      using _ = parts.onHangup?.(() => void running?.reload().catch((error: unknown) => tellRefusal(error, parts)))
       await using service = await parts.createService(config, parts.signal, reread)
-      using _ = parts.onHangup?.(() => void service.reload().catch((error: unknown) => tellRefusal(error, parts)))
+      running = service
       if (service.adminKey !== undefined) {
         const file = adminKeyFile(config.state)
         // Elsewhere than on a terminal, what is written is kept: by a journal, by a container's log.
