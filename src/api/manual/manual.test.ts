@@ -20,7 +20,7 @@ describe('the manual', { timeout: 60_000 }, () => {
       assert.equal(statusCode, 200, url)
       assert.match(String(headers['content-type']), /^text\/html/)
       assert.match(String(headers['content-security-policy']), /^default-src 'none'; style-src 'self'; img-src 'self'/)
-      assert.doesNotMatch(body, /<script|<style| style=| on\w+=|<!--|\sundefined\b|&lt;br&gt;|\[object/i, url)
+      assert.doesNotMatch(body, /<script|<style| style=| on\w+=|<!--|[>"]undefined[<"]|&lt;br&gt;|\[object/i, url)
       assert.doesNotMatch(body, / (?:src|action)="(?!\/manual)/, url)
       assert.match(body, /<h1 id=/, url)
       if (url !== '/manual') assert.match(body, new RegExp(`href="${url}" aria-current="page"`), url)

@@ -1,14 +1,14 @@
-/** Of all pages of the manual. No font or picture of elsewhere; colours by what the reader's system prefers. */
+/** Of all pages of the manual, in the colours of the page at `/` (`dashboard/src/styles/tokens.css`). No font or picture of elsewhere; colours by what the reader's system prefers. */
 export const STYLE = `
 :root {
   color-scheme: light dark;
-  --ground: #ffffff; --panel: #f6f5f9; --line: #e0dde8; --text: #211f28; --dim: #5c5869; --accent: #6a3aa8;
-  --tint: #f0eafa; --code: #f6f5f9; --remark: #5f6b57; --note: #8a4b00; --note-ground: #fdf1e0;
+  --ground: #ffffff; --panel: #f6f6f8; --line: #e3e3e9; --text: #17171f; --dim: #575766; --accent: #5546cf;
+  --tint: #eeecfd; --code: #f6f6f8; --remark: #5a6657; --note: #875200; --note-ground: #fbf0da;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --ground: #14131a; --panel: #1b1a22; --line: #34313f; --text: #e7e4ee; --dim: #a8a3b6; --accent: #c3a9f7;
-    --tint: #2a2338; --code: #1b1a22; --remark: #9db08f; --note: #f0bd7c; --note-ground: #33281a;
+    --ground: #0d0e12; --panel: #15161c; --line: #262832; --text: #ececf2; --dim: #a3a5b5; --accent: #aaa0ff;
+    --tint: #262341; --code: #15161c; --remark: #9db08f; --note: #f2b84f; --note-ground: #2e2412;
   }
 }
 * { box-sizing: border-box }
