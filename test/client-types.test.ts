@@ -11,6 +11,22 @@ it('the types of the client are those of the OpenAPI document', async () => {
   assert.ok(written === typescriptOf(JSON.parse(body)), 'they are of yesterday: node test/client/write-types.ts')
 })
 
+it('every name that the client exports is explained', () => {
+  const silent = ['api-client', 'api-problem', 'client', 'fetch-transport', 'openapi', 'portable', 'transport'].flatMap(
+    (file) => {
+      const lines = readFileSync(`src/client/${file}.ts`, 'utf8').split('\n')
+      const isName = (line: string) => /^export (?:type|interface|class|function|const) \w/.test(line)
+      const isMethod = (line: string) => file === 'api-client' && /^ {2}\w+\(/.test(line)
+      return lines.flatMap((line, n) =>
+        (isName(line) || isMethod(line)) && !/\*\/$/.test(lines[n - 1] ?? '')
+          ? `${file}.ts:${n + 1}: ${line.trim()}`
+          : [],
+      )
+    },
+  )
+  assert.deepEqual(silent, [])
+})
+
 it('writes nullable fields, lists of alternatives and records as they are, and what is sent less strictly', () => {
   const fields: Schema = {
     type: 'object',
@@ -25,6 +41,7 @@ it('writes nullable fields, lists of alternatives and records as they are, and w
   const written = typescriptOf({ paths: {}, components: { schemas: { Got: fields, SentInput: fields } } })
   const lines = (list: string, end: string) =>
     `{\n  /** Which. */\n  kind: 'a' | 'b'\n  note: string | null\n  list?: ${list}${end}\n  more?: Record<string, unknown>${end}\n}\n`
+  assert.ok(written.includes('/** What an operation answers with that fails. */\nexport type Got ='))
   assert.ok(written.includes(`export type Got = ${lines('(number | Other)[]', '')}`))
   assert.ok(written.includes(`export type SentInput = ${lines('readonly (number | Other)[]', ' | undefined')}`))
 })

@@ -115,13 +115,17 @@ export interface ApiClient {
   reloadConfig(signal?: AbortSignal): Promise<ReloadedConfig>
   /** Statistics of the check endpoints. */
   endpoints(signal?: AbortSignal): Promise<Endpoints>
+  /** All of them, in the order of the configuration. */
   workers(signal?: AbortSignal): Promise<Workers>
   /** One worker, with what only its Tor knows. */
   worker(ref: WorkerRef, signal?: AbortSignal): Promise<InspectedWorker>
-  /** These four resolve once it is done; the order stands when the signal aborts. */
+  /** Resolves once its Tor is up and bootstrapped. The order stands when the signal aborts. */
   startTor(ref: WorkerRef, signal?: AbortSignal): Promise<Worker>
+  /** Resolves once its Tor is gone. It stays stopped until it is started. */
   stopTor(ref: WorkerRef, signal?: AbortSignal): Promise<Worker>
+  /** Stops its Tor and starts it. */
   restartTor(ref: WorkerRef, signal?: AbortSignal): Promise<Worker>
+  /** Reboots the box of a worker that has one; resolves once it is back. */
   rebootBox(ref: WorkerRef, signal?: AbortSignal): Promise<Worker>
   /** Summary of the cluster. */
   status(signal?: AbortSignal): Promise<Status>
@@ -141,6 +145,7 @@ export interface ApiClient {
   jobs(query?: JobsQuery, signal?: AbortSignal): Promise<Jobs>
   /** All of them, page by page. */
   allJobs(query?: Omit<JobsQuery, 'cursor'>, signal?: AbortSignal): AsyncGenerator<Job, void>
+  /** How far a job is. */
   job(id: string, signal?: AbortSignal): Promise<Job>
   /** One page of the results of a job, in the order of its fetches. */
   jobResults(id: string, query?: PageQuery, signal?: AbortSignal): Promise<JobResults>
@@ -154,9 +159,11 @@ export interface ApiClient {
   removeJob(id: string, signal?: AbortSignal): Promise<Job>
   /** Sticky keys that are in use. */
   sessions(signal?: AbortSignal): Promise<Sessions>
+  /** One of them. */
   session(key: string, signal?: AbortSignal): Promise<Session>
   /** Gives the session a new identity: other circuits from the next request on. */
   rotateSession(key: string, signal?: AbortSignal): Promise<Session>
+  /** Forgets the session and drops its connections; running requests finish. */
   endSession(key: string, signal?: AbortSignal): Promise<Session>
   /** What happened of late, the newest last. */
   events(query?: EventsQuery & { readonly limit?: number }, signal?: AbortSignal): Promise<Events>
@@ -170,9 +177,11 @@ export interface ApiClient {
   requests(query?: { readonly targets?: boolean }, signal?: AbortSignal): Promise<Requests>
   /** Who the key is, and what it may. */
   whoami(signal?: AbortSignal): Promise<Whoami>
+  /** All keys that are good, without their secrets. */
   keys(signal?: AbortSignal): Promise<Keys>
   /** With the key itself, which nobody can tell a second time. */
   createKey(order: NewKeyInput, signal?: AbortSignal): Promise<CreatedKey>
+  /** Ends a key at once, with what goes on in its name. */
   revokeKey(id: string, signal?: AbortSignal): Promise<Key>
   /** In Prometheus' text format. */
   metrics(signal?: AbortSignal): Promise<string>

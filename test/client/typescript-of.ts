@@ -44,12 +44,15 @@ const HEAD = `// Made from the service's own /openapi.json by test/client/write-
 type Direction = 'sent' | 'got'
 
 export function typescriptOf({ paths, components }: Document): string {
-  const types = Object.entries(components.schemas).map(
-    ([name, schema]) => `${comment(schema, '')}export type ${name} = ${typeOf(schema, directionOf(name), '')}\n`,
-  )
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
   )
+  // Sorted: the document has them as modules happen to be loaded.
+  const sorted = Object.entries(components.schemas).sort(([a], [b]) => (a < b ? -1 : 1))
+  const types = sorted.map(([name, schema]) => {
+    const description = [schema.description, useOf(name, operations, components.schemas)].filter(Boolean).join(' ')
+    return `${comment({ description }, '')}export type ${name} = ${typeOf(schema, directionOf(name), '')}\n`
+  })
   const table = operations.map(({ path, method, operation }) => `  ${operation.operationId}: '${method} ${path}',\n`)
   const described = operations.map(({ operation }) => {
     const { operationId, requestBody, responses } = operation
@@ -62,6 +65,30 @@ export function typescriptOf({ paths, components }: Document): string {
     `/** Every operation of the API, by its \`operationId\`. */\nexport const OPERATIONS = {\n${table.join('')}} as const\n`,
     `/** What operations are sent and answer with; \`unknown\` where that is no JSON. */\nexport interface Operations {\n${described.join('')}}\n`,
   ].join('\n')
+}
+
+interface Operation {
+  readonly path: string
+  readonly method: string
+  readonly operation: Described
+}
+
+/** Where a schema is met: a sentence. */
+function useOf(name: string, operations: readonly Operation[], schemas: Document['components']['schemas']): string {
+  const refersTo = (part: unknown) => JSON.stringify(part ?? null).includes(`"#/components/schemas/${name}"`)
+  const of = (part: (operation: Described) => unknown) =>
+    operations.filter(({ operation }) => refersTo(part(operation))).map(({ method, path }) => `\`${method} ${path}\``)
+  const sentTo = of(({ requestBody }) => requestBody)
+  if (sentTo.length > 0) return `What ${listed(sentTo)} takes.`
+  const gotFrom = of(({ responses }) => Object.entries(responses).filter(([status]) => status.startsWith('2')))
+  if (gotFrom.length > 0) return `What ${listed(gotFrom)} answers with.`
+  const whole = Object.entries(schemas).flatMap(([other, schema]) => (refersTo(schema) ? `\`${other}\`` : []))
+  if (whole.length > 0) return `A part of ${listed(whole)}.`
+  return 'What an operation answers with that fails.'
+}
+
+function listed([first = '', ...others]: readonly string[]): string {
+  return others.length === 0 ? first : `${first} or the like`
 }
 
 function bodyOf(operationId: string, { content }: NonNullable<Described['requestBody']>): string {
