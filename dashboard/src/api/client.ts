@@ -28,7 +28,11 @@ export interface Api {
 }
 
 /** `keyOf`: the key to send, if there is one. `onKeyRefused` is told each time the service wants another. */
-export function createApi(keyOf: () => string | undefined, onKeyRefused: (failure: ApiFailure) => void): Api {
+export function createApi(
+  keyOf: () => string | undefined,
+  onKeyRefused: (failure: ApiFailure) => void,
+  fetch = globalThis.fetch,
+): Api {
   async function send(method: string, path: string, body?: object, signal?: AbortSignal): Promise<Response> {
     const key = keyOf()
     let answer: Response
@@ -44,9 +48,9 @@ export function createApi(keyOf: () => string | undefined, onKeyRefused: (failur
         ...(signal && { signal }),
         ...{ cache: 'no-store', credentials: 'omit', redirect: 'error' },
       })
-    } catch (error) {
+    } catch {
       signal?.throwIfAborted()
-      throw new ApiFailure(`The service did not answer: ${textOf(error)}. It may be stopped, or the network be cut.`)
+      throw new ApiFailure('The service did not answer. It may be stopped, or the network be cut.')
     }
     if (answer.ok) return answer
     const failure = await failureOf(answer)

@@ -1,9 +1,12 @@
 import type { LiveWorkerBody } from '../api/bodies.ts'
+import { useLive } from '../context.ts'
 import type { LiveView } from '../live/live-state.ts'
 import { linkTo } from '../routing/route.ts'
 import type { Tone } from '../ui/badge.tsx'
 import { Icon, type IconName } from '../ui/icon.tsx'
+import { roughDuration } from '../ui/text.ts'
 import { Countdown, Since } from '../ui/time.tsx'
+import { useAge } from '../ui/use-age.ts'
 import { actionWord, lookOf } from '../workers/look.ts'
 import { poolSentence } from './pool-sentence.ts'
 
@@ -11,7 +14,9 @@ const ICONS: Readonly<Record<Tone, IconName>> = { ok: 'ok', warn: 'warn', bad: '
 
 /** How the pool is, why, and what it will do next: in a few sentences. */
 export function PoolState({ view }: { readonly view: LiveView }) {
+  const age = useAge()
   const { tone, headline, aside, ill, moreIll } = poolSentence(view)
+  if (age !== undefined) return <NotHeard age={age} />
   return (
     <section class={`pool-state tone-${tone}`} aria-label="How the pool is">
       <Icon name={ICONS[tone]} size={28} />
@@ -34,6 +39,27 @@ export function PoolState({ view }: { readonly view: LiveView }) {
             )}
           </ul>
         )}
+      </div>
+    </section>
+  )
+}
+
+/** Nothing is said of the pool that may no longer be so. */
+function NotHeard({ age }: { readonly age: number }) {
+  const link = useLive((state) => state.link)
+  return (
+    <section class="pool-state tone-warn" aria-label="How the pool is">
+      <Icon name="warn" size={28} />
+      <div class="pool-words">
+        <p class="pool-headline" role="status">
+          How the pool is now is not known.
+        </p>
+        <p class="pool-calm">
+          What is shown is as it was <span class="number">{roughDuration(age)}</span> ago.{' '}
+          {link.status === 'reconnecting' || link.status === 'refused'
+            ? link.reason
+            : 'Nothing is heard of the service.'}
+        </p>
       </div>
     </section>
   )

@@ -2,9 +2,12 @@ import { useEffect, useRef } from 'preact/hooks'
 import { useLive, usePage } from '../context.ts'
 import { linkTo, useRoute } from '../routing/route.ts'
 import { SECTIONS } from '../sections.tsx'
+import { clockTime } from '../time/clock.ts'
 import { Icon } from '../ui/icon.tsx'
+import { useAge } from '../ui/use-age.ts'
 import { LinkSign } from './link-sign.tsx'
 import { Mark } from './mark.tsx'
+import { NewVersion } from './new-version.tsx'
 import { ThemeToggle } from './theme-toggle.tsx'
 
 /** The frame of the page: navigation, whether it is live, and the section that the address names. */
@@ -15,6 +18,7 @@ export function Shell() {
   const main = useRef<HTMLElement>(null)
   const isFirst = useRef(true)
   const title = section?.title ?? ''
+  const until = caller.expires_at === null ? '' : `, good until ${clockTime(caller.expires_at)}`
 
   // Who goes to a section by keyboard or screen reader begins at its start.
   // Another section is what moves the focus.
@@ -23,7 +27,8 @@ export function Shell() {
     isFirst.current = false
     window.scrollTo(0, 0)
   }, [section])
-  useTitle(title)
+  const isOld = useAge() !== undefined
+  useTitle(title, isOld)
   const nav = useRef<HTMLElement>(null)
   // At phone width the navigation scrolls, and where one is may be out of sight.
   useEffect(
@@ -53,8 +58,8 @@ export function Shell() {
             <button
               type="button"
               class="button button-plain button-icon"
-              title={`Key: ${caller.name}. Forget it`}
-              aria-label={`Forget the key ${caller.name}`}
+              title={`Forget the key ${caller.name}${until}`}
+              aria-label={`Forget the key ${caller.name}${until}`}
               onClick={signOut}
             >
               <Icon name="out" />
@@ -74,18 +79,21 @@ export function Shell() {
           ))}
         </ul>
       </nav>
-      <main id="main" ref={main} class="main" tabIndex={-1}>
+      <main id="main" ref={main} class="main" tabIndex={-1} data-old={isOld}>
         <h1 class="for-readers">{title}</h1>
+        <NewVersion />
         <Content rest={rest} />
       </main>
     </div>
   )
 }
 
+const SIGNS = { ok: '', degraded: '! degraded · ', down: '✕ down · ' } as const
+
 /** A tab in the background tells by its title whether all is well. */
-function useTitle(section: string): void {
+function useTitle(section: string, isOld: boolean): void {
   const state = useLive((live) => live.view?.pool.state)
-  const sign = state === undefined || state === 'ok' ? '' : state === 'down' ? '✕ down · ' : '! degraded · '
+  const sign = isOld ? '? not heard · ' : state === undefined ? '' : SIGNS[state]
   useEffect(() => {
     document.title = `${sign}${section} · CBTOR`
   }, [sign, section])

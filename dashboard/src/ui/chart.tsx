@@ -12,6 +12,9 @@ export interface ChartSeries {
   readonly values: readonly (number | null)[]
 }
 
+/** What a bar stands for. */
+const BAR_S = 10
+
 interface ChartProps {
   /** Epoch seconds, the oldest first. */
   readonly times: readonly number[]
@@ -75,7 +78,11 @@ export function Chart({ times, series, format, label, height, least, group, onPo
       padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: { y: false, sync: { key: group }, points: { size: 7 }, drag: { x: false, y: false } },
-      scales: { y: { range: (_chart, _min, max) => [0, Math.max(least, max * 1.1)] } },
+      // Half a bar more at both ends.
+      scales: {
+        x: { range: (_chart, min, max) => [min - BAR_S / 2, max + BAR_S / 2] },
+        y: { range: (_chart, _min, max) => [0, Math.max(least, max * 1.1)] },
+      },
       axes: [
         {
           ...axis,
