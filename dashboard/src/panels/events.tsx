@@ -12,6 +12,7 @@ import { useResource } from '../ui/use-resource.ts'
 import { EVERYTHING, type EventFilter, isWanted, newestFirst, pathOf } from './event-filter.ts'
 import { EventFilterForm } from './event-filter-form.tsx'
 import { NeedsScope } from './needs-scope.tsx'
+import { useHeldBack } from './use-held-back.ts'
 import { WorkerLink } from './worker-link.tsx'
 
 const SHOWN = 100
@@ -38,6 +39,7 @@ function EventList({ worker }: { readonly worker: string }) {
     () => newestFirst(earlier.data?.events ?? [], live).filter((event) => isWanted(event, filter)),
     [live, earlier.data, filter],
   )
+  const { shown, heldBack, show, onRow } = useHeldBack(found)
   return (
     <Panel title="Events" note={counted(found.length, 'event')} flush>
       <EventFilterForm
@@ -55,15 +57,20 @@ function EventList({ worker }: { readonly worker: string }) {
       {earlier.error ? <ErrorNote error={earlier.error} onRetry={earlier.reload} /> : null}
       {found.length === 0 &&
         (hasView ? <EmptyState icon="events" title="No event fits the filter." /> : <Skeleton lines={8} />)}
+      {heldBack > 0 && (
+        <p class="held-back">
+          <Button kind="primary" onPress={show}>{`Show ${counted(heldBack, 'newer event')}`}</Button>
+        </p>
+      )}
       <ol class="events" aria-label="Events, the newest first">
-        {found.slice(0, limit).map((event) => (
-          <EventRow key={event.id} event={event} />
+        {shown.slice(0, limit).map((event) => (
+          <EventRow key={event.id} event={event} onToggle={onRow} />
         ))}
       </ol>
-      {found.length > limit && (
+      {shown.length > limit && (
         <p class="more">
           <Button onPress={() => setLimit(limit + 2 * SHOWN)}>Show more</Button>{' '}
-          {counted(found.length - limit, 'event')} before
+          {counted(shown.length - limit, 'event')} before
         </p>
       )}
     </Panel>
@@ -73,7 +80,12 @@ function EventList({ worker }: { readonly worker: string }) {
 const TONES: Readonly<Record<string, Tone>> = { error: 'bad', warn: 'warn', info: 'idle' }
 const ICONS = { error: 'bad', warn: 'warn', info: 'info' } as const
 
-function EventRow({ event }: { readonly event: EventBody }) {
+interface EventRowProps {
+  readonly event: EventBody
+  readonly onToggle: (isOpen: boolean) => void
+}
+
+function EventRow({ event, onToggle }: EventRowProps) {
   const { at, severity, type, worker, text, details } = event
   const [isOpen, setOpen] = useState(false)
   return (
@@ -85,7 +97,13 @@ function EventRow({ event }: { readonly event: EventBody }) {
         {severity}
       </Badge>
       <span class="event-worker">{worker !== null && <WorkerLink id={worker} />}</span>
-      <details class="event-text" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <details
+        class="event-text"
+        onToggle={({ currentTarget }) => {
+          setOpen(currentTarget.open)
+          onToggle(currentTarget.open)
+        }}
+      >
         <summary>{text}</summary>
         {isOpen && (
           <dl class="event-details">

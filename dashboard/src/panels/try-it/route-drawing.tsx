@@ -20,12 +20,27 @@ function Station({ hop: { kind, role, name, country, title } }: { readonly hop: 
       <span class="hop-dot" aria-hidden="true" />
       <span class="hop-text">
         <span class="hop-name" title={title}>
-          {kind === 'worker' ? <WorkerLink id={name} /> : name}
+          {kind === 'worker' ? <WorkerLink id={name} /> : <Breakable text={name} />}
         </span>
         <span class="hop-role">
           {role} {country !== null && <Country code={country} />}
         </span>
       </span>
     </li>
+  )
+}
+
+/** Names of hosts have no blanks: broken at their dots they fit below the station. */
+function Breakable({ text }: { readonly text: string }) {
+  const [first, ...others] = text.split('.')
+  return (
+    <>
+      {first}
+      {others.map((part, n) => (
+        <>
+          <wbr key={n} />.{part}
+        </>
+      ))}
+    </>
   )
 }
