@@ -39,6 +39,11 @@ describe('what pages refer to', () => {
     assert.deepEqual(broken, [])
   })
 
+  it('is there in what GitHub shows of HTML, too', () => {
+    for (const [, file = ''] of textOf('README.md').matchAll(/(?:src|srcset)="([^"]+)"/g))
+      assert.ok(existsSync(join(ROOT, file)), file)
+  })
+
   it('is by a path that GitHub knows, too', () => {
     for (const page of READ)
       for (const target of targetsOf(page)) assert.doesNotMatch(target, /^\/|^[a-z.]+\.(?:com|org)\b/, page)
