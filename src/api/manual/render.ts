@@ -13,6 +13,8 @@ export interface Heading {
 /** A part of a page from one heading to the next, for the search. */
 export interface Passage extends Heading {
   readonly body: string
+  /** The same in small letters. */
+  readonly low: string
 }
 
 export interface Rendered {
@@ -171,10 +173,10 @@ function passagesOf(tokens: readonly Token[], headings: readonly Heading[]): rea
     else if (token.type === 'fence') bodies[at]?.push(token.content)
     else if (token.type === 'inline' && tokens[index - 1]?.type !== 'heading_open') bodies[at]?.push(plain(token))
   }
-  return headings.map((heading, index) => ({
-    ...heading,
-    body: (bodies[index] ?? []).join(' ').replaceAll(/\s+/g, ' '),
-  }))
+  return headings.map((heading, index) => {
+    const body = (bodies[index] ?? []).join(' ').replaceAll(/\s+/g, ' ')
+    return { ...heading, body, low: body.toLowerCase() }
+  })
 }
 
 function plain(token: Token | undefined): string {

@@ -46,26 +46,32 @@ export function search(pages: readonly Searched[], question: string): readonly F
     page,
     heading: passage.text,
     anchor: passage.anchor,
-    excerpt: excerptOf(passage.body, words),
+    excerpt: excerptOf(passage, words),
   }))
+}
+
+/** Five times are as good as fifty. */
+function timesIn(text: string, word: string): number {
+  let times = 0
+  for (let at = text.indexOf(word); at >= 0 && times < 5; at = text.indexOf(word, at + 1)) times += 1
+  return times
 }
 
 /** 0 when a word is missing. */
 function rateOf(passage: Passage, title: string, words: readonly string[]): number {
   const heading = `${passage.text} ${passage.level === 1 ? '' : title}`.toLowerCase()
-  const body = passage.body.toLowerCase()
   let rate = 0
   for (const word of words) {
     const inHeading = heading.includes(word) ? (passage.level === 1 ? 15 : 10) : 0
-    const inBody = Math.min(body.split(word).length - 1, 5)
+    const inBody = timesIn(passage.low, word)
     if (inHeading + inBody === 0) return 0
     rate += inHeading + inBody
   }
   return rate
 }
 
-function excerptOf(body: string, words: readonly string[]): string {
-  const places = words.map((word) => body.toLowerCase().indexOf(word)).filter((place) => place >= 0)
+function excerptOf({ body, low }: Passage, words: readonly string[]): string {
+  const places = words.map((word) => low.indexOf(word)).filter((place) => place >= 0)
   const start = Math.max(0, Math.min(...(places.length === 0 ? [0] : places)) - EXCERPT.before)
   const end = start + EXCERPT.before + EXCERPT.after
   return `${start > 0 ? '…' : ''}${body.slice(start, end).trim()}${end < body.length ? '…' : ''}`
