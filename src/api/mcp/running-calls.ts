@@ -28,10 +28,6 @@ export class RunningCalls {
   cancel(name: CallName, reason: Error): void {
     this.#controllers.get(textOf(name))?.abort(reason)
   }
-
-  get size(): number {
-    return this.#controllers.size
-  }
 }
 
 function textOf({ caller, session, id }: CallName): string {
