@@ -46,6 +46,20 @@ describe('cbtor dashboard', { timeout: 30_000 }, () => {
     assert.equal('key' in key, false)
   })
 
+  it('takes away those that it made before and that have expired, and no other', async () => {
+    await using place = await createPlace('on')
+    const { keys } = place.server
+    const past = { scopes: ['workers:read' as const], expiresAt: 999_999 }
+    keys.create({ ...past, name: 'dashboard' })
+    keys.create({ ...past, name: 'guest' })
+    keys.create({ ...past, name: 'dashboard', expiresAt: 1_000_001 })
+    await place.run([])
+    assert.deepEqual(
+      keys.list().map(({ id, name }) => `${id} ${name}`),
+      ['key1 admin', 'key3 guest', 'key4 dashboard', 'key5 dashboard'],
+    )
+  })
+
   it('makes none where nobody is asked for one', async () => {
     await using place = await createPlace('off')
     const { out, err } = await place.run([])

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import type { ApiClient } from '../../client/client.ts'
 import { readConfig } from '../../config/read-config.ts'
 import { urlOf } from '../../doctor/service-address.ts'
 import { SCOPES, type Scope } from '../../domain/caller.ts'
@@ -16,6 +17,7 @@ interface DashboardFlags extends ServiceFlags, JsonFlags {
 
 /** All that the page can do but seeing the targets of others and making keys. */
 const OPERATOR: readonly Scope[] = ['workers:read', 'workers:write', 'sessions', 'fetch']
+const KEY_NAME = 'dashboard'
 /** A day's work: the key stands in a terminal's history. */
 const KEY_MS = 12 * 60 * 60 * 1_000
 
@@ -45,12 +47,22 @@ async function showDashboard(flags: DashboardFlags, parts: ServiceParts): Promis
     out.write(`${page}\n`)
     return
   }
-  const order = { name: 'dashboard', scopes: [...flags.scope], expires_at: isoTime(clock.now() + KEY_MS) }
-  const { key: text, ...key } = await ask(flags, parts, (api, signal) => api.createKey(order, signal))
+  const order = { name: KEY_NAME, scopes: [...flags.scope], expires_at: isoTime(clock.now() + KEY_MS) }
+  const { key: text, ...key } = await ask(flags, parts, async (api, signal) => {
+    await forgetExpired(api, isoTime(clock.now()), signal)
+    return await api.createKey(order, signal)
+  })
   const url = `${page}#key=${text}`
   if (flags.json) return writeJson(out, { url, key })
   err.write(`The key ${key.id} in it is for ${key.scopes.join(', ')}, until ${key.expires_at}. Open:\n`)
   out.write(`${url}\n`)
+}
+
+/** The keys that were made here on other days, which nobody can use any more and would fill the list. */
+async function forgetExpired(api: ApiClient, now: string, signal: AbortSignal): Promise<void> {
+  const { keys } = await api.keys(signal)
+  for (const { id, name, expires_at: expiresAt } of keys)
+    if (name === KEY_NAME && expiresAt !== null && expiresAt <= now) await api.revokeKey(id, signal)
 }
 
 /** Where a browser finds the page. Throws when it could not get there. */
