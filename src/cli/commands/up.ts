@@ -17,7 +17,7 @@ export function upCommand(parts: CliParts): Command {
       const config = reread()
       let running: RunningService | undefined
       // Before it runs there is nothing to be told: what it is started with has just been read.
-      using _ = parts.onHangup?.(() => void running?.reload().catch((error: unknown) => tellRefusal(error, parts)))
+      using _ = parts.onHangup?.(() => void (running && reload(running, parts)))
       await using service = await parts.createService(config, parts.signal, reread)
       running = service
       if (service.adminKey !== undefined) {
@@ -37,7 +37,13 @@ export function upCommand(parts: CliParts): Command {
     })
 }
 
-/** The service goes on as it was. */
-function tellRefusal(error: unknown, { err }: CliParts): void {
-  err.write(`cbtor: the configuration is not applied: ${error instanceof Error ? error.message : error}\n`)
+/** A configuration that cannot be applied is told of; the service goes on as it was. */
+async function reload(service: RunningService, { err, manager, signal }: CliParts): Promise<void> {
+  void manager?.reloading()
+  try {
+    await service.reload()
+  } catch (error) {
+    err.write(`cbtor: the configuration is not applied: ${error instanceof Error ? error.message : error}\n`)
+  }
+  if (!signal.aborted) await manager?.ready(`The API answers at ${service.url}`)
 }
