@@ -50,6 +50,7 @@ describe('cbtor up', () => {
 
 it('cbtor up has its file read anew at each SIGHUP, says what is wrong with it, and goes on', async () => {
   const end = new AbortController()
+  const told: unknown[] = []
   let hangup = () => {}
   let written = ''
   let reloads = 0
@@ -59,6 +60,11 @@ it('cbtor up has its file read anew at each SIGHUP, says what is wrong with it, 
     {
       err: { write: (text: string) => (written += text) },
       signal: end.signal,
+      manager: {
+        ready: async (status) => void told.push(status),
+        reloading: async () => void told.push('reloading'),
+        stopping: async (drainMs) => void told.push(drainMs),
+      },
       onHangup(listener) {
         hangup = listener
         return { [Symbol.dispose]: () => (written += 'no more\n') }
@@ -83,5 +89,7 @@ it('cbtor up has its file read anew at each SIGHUP, says what is wrong with it, 
     },
   )
   assert.deepEqual([code, reloads], [EXIT.ok, 2])
+  const answers = 'The API answers at http://127.0.0.1:32211'
+  assert.deepEqual(told, [answers, 'reloading', 'reloading', answers, answers, 10_000])
   assert.match(written, /\ncbtor: the configuration is not applied: it has a fault\n[\s\S]*stopping[\s\S]*no more\n$/)
 })
