@@ -51,6 +51,7 @@ describe('the page', () => {
     const policy = String(headers['content-security-policy'])
     assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';/)
     assert.doesNotMatch(policy, /unsafe|https?:|\*|blob:/)
+    assert.match(policy, /; require-trusted-types-for 'script'; trusted-types 'none'$/)
     for (const [name, value] of [
       ['x-content-type-options', 'nosniff'],
       ['referrer-policy', 'no-referrer'],
