@@ -27,6 +27,7 @@ import { createOrder, type ServiceOrder } from './service-order.ts'
 import { checkEndpointsOf, targetPolicyOf, upkeepPolicyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
 import { Reload, throwProblem } from './service-reload.ts'
+import { openTraces } from './service-traces.ts'
 import { changeWorkers } from './service-transition.ts'
 import { createWorkers, MAX_LEASES, type ServiceWorkers } from './service-workers.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
@@ -44,6 +45,8 @@ export interface ServiceOverrides {
   readonly store?: Store
   readonly jobStore?: JobStore
   readonly createDriver?: (id: string) => WorkerDriver
+  /** Where the variables of OpenTelemetry are. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** Reads the configuration anew. Throws a `ConfigError`. When left out, there is nothing to be read. */
   readonly reread?: () => ServiceConfig
 }
@@ -106,6 +109,7 @@ export async function createService(
     }),
   )
 
+  const traces = parts.use(openTraces(overrides.env ?? process.env, { clock, random, logger, version: VERSION }))
   const live: ServiceLive = parts.use(new ServiceLive(clock, told.events))
 
   // A certificate that cannot be used shows before a key is made, which is told only once.
@@ -177,7 +181,7 @@ export async function createService(
   )
   const requests = new RequestLog({
     ...{ clock, random, logger, targets: config.log_targets },
-    watches: [live.requests, metrics.requests],
+    watches: [live.requests, metrics.requests, ...traces.watches],
   })
   // A port that is taken shows before anything is started.
   const proxy = parts.use(

@@ -13,6 +13,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   health: ['domain', 'lib'],
   limits: ['domain', 'lib'],
   live: ['domain', 'lib'],
+  traces: ['domain', 'lib'],
   pool: ['domain', 'lib'],
   fetch: ['domain', 'lib'],
   listen: ['domain', 'lib'],
@@ -144,6 +145,7 @@ const MAY_DIAL: Record<string, string> = {
   'src/doctor/knock.ts': 'a proxy port of our own, on this machine',
   'src/workers/external/control-endpoint.ts': "the control port of the operator's Tor",
   'src/jobs/local-post.ts': 'an address that the operator has listed for webhooks, never a name',
+  'src/traces/collector.ts': "the operator's collector of traces, by its IP address, never a name",
   'src/egress/probe.ts': 'addresses of documentation, with empty datagrams, to see that it may not',
 }
 

@@ -51,6 +51,7 @@ describe('POST /api/v1/fetch', () => {
         allowDowngrade: false,
         allowOnionToClearnet: false,
         isolation: 'destination',
+        via: 'fetch',
       },
     ])
   })
@@ -117,6 +118,7 @@ describe('POST /api/v1/fetch', () => {
         isolation: 'request',
         mode: 'failover',
         workerId: 'tor03',
+        via: 'fetch',
       },
     ])
   })

@@ -5,7 +5,7 @@ import { tellsOfClient } from './telling-header.ts'
 describe('tellsOfClient()', () => {
   it('knows what proxies say of clients, however it is spelled', () => {
     const telling =
-      'X-Forwarded-For x_forwarded_for X-Forwarded Forwarded Forwarded-For Via X-Real-IP X_Real_IP Client-IP X-Client-IP True-Client-IP Fastly-Client-IP X-Cluster-Client-IP WL-Proxy-Client-IP X-Originating-IP X-Remote-Addr X-ProxyUser-Ip CF-Connecting-IP CF-Connecting-IPv6 X-Original-Forwarded-For Tor-Stream-Isolation X-Tor-Anything X-CBTOR-Key CBTOR-Key'
+      'X-Forwarded-For x_forwarded_for X-Forwarded Forwarded Forwarded-For Via X-Real-IP X_Real_IP Client-IP X-Client-IP True-Client-IP Fastly-Client-IP X-Cluster-Client-IP WL-Proxy-Client-IP X-Originating-IP X-Remote-Addr X-ProxyUser-Ip CF-Connecting-IP CF-Connecting-IPv6 X-Original-Forwarded-For Tor-Stream-Isolation X-Tor-Anything X-CBTOR-Key CBTOR-Key traceparent tracestate Baggage'
     assert.deepEqual(
       telling.split(' ').filter((name) => !tellsOfClient(name)),
       [],

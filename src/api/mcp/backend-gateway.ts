@@ -23,7 +23,7 @@ export function backendGateway(backend: Backend, caller: Caller, clock: Clock): 
       may('fetch')
       const body = checked(fetchBody, order)
       const worker = body.worker === undefined ? undefined : findWorker(backend.workers(), body.worker)
-      const answer = await backend.fetch(toFetchRequest(body, caller, worker?.id), signal)
+      const answer = await backend.fetch({ ...toFetchRequest(body, caller, worker?.id), via: 'mcp' }, signal)
       return toFetchAnswerBody(answer, body.response_encoding) as FetchAnswer // whose fields are there or not, never undefined
     },
     async rotateSession(key) {

@@ -109,6 +109,7 @@ describe(`GET and POST ${RAW}`, { timeout: 20_000 }, () => {
       sessionTtlMs: 60_000,
       exitRule: { excludeCountries: ['us', 'gb'] },
       mode: 'sticky',
+      via: 'raw',
       workerId: 'tor02',
     })
     assert.deepEqual([second.maxBytes, second.timeoutMs], [Number.POSITIVE_INFINITY, 60_000])

@@ -4,6 +4,7 @@ import type { StreamedAnswer } from '../../domain/exchange.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ApiApp } from '../app.ts'
 import type { Backend } from '../backend.ts'
+import { cameBy } from '../came-by.ts'
 import { clientSignal } from '../client-signal.ts'
 import { documented, type RouteNotes } from '../docs/documented.ts'
 import { findWorker } from '../find-worker.ts'
@@ -74,7 +75,8 @@ export function fetchRawRoutes(app: ApiApp, backend: Backend, clock: Clock): voi
 
   async function stream(fields: FetchFields, request: FastifyRequest, signal: AbortSignal): Promise<StreamedAnswer> {
     const worker = fields.worker === undefined ? undefined : findWorker(backend.workers(), fields.worker)
-    const answer = await backend.stream(toFetchRequest(fields, request.caller, worker?.id), signal)
+    const wanted = { ...toFetchRequest(fields, request.caller, worker?.id), ...cameBy('raw', request.headers) }
+    const answer = await backend.stream(wanted, signal)
     request.workerId = answer.worker
     return answer
   }

@@ -2,6 +2,7 @@ import type { ProblemCode } from '../../domain/problems.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ApiApp } from '../app.ts'
 import type { Backend } from '../backend.ts'
+import { cameBy } from '../came-by.ts'
 import { clientSignal } from '../client-signal.ts'
 import { documented } from '../docs/documented.ts'
 import { findWorker } from '../find-worker.ts'
@@ -96,7 +97,7 @@ export function fetchRoutes(app: ApiApp, backend: Backend, clock: Clock): void {
     async (request, reply) => {
       const { body } = request
       const worker = body.worker === undefined ? undefined : findWorker(backend.workers(), body.worker)
-      const wanted = toFetchRequest(body, request.caller, worker?.id)
+      const wanted = { ...toFetchRequest(body, request.caller, worker?.id), ...cameBy('fetch', request.headers) }
       const { 'idempotency-key': key } = request.headers
       const fetch = (signal: AbortSignal) => backend.fetch(wanted, signal)
       const { answer, isRepeated } =
