@@ -15,6 +15,8 @@ const WHERE_SERVICES_ARE = 'Start it: cbtor up; or say where it is: --config FIL
 
 /** `api`: the service that the command spoke to, if it did. */
 export async function explainFailure(error: unknown, api: ApiClient | undefined): Promise<Failure> {
+  // Of a failure, and another one on the way out, the first is what the user asks about.
+  if (error instanceof SuppressedError) return await explainFailure(error.suppressed, api)
   if (error instanceof ExitWith) return { exitCode: error.exitCode, text: error.message }
   const text = error instanceof Error ? error.message : String(error)
   if (error instanceof ApiUnreachable) return { exitCode: EXIT.unreachable, text: `${text}. ${WHERE_SERVICES_ARE}` }
