@@ -112,7 +112,7 @@ async function run(block: Block, place: string): Promise<string> {
   )
   // `curl -s` is content with it.
   assert.doesNotMatch(out, /"type": ?"\/problems\//, `${placeOf(block)} was refused:\n${text}\n${out}`)
-  return out
+  return `${out}${err}` // as a terminal has it
 }
 
 function programOf(language: string, text: string, place: string): readonly [string, readonly string[]] {
