@@ -31,7 +31,7 @@ function faultsOf(
 const WRONG: readonly (readonly [text: string, ...faults: string[]])[] = [
   ['- listen: 1\n', 'cbtor.yaml:1:1: expected fields, such as "listen: 127.0.0.1:32211", not a list'],
   ['\n\nlisten\n', 'cbtor.yaml:3:1: expected fields, such as "listen: 127.0.0.1:32211", not a single value'],
-  ['log: info\nlog: warn\n', 'cbtor.yaml:2:1: the field log is there more than once in the same place'],
+  ['log: info\nlog: warn\n', 'cbtor.yaml:2:1: the field log is there more than once here'],
   ['health:\n\tcheck_interval: 5s\n', 'cbtor.yaml:2:1: there is a tab: expected blanks before a field'],
   [
     'log: info\n---\nlog: warn\n',
@@ -95,6 +95,15 @@ const WRONG: readonly (readonly [text: string, ...faults: string[]])[] = [
     'cbtor.yaml:1:20: circuits.stock: expected a whole number from 0 to 1000, not 1.5',
     'cbtor.yaml:1:31: circuits.rate: expected a number above 0, not 0',
   ],
+  [
+    "tor: { torrc: ['SafeLogging 0'] }\nworkers:\n  - { kind: local, id: a, torrc: ['DataDirectory /x', 'Bridge obfs4 zq7planted'] }\n",
+    'cbtor.yaml:1:15: tor.torrc: SafeLogging may not be "0": it names targets in the log',
+    'cbtor.yaml:3:34: workers.0.torrc: DataDirectory may not be "/x": it is set by this program',
+  ],
+  [
+    'hosts: &a [*a]\n',
+    'cbtor.yaml:1:12: hosts.0: expected a host name, such as cbtor.lan or cbtor.lan:443, not a list',
+  ],
   ['__proto__: { x: 1 }\n', 'cbtor.yaml:1:1: __proto__: there is no such field'],
   ['<<: { log: info }\n', 'cbtor.yaml:1:1: <<: there is no such field'],
   [
@@ -107,6 +116,14 @@ const WRONG: readonly (readonly [text: string, ...faults: string[]])[] = [
 describe('faults of a configuration file', () => {
   it('say where they are, what was wrong and what would be right', () => {
     for (const [text, ...faults] of WRONG) assert.deepEqual(faultsOf(text), faults, text.slice(0, 200))
+  })
+
+  it('are no more than anybody reads, and found in a moment', () => {
+    const many = Array.from({ length: 20_000 }, (_, n) => `ab${n}: 1`).join('\n')
+    const faults = faultsOf(many)
+    assert.equal(faults.length, 101)
+    assert.equal(faults.at(-1), 'there are more faults than these 100')
+    assert.ok(faultsOf('log: info\n'.repeat(1_000)).length <= 100)
   })
 
   it('are none in a file that says nothing', () => {

@@ -19,25 +19,30 @@ const MAX_SHOWN = 64
 /** Its own words, which say what kind of value a program has, not what is to be written. */
 const OF_ZOD = /^(?:Invalid|Too|Unrecognized)/
 
-export function issueFaults(issues: readonly Issue[], document: unknown): readonly IssueFault[] {
-  return issues.flatMap((issue) => faultsOf(issue, document))
+/** One after the other: to find words for hundreds of thousands takes minutes. */
+export function* issueFaults(issues: readonly Issue[], document: unknown): Generator<IssueFault, void> {
+  for (const issue of issues) yield* faultsOf(issue, document)
 }
 
-function faultsOf(issue: Issue, document: unknown): readonly IssueFault[] {
+function* faultsOf(issue: Issue, document: unknown): Generator<IssueFault, void> {
   const { path } = issue
   const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], document)
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...path, key], isUnknown: true, message: unknownField(path, key) }))
+  if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) yield { path: [...path, key], isUnknown: true, message: unknownField(path, key) }
+    return
+  }
   if (issue.code === 'invalid_union' && isFields(value)) {
     const meant = issue.errors.find((own) => !own.some((each) => each.path.length === 0 && isOfType(each)))
-    if (meant !== undefined)
-      return meant.flatMap((own) => faultsOf({ ...own, path: [...path, ...own.path] } as Issue, document))
+    if (meant !== undefined) {
+      for (const own of meant) yield* faultsOf({ ...own, path: [...path, ...own.path] } as Issue, document)
+      return
+    }
   }
   const schema = schemaAt(path)
   const isOurs = !OF_ZOD.test(issue.message)
   const expected = isOurs || schema === undefined ? issue.message : `expected ${inWords(schema)}`
   const message = `${expected}${shown(value, path)}${suggestion(value, schema)}`
-  return [{ path, isUnknown: false, message }]
+  yield { path, isUnknown: false, message }
 }
 
 /** Whether it says that the value is of another kind altogether. */

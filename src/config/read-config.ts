@@ -5,6 +5,7 @@ import { ConfigError, type ConfigFault, type Place } from './config-error.ts'
 import { exposureFaults } from './exposure.ts'
 import { issueFaults } from './issue-faults.ts'
 import { type ConfigDocument, configSchema } from './schema.ts'
+import { torrcFaults } from './torrc-faults.ts'
 import { type Environment, readVariables } from './variables.ts'
 import { readYamlFile, type YamlFile } from './yaml-file.ts'
 
@@ -27,6 +28,9 @@ export interface LoadedConfig {
   /** Where the field was said; undefined when it was not. */
   placeOf(path: readonly PropertyKey[]): Place | undefined
 }
+
+/** Whoever has more reads no more of them. */
+const MAX_FAULTS = 100
 
 type PlaceOf = (path: readonly PropertyKey[], of?: 'value' | 'name') => Place | undefined
 
@@ -90,12 +94,19 @@ function check(document: unknown, env: Environment, faults: ConfigFault[], place
     faults.push({ field: path.map(String).join('.'), place: placeOf(path, of), message })
 
   const parsed = configSchema.safeParse(document)
-  for (const { path, isUnknown, message } of parsed.success ? [] : issueFaults(parsed.error.issues, document))
-    add(path, message, isUnknown ? 'name' : undefined)
+  if (!parsed.success) {
+    for (const { path, isUnknown, message } of issueFaults(parsed.error.issues, document)) {
+      add(path, message, isUnknown ? 'name' : undefined)
+      if (faults.length < MAX_FAULTS) continue
+      faults.push({ field: '', message: `there are more faults than these ${MAX_FAULTS}` })
+      throw new ConfigError(faults)
+    }
+  }
   const config = parsed.data
   if (config !== undefined) {
     for (const { n, id } of repeatedIds(config)) add(['workers', n, 'id'], `another worker has the id ${id} already`)
     for (const [field, message] of sharedAddresses(config)) add(field.split('.'), message)
+    for (const { path, message } of torrcFaults(config)) add(path, message)
   }
   // Also when something else is wrong.
   const exposed = exposureSchema.safeParse(onlyFields(document, Object.keys(exposureSchema.shape)))
