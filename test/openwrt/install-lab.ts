@@ -111,11 +111,13 @@ export class InstallLab implements AsyncDisposable {
     }
     const key = argv.includes('--key') || hasOwnKey ? [] : ['--key', this.rack.clientKeyFile]
     const inState = argv.includes('--state') ? [] : ['--state', state]
-    const program = new Command('cbtor')
-      .exitOverride()
-      .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
+    const endWithThrow = (command: Command) =>
+      command
+        .exitOverride()
+        .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
+    const program = endWithThrow(new Command('cbtor'))
     const workers = program.command('workers')
-    for (const each of boxCommands(parts)) workers.addCommand(each.copyInheritedSettings(program))
+    for (const each of boxCommands(parts)) workers.addCommand(endWithThrow(each))
     try {
       await program.parseAsync(['workers', ...argv, ...key, ...inState], { from: 'user' })
       return { ...written, failure: undefined }

@@ -20,9 +20,11 @@ export class FakeNetwork implements AsyncDisposable {
   /** Connections are made one at a time, so that each knows its other end. */
   #joining: Promise<unknown> = Promise.resolve()
   #isHeldUp = false
+  #isOver = false
 
-  /** A new connection: the caller's end, and the target's. */
+  /** A new connection: the caller's end, and the target's. Rejects once the network is over: listening anew, it would never end. */
   async connect(): Promise<[caller: Socket, target: Socket]> {
+    if (this.#isOver) throw new Error('Cannot connect: the network of this worker is over')
     if (!this.#server.listening) await once(this.#server.listen(this.#path), 'listening')
     const joined = this.#joining.then(async () => [await this.#join(), await this.#join()] as const)
     this.#joining = joined
@@ -56,6 +58,7 @@ export class FakeNetwork implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true
     this.cut()
     if (this.#server.listening) await once(this.#server.close(), 'close')
   }
@@ -70,6 +73,8 @@ export class FakeNetwork implements AsyncDisposable {
       this.#sockets.add(socket)
       socket.on('error', () => {})
       socket.once('close', () => this.#sockets.delete(socket))
+      // It was being made when everything ended, and nobody else would end it.
+      if (this.#isOver) socket.destroy()
     }
     return [one, other]
   }
