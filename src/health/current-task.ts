@@ -25,7 +25,7 @@ export class CurrentTask {
     this.#controller = controller
     using _ = onAbort(end, (reason) => controller.abort(reason))
     const { signal } = controller
-    using limit = deadline(this.#clock, limitMs, signal, () => new Error(`no answer within ${limitMs} ms`))
+    using limit = deadline(this.#clock, limitMs, signal, () => new Error(`no answer within ${Math.round(limitMs)} ms`))
     try {
       const value = await abortable(work(limit.signal), limit.signal)
       return signal.aborted ? undefined : { value }
