@@ -79,11 +79,19 @@ describe('the Debian package', { timeout: 400_000 }, () => {
     await good('test -e /usr/share/doc/cbtor/docs/install.md && test -e /usr/share/doc/cbtor/README.md')
   })
 
-  it('has units that systemd understands and rates at 2.0 or less', async () => {
-    for (const unit of ['cbtor.service', 'cbtor-tunnels.service']) {
+  it('has units that systemd understands and rates at 2.0 or less', async (t) => {
+    const rate = async (unit: string) => {
       await good(`systemd-analyze verify /usr/lib/systemd/system/${unit}`)
-      await good(`systemd-analyze security --offline=true --threshold=20 /usr/lib/systemd/system/${unit}`)
+      const told = await good(`systemd-analyze security --offline=true --threshold=20 /usr/lib/systemd/system/${unit}`)
+      const [, score] = /Overall exposure level for \S+: (\S+)/.exec(told) ?? []
+      return score
     }
+    const scores = [await rate('cbtor.service'), await rate('cbtor-tunnels.service')]
+    await good('cp -r /usr/lib/cbtor/deploy/cbtor.service.d /etc/systemd/system/')
+    const locked = await rate('cbtor.service')
+    await good('rm -r /etc/systemd/system/cbtor.service.d')
+    t.diagnostic(`the service ${scores[0]}, under the lock ${locked}, the helper of tunnels ${scores[1]}`)
+    assert.notEqual(locked, scores[0], 'the lock was looked at')
   })
 
   it('shows everything on a private Tor network', async () => {
