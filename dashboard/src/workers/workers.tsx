@@ -1,7 +1,7 @@
 import { useMemo, useState } from 'preact/hooks'
 import { useLive, useReasonAgainst } from '../context.ts'
 import { Icon } from '../ui/icon.tsx'
-import { EmptyState, Skeleton } from '../ui/notes.tsx'
+import { EmptyState, ErrorNote, Skeleton } from '../ui/notes.tsx'
 import { counted } from '../ui/text.ts'
 import { ModeSelect } from './mode-select.tsx'
 import { WorkerCard } from './worker-card.tsx'
@@ -21,6 +21,8 @@ export function Workers({ rest }: { readonly rest: readonly string[] }) {
   const [choice, setChoice] = useState(EVERYTHING)
   const reason = useReasonAgainst('workers:write')
   const chosen = useMemo(() => chosenWorkers(workers ?? [], choice), [workers, choice])
+  const refusal = useLive(({ link }) => (link.status === 'refused' ? link.reason : undefined))
+  if (workers === undefined && refusal !== undefined) return <ErrorNote error={refusal} />
   if (workers === undefined) {
     return (
       <div class="cards">
