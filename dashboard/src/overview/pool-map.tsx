@@ -1,3 +1,4 @@
+import { useMemo } from 'preact/hooks'
 import type { LiveWorkerBody } from '../api/bodies.ts'
 import { linkTo } from '../routing/route.ts'
 import { Icon } from '../ui/icon.tsx'
@@ -10,6 +11,12 @@ const MAX_NAMED = 24
 
 /** Every worker at once. */
 export function PoolMap({ workers }: { readonly workers: readonly LiveWorkerBody[] }) {
+  // Figures of workers change each second, what is shown here seldom.
+  const shown = workers.map(({ id, desired, state }) => `${id} ${desired} ${state}`).join()
+  return useMemo(() => <Drawn workers={workers} />, [shown])
+}
+
+function Drawn({ workers }: { readonly workers: readonly LiveWorkerBody[] }) {
   const isNamed = workers.length <= MAX_NAMED
   return (
     <Panel
