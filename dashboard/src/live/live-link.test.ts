@@ -121,4 +121,19 @@ describe('followService()', () => {
     end.abort()
     await over
   })
+
+  it('gives up a connection that is silent for too long, and one that never answers, and makes another', async () => {
+    const { clock, store, asked, end, over } = follow([[LOOK]])
+    await clock.advance(29_000)
+    assert.equal(asked.length, 2)
+    await clock.advance(1_000)
+    assert.equal(store.state.link.status, 'reconnecting')
+    await clock.advance(500)
+    assert.deepEqual(asked.slice(2), ['/api/v1/live/stream?since_id=41'])
+    await clock.advance(31_500)
+    assert.equal(asked.length, 4)
+    end.abort()
+    await over
+    assert.equal(clock.pending, 0)
+  })
 })

@@ -18,6 +18,8 @@ export interface LiveStore {
 
 const FIRST_RETRY_MS = 500
 const LONGEST_RETRY_MS = 15_000
+/** A connection that has been silent for so long is gone, though nobody said so: a network that changes cuts it without a word. The service waits as long for a reader. */
+const GONE_AFTER_MS = 30_000
 /** So many events of before are asked for. */
 const EARLIER_EVENTS = 200
 
@@ -30,14 +32,18 @@ export async function followService(
 ): Promise<void> {
   let retryMs = FIRST_RETRY_MS
   let hasEarlier = false
+  let connection: ReturnType<typeof connect> | undefined
   const stopWatching = time.every(1_000, () => {
+    connection?.giveUpWhenSilent()
     const { heardAt } = store.state
     if (heardAt !== undefined && time.now() - heardAt > STALE_AFTER_MS) store.send({ type: 'silence', now: time.now() })
   })
   while (!signal.aborted) {
     let reason = 'The service ended the stream.'
+    connection = connect(time, signal)
     try {
-      for await (const message of api.stream(streamPath(store), signal)) {
+      for await (const message of api.stream(streamPath(store), connection.signal)) {
+        connection.heard()
         take(message, store, time.now())
         retryMs = FIRST_RETRY_MS
         if (!hasEarlier) void takeEarlier()
@@ -49,6 +55,8 @@ export async function followService(
         break
       }
       reason = textOf(error)
+    } finally {
+      connection.end()
     }
     if (signal.aborted) break
     store.send({ type: 'broken', reason, now: time.now(), retryAt: time.now() + retryMs })
@@ -66,6 +74,25 @@ export async function followService(
     } catch {
       hasEarlier = false // the next stream tries again; if this one has broken off, too, it says why
     }
+  }
+}
+
+/** One connection: its signal aborts with `signal`, and when it is given up because nothing is heard on it. */
+function connect(time: Time, signal: AbortSignal) {
+  const end = new AbortController()
+  const abort = () => end.abort(signal.reason)
+  signal.addEventListener('abort', abort)
+  let heardAt = time.now()
+  return {
+    signal: end.signal,
+    heard() {
+      heardAt = time.now()
+    },
+    giveUpWhenSilent() {
+      if (time.now() - heardAt >= GONE_AFTER_MS)
+        end.abort(new ApiFailure(`Nothing was heard of the service for ${GONE_AFTER_MS / 1_000} s.`))
+    },
+    end: () => signal.removeEventListener('abort', abort),
   }
 }
 
