@@ -78,6 +78,21 @@ describe('createApi()', () => {
     assert.deepEqual([refused, failure.isAboutKey], [[failure], true])
   })
 
+  it('tells nothing of a key that another has taken the place of meanwhile', async () => {
+    let key = 'cbt_k_old'
+    const refused: ApiFailure[] = []
+    const api = createApi(
+      () => key,
+      (failure) => refused.push(failure),
+      async () => {
+        key = 'cbt_k_new'
+        return Response.json({ ...PROBLEM, status: 401 }, { status: 401 })
+      },
+    )
+    await failureOf(api.post('/x'))
+    assert.deepEqual(refused, [])
+  })
+
   it('ends with the reason of the signal, which is no failure', async () => {
     const { api } = answering(() => Promise.reject(new TypeError('aborted')))
     await assert.rejects(api.get('/x', AbortSignal.abort(new Error('gone'))), /^Error: gone$/)

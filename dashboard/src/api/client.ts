@@ -27,7 +27,7 @@ export interface Api {
   stream(path: string, signal: AbortSignal): AsyncGenerator<ServerSentEvent, void>
 }
 
-/** `keyOf`: the key to send, if there is one. `onKeyRefused` is told each time the service wants another. */
+/** `keyOf`: the key to send, if there is one. `onKeyRefused` is told when the service wants another than this, and not of one that is gone. */
 export function createApi(
   keyOf: () => string | undefined,
   onKeyRefused: (failure: ApiFailure) => void,
@@ -54,7 +54,7 @@ export function createApi(
     }
     if (answer.ok) return answer
     const failure = await failureOf(answer)
-    if (failure.isAboutKey) onKeyRefused(failure)
+    if (failure.isAboutKey && key === keyOf()) onKeyRefused(failure)
     throw failure
   }
 

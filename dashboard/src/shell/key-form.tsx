@@ -1,4 +1,5 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { isKey } from '../key.ts'
 import { Icon } from '../ui/icon.tsx'
 import { Mark } from './mark.tsx'
 
@@ -7,8 +8,6 @@ interface KeyFormProps {
   readonly why: string | undefined
   readonly onKey: (key: string) => void
 }
-
-const KEY = /^cbt_\w+_\S+$/
 
 /** Asks for a key. It stays in this tab and is sent to this service alone. */
 export function KeyForm({ why, onKey }: KeyFormProps) {
@@ -22,7 +21,7 @@ export function KeyForm({ why, onKey }: KeyFormProps) {
   function submit(event: Event) {
     event.preventDefault()
     const key = input.current?.value.trim() ?? ''
-    if (KEY.test(key)) onKey(key)
+    if (isKey(key)) onKey(key)
     else setFault(key === '' ? 'Enter a key.' : 'This is no key of CBTOR: they begin with cbt_, as cbt_7Kq2mXw0_….')
   }
 
