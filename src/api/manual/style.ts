@@ -77,7 +77,7 @@ pre code { padding: 0; background: none; overflow-wrap: normal; font-size: .86re
 pre i { color: var(--remark); font-style: normal }
 .wide { margin: 0 0 1.3rem; overflow-x: auto }
 table { width: 100%; border-collapse: collapse; font-size: .93rem; line-height: 1.5 }
-th { text-align: left; font-weight: 650; border-bottom: 2px solid var(--line); white-space: nowrap }
+th { text-align: left; font-weight: 650; border-bottom: 2px solid var(--line) }
 thead tr:not(:has(th)) { display: none }
 th, td { padding: .45rem .8rem .45rem 0; vertical-align: top }
 td { border-bottom: 1px solid var(--line) }
