@@ -58,10 +58,7 @@ describe('topFrame()', () => {
   it('shows the pool, the workers and what happened', () => {
     const lines = plain(state([worker(1), worker(2, { state: 'dead', problem: 'Tor has ended' })]))
     assert.equal(lines[0], `cbtor 1.2.3, up for 2 h, sticky  ${isoTime(NOW).slice(11, 19)}Z`)
-    assert.match(
-      lines[1] ?? '',
-      /^The pool is well {2}req\/s 1\.3 {2}success 99\.5 % {2}p50 100 ms {2}p95 900 ms {2}in hand 3/,
-    )
+    assert.match(lines[1] ?? '', /^The pool is well {2}req\/s 1\.3 {2}success 99\.5 % {2}p50 100 ms {2}p95 900 ms$/m)
     assert.match(lines.join('\n'), /^1 +tor01 +enabled +healthy +5 min +0\.0 +0 +0 +12 ms +0 B\/s +probe in 5 s$/m)
     assert.match(lines.join('\n'), /^2 +tor02 +enabled +dead .* Tor has ended$/m)
     assert.match(lines.join('\n'), /^Events\n.* event 1\n.* event 2\nkeys$/m)
@@ -126,7 +123,7 @@ describe('topFrame()', () => {
       p95_ms: null,
     })
     const lines = plain(state([worker(1)], { series: [point(0, 0), point(1, 1), point(2, 8, 8)] }))
-    assert.equal(lines[2], '15 min  ▁█')
+    assert.ok(lines.includes('15 min  ▁█'), lines.join('\n'))
   })
 })
 

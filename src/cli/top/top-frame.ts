@@ -85,25 +85,28 @@ export function topFrame(state: TopState, view: TopView): readonly Line[] {
 function headLines({ pool, at, version, started_at: startedAt, series }: Live, columns: number): readonly Line[] {
   const { success_ratio: ratio, p50_ms: p50, p95_ms: p95 } = pool
   const figure = (name: string, value: string): Piece[] => [[`  ${name} `, 'faint'], value]
+  const rates: Line = [
+    'The pool is ',
+    [pool.state === 'ok' ? 'well' : pool.state, POOL_STYLES[pool.state]],
+    ...figure('req/s', pool.requests_per_s.toFixed(1)),
+    ...figure('success', ratio === null ? '-' : `${(ratio * 100).toFixed(1)} %`),
+    ...figure('p50', p50 === null ? '-' : showMs(p50)),
+    ...figure('p95', p95 === null ? '-' : showMs(p95)),
+  ]
+  const amounts: Line = [
+    ...figure('in hand', String(pool.leases)),
+    ...figure('waiting', String(pool.waiting)),
+    ...figure('tunnels', String(pool.tunnels)),
+    ...figure('in', `${showBytes(pool.read_bytes_per_s)}/s`),
+    ...figure('out', `${showBytes(pool.written_bytes_per_s)}/s`),
+  ]
   return [
     [
       ['cbtor', 'strong'],
       ` ${version}, up for ${showAge(startedAt, parseIsoTime(at))}, ${pool.mode}`,
       [`  ${at.slice(11, 19)}Z`, 'faint'],
     ],
-    [
-      'The pool is ',
-      [pool.state === 'ok' ? 'well' : pool.state, POOL_STYLES[pool.state]],
-      ...figure('req/s', pool.requests_per_s.toFixed(1)),
-      ...figure('success', ratio === null ? '-' : `${(ratio * 100).toFixed(1)} %`),
-      ...figure('p50', p50 === null ? '-' : showMs(p50)),
-      ...figure('p95', p95 === null ? '-' : showMs(p95)),
-      ...figure('in hand', String(pool.leases)),
-      ...figure('waiting', String(pool.waiting)),
-      ...figure('tunnels', String(pool.tunnels)),
-      ...figure('in', `${showBytes(pool.read_bytes_per_s)}/s`),
-      ...figure('out', `${showBytes(pool.written_bytes_per_s)}/s`),
-    ],
+    ...(columns >= ONE_LINE_FROM_COLUMNS ? [[...rates, ...amounts]] : [rates, amounts]),
     [['15 min ', 'faint'], ...sparkline(series, columns - 7)],
   ]
 }
@@ -138,6 +141,7 @@ function problemLines({ problems }: Live, now: number): readonly Line[] {
 const WIDTHS = [4, 10, 9, 9, 8, 7, 8, 7, 8, 11] as const
 /** Narrower views have no room for bytes. */
 const BYTES_FROM_COLUMNS = 100
+const ONE_LINE_FROM_COLUMNS = 140
 
 function workerLines(state: TopState, view: TopView, rows: number, now: number): readonly Line[] {
   const workers = sortedWorkers(state, view)
