@@ -11,7 +11,6 @@ import { Countdown, TimeAgo } from '../ui/time.tsx'
 import { useResource } from '../ui/use-resource.ts'
 import { BodyView } from './body-view.tsx'
 import { JobActions, JobProgress, JobState } from './job-parts.tsx'
-import { useEvery } from './use-every.ts'
 import { usePages } from './use-pages.ts'
 
 const EVERY_MS = 3_000
@@ -89,18 +88,16 @@ function Fact({ name, children }: { readonly name: string; readonly children: pr
 }
 
 function Results({ job, path }: { readonly job: JobBody; readonly path: string }) {
-  const { round } = useEvery(EVERY_MS)
-  // What has ended is what it is: only a job that runs is looked at again.
-  const { items, error, hasMore, loadMore } = usePages<JobResultBody>(
-    `${path}/results`,
-    (body: JobResultsBody) => ({ items: body.results, next: body.next_cursor }),
-    job.state === 'running' ? round : job.state,
-  )
+  const { items, error, hasMore, loadMore } = usePages<JobResultBody>(`${path}/results`, {
+    pick: (body: JobResultsBody) => ({ items: body.results, next: body.next_cursor }),
+    // What has ended is what it is: only a job that runs is looked at again.
+    everyMs: job.state === 'running' ? EVERY_MS : undefined,
+  })
   return (
     <Panel title="Results" note={counted(job.fetches, 'fetch', 'fetches')} flush>
       {error ? <ErrorNote error={error} /> : null}
       <ol class="results" start={0}>
-        {items.map((result) => (
+        {items?.map((result) => (
           <ResultRow key={result.n} result={result} path={path} />
         ))}
       </ol>

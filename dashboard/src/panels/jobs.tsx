@@ -9,7 +9,6 @@ import { TimeAgo } from '../ui/time.tsx'
 import { JobActions, JobProgress, JobState } from './job-parts.tsx'
 import { JobView } from './job-view.tsx'
 import { NeedsScope } from './needs-scope.tsx'
-import { useEvery } from './use-every.ts'
 import { usePages } from './use-pages.ts'
 
 const EVERY_MS = 3_000
@@ -29,12 +28,10 @@ export function Jobs({ rest: [id] }: { readonly rest: readonly string[] }) {
 function JobList() {
   const { caller } = usePage()
   const isAdmin = caller.scopes.includes('admin')
-  const { round, again } = useEvery(EVERY_MS)
-  const { items, error, isLoading, hasMore, loadMore } = usePages<JobBody>(
-    `/api/v1/jobs${isAdmin ? '?owner=*' : ''}`,
-    (body: JobsBody) => ({ items: body.jobs, next: body.next_cursor }),
-    round,
-  )
+  const { items, error, hasMore, loadMore, reload } = usePages<JobBody>(`/api/v1/jobs${isAdmin ? '?owner=*' : ''}`, {
+    pick: (body: JobsBody) => ({ items: body.jobs, next: body.next_cursor }),
+    everyMs: EVERY_MS,
+  })
   const columns: Column<JobBody>[] = [
     {
       head: 'Job',
@@ -50,17 +47,13 @@ function JobList() {
     { head: 'Progress', cell: (job) => <JobProgress job={job} /> },
     { head: 'Fetches', cell: ({ fetches }) => fetches, isNumber: true },
     { head: 'Began', cell: ({ created_at }) => <TimeAgo at={created_at} /> },
-    { head: 'Actions', isHeadHidden: true, cell: (job) => <JobActions job={job} onDone={again} /> },
+    { head: 'Actions', isHeadHidden: true, cell: (job) => <JobActions job={job} onDone={reload} /> },
   ]
-  if (items.length === 0 && isLoading)
-    return (
-      <Panel title="Jobs">
-        <Skeleton lines={6} />
-      </Panel>
-    )
+  if (items === undefined)
+    return <Panel title="Jobs">{error ? <ErrorNote error={error} onRetry={reload} /> : <Skeleton lines={6} />}</Panel>
   return (
     <Panel title="Jobs" note={isAdmin ? 'of all keys, the newest first' : 'the newest first'} flush>
-      {error ? <ErrorNote error={error} onRetry={again} /> : null}
+      {error ? <ErrorNote error={error} onRetry={reload} /> : null}
       <Table
         label="Jobs, the newest first"
         columns={columns}

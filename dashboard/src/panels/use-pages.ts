@@ -1,36 +1,44 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useCallback, useEffect, useState } from 'preact/hooks'
 import { usePage } from '../context.ts'
+import { isSeen, sleep } from '../time/clock.ts'
+import { keepAsking } from '../ui/keep-asking.ts'
 
 export interface Pages<T> {
-  readonly items: readonly T[]
+  /** Undefined until the first answer. */
+  readonly items: readonly T[] | undefined
+  /** Why the latest try had no answer. */
   readonly error: unknown
-  readonly isLoading: boolean
   readonly hasMore: boolean
   loadMore(): void
+  /** Asks again now. */
+  reload(): void
+}
+
+interface PagesOptions<T> {
+  pick(body: never): { readonly items: readonly T[]; readonly next: string | null }
+  /** How long after an answer to ask again; undefined: not by itself. */
+  readonly everyMs: number | undefined
 }
 
 /**
- * A list that the API gives in pages: the first at once, the others when asked for. Begins anew when `path` or `round` is another;
- * what was there stays until the first page has come.
+ * A list that the API gives in pages: the first at once, the others when asked for. Begins anew when `path` is another; what was there
+ * stays until all pages that were asked for have come again.
  */
-export function usePages<T>(
-  path: string,
-  pick: (body: never) => { readonly items: readonly T[]; readonly next: string | null },
-  round: unknown,
-): Pages<T> {
+export function usePages<T>(path: string, { pick, everyMs }: PagesOptions<T>): Pages<T> {
   const { api } = usePage()
   const [cursors, setCursors] = useState<readonly (string | null)[]>([null])
   const [known, setKnown] = useState<{ path: string; pages: readonly (readonly T[])[]; next: string | null }>()
   const [error, setError] = useState<unknown>()
-  const [isLoading, setLoading] = useState(true)
+  const [round, setRound] = useState(0)
+  const reload = useCallback(() => setRound((count) => count + 1), [])
 
+  // `round` is what asks again.
   useEffect(() => {
     const end = new AbortController()
-    void load(end.signal)
+    void keepAsking(() => load(end.signal), { everyMs, isSeen, sleep }, end.signal)
     return () => end.abort()
 
     async function load(signal: AbortSignal) {
-      setLoading(true)
       try {
         const pages: (readonly T[])[] = []
         let next: string | null = null
@@ -44,17 +52,16 @@ export function usePages<T>(
         setError(undefined)
       } catch (failure) {
         if (!signal.aborted) setError(failure)
-      } finally {
-        if (!signal.aborted) setLoading(false)
       }
     }
-  }, [api, path, cursors, round])
+  }, [api, path, cursors, everyMs, round])
 
   const next = known?.path === path ? known.next : null
   return {
-    items: known?.path === path ? known.pages.flat() : [],
-    ...{ error, isLoading },
+    items: known?.path === path ? known.pages.flat() : undefined,
+    error,
     hasMore: next !== null,
+    reload,
     loadMore: () => next !== null && setCursors((before) => [...before, next]),
   }
 }

@@ -23,6 +23,11 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   })
 }
 
+/** Whether the page is in a tab that is shown. */
+export function isSeen(): boolean {
+  return !document.hidden
+}
+
 /** Calls `call` every `ms` until what is returned is called. */
 export function every(ms: number, call: () => void): () => void {
   const timer = setInterval(call, ms)

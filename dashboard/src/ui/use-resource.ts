@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useState } from 'preact/hooks'
 import { usePage } from '../context.ts'
-import { sleep } from '../time/clock.ts'
+import { isSeen, sleep } from '../time/clock.ts'
+import { keepAsking } from './keep-asking.ts'
 
 export interface Resource<T> {
   /** The latest answer; kept when a later one fails. */
@@ -25,22 +26,15 @@ export function useResource<T>(path: string | undefined, { everyMs }: { readonly
   useEffect(() => {
     if (path === undefined) return
     const end = new AbortController()
-    void ask(path, end.signal)
+    void keepAsking(() => ask(path, end.signal), { everyMs, isSeen, sleep }, end.signal)
     return () => end.abort()
 
     async function ask(path: string, signal: AbortSignal) {
-      while (!signal.aborted) {
-        if (!document.hidden) {
-          try {
-            const data = await api.get<T>(path, signal)
-            setAnswer({ path, data })
-          } catch (error) {
-            if (signal.aborted) return
-            setAnswer((before) => ({ ...(before.path === path && before), path, error }))
-          }
-        }
-        if (everyMs === undefined) return
-        await sleep(everyMs, signal)
+      try {
+        const data = await api.get<T>(path, signal)
+        setAnswer({ path, data })
+      } catch (error) {
+        if (!signal.aborted) setAnswer((before) => ({ ...(before.path === path && before), path, error }))
       }
     }
   }, [api, path, everyMs, round])
