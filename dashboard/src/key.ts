@@ -1,3 +1,5 @@
+import { forget, keep, recall } from './storage.ts'
+
 /**
  * The key of the page. It is kept for this tab alone (`sessionStorage`), and never in a cookie, an address or what outlasts the tab.
  */
@@ -26,13 +28,13 @@ export function keyIn(fragment: string): string | undefined {
 }
 
 export function storedKey(): string | undefined {
-  return sessionStorage.getItem(PLACE) ?? undefined
+  return recall('sessionStorage', PLACE)
 }
 
 export function keepKey(key: string): void {
-  sessionStorage.setItem(PLACE, key)
+  keep('sessionStorage', PLACE, key)
 }
 
 export function forgetKey(): void {
-  sessionStorage.removeItem(PLACE)
+  forget('sessionStorage', PLACE)
 }

@@ -1,3 +1,5 @@
+import { keep, recall } from '../storage.ts'
+
 /** `system`: as the browser is set. */
 export const THEMES = ['system', 'light', 'dark'] as const
 export type Theme = (typeof THEMES)[number]
@@ -6,12 +8,12 @@ export type Theme = (typeof THEMES)[number]
 const PLACE = 'cbtor-theme'
 
 export function storedTheme(): Theme {
-  const stored = localStorage.getItem(PLACE)
+  const stored = recall('localStorage', PLACE)
   return THEMES.find((theme) => theme === stored) ?? 'system'
 }
 
 export function keepTheme(theme: Theme): void {
-  localStorage.setItem(PLACE, theme)
+  keep('localStorage', PLACE, theme)
   applyTheme(theme)
 }
 
