@@ -81,3 +81,18 @@ export async function timeUntilShown(page: Page, text: string, cause: () => unkn
 export async function overflow(page: Page): Promise<number> {
   return await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }
+
+/** Resolves once the list of events has one with `text` that is newer than all that it has now; `cause` makes it happen. */
+export async function newEventShown(page: Page, text: string, cause: () => Promise<void>): Promise<void> {
+  const newest = await page.locator('.event').first().getAttribute('data-event')
+  await cause()
+  const shown = await page.waitForFunction(
+    ([id, wanted]) =>
+      [...document.querySelectorAll<HTMLElement>('.event')].some(
+        ({ dataset, textContent }) => Number(dataset.event) > Number(id) && textContent.includes(String(wanted)),
+      ),
+    [newest, text] as const,
+    { timeout: 30_000 },
+  )
+  await shown.dispose()
+}

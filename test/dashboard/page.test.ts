@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core'
 import { violations } from './axe.ts'
 import { launchBrowser, type TestBrowser } from './browser.ts'
 import { unreachable } from './keyboard.ts'
-import { enter, go, isLive, overflow, SECTIONS, timeUntilShown, watchShifts } from './page-use.ts'
+import { enter, go, isLive, newEventShown, overflow, SECTIONS, timeUntilShown, watchShifts } from './page-use.ts'
 import { type Simulation, startSimulation } from './simulated-service.ts'
 import { HOSTILE } from './simulated-sites.ts'
 
@@ -63,7 +63,7 @@ describe('the page of 200 workers', { timeout: 120_000 }, () => {
 
   for (const viewport of [PHONE, DESK]) {
     it(`is readable at ${viewport.width} pixels, and finds one worker among them`, async () => {
-      const { page } = await browser.open({ viewport })
+      const { page, complaints, origins } = await browser.open({ viewport })
       await enter(page, service.url, service.adminKey)
       for (const section of SECTIONS) {
         await go(page, section)
@@ -75,8 +75,9 @@ describe('the page of 200 workers', { timeout: 120_000 }, () => {
       await page.waitForFunction(() => document.querySelectorAll('main [data-worker]').length === 1)
       await page.click('[data-worker="tor150"]')
       const drawer = page.getByRole('dialog', { name: 'Worker tor150' })
-      await drawer.getByText('openwindow').or(drawer.getByText('wanted')).first().waitFor()
+      await drawer.locator('.card-circuits .country').first().waitFor()
       assert.ok((await overflow(page)) <= 0)
+      assert.deepEqual([complaints, [...origins]], [[], [service.url]])
       await page.context().close()
     })
   }
@@ -299,16 +300,8 @@ describe('the page of four workers', { timeout: 150_000 }, () => {
     await page.getByRole('button', { name: /newer event/ }).click()
     await page.getByText('takes no requests: end 6').waitFor()
     await page.evaluate(() => Object.assign(window, { isTheSame: true }))
-    const before = await page.locator('.event', { hasText: 'The service started' }).count()
-    await service.restart()
+    await newEventShown(page, 'The service started', () => service.restart())
     await isLive(page)
-    await page.waitForFunction(
-      (count) =>
-        [...document.querySelectorAll('.event')].filter(({ textContent }) =>
-          textContent?.includes('The service started'),
-        ).length > count,
-      before,
-    )
     assert.ok(await page.evaluate(() => 'isTheSame' in window), 'the page was loaded anew')
     await page.context().close()
   })

@@ -19,14 +19,13 @@ export function useHeldBack(events: readonly EventBody[]): HeldBack {
   /** The newest event when the reading began. */
   const [until, setUntil] = useState<number>()
   const newest = useRef(0)
-  const openRows = useRef(0)
   newest.current = events[0]?.id ?? 0
 
   const hold = () => setUntil((before) => before ?? newest.current)
   useEffect(() => {
     const follow = () => {
       if (window.scrollY > FURTHER_DOWN) hold()
-      else if (openRows.current === 0) setUntil(undefined)
+      else if (!isOneOpen()) setUntil(undefined)
     }
     window.addEventListener('scroll', follow, { passive: true })
     return () => window.removeEventListener('scroll', follow)
@@ -41,9 +40,13 @@ export function useHeldBack(events: readonly EventBody[]): HeldBack {
       window.scrollTo(0, 0)
     },
     onRow(isOpen) {
-      openRows.current = Math.max(0, openRows.current + (isOpen ? 1 : -1))
       if (isOpen) hold()
-      else if (openRows.current === 0 && window.scrollY <= FURTHER_DOWN) setUntil(undefined)
+      else if (!isOneOpen() && window.scrollY <= FURTHER_DOWN) setUntil(undefined)
     },
   }
+}
+
+/** Asked of the list itself: rows that are open may leave it, and tell nobody. */
+function isOneOpen(): boolean {
+  return document.querySelector('.events details[open]') !== null
 }
