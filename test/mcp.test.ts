@@ -174,6 +174,14 @@ describe('POST /mcp', { timeout: 60_000 }, () => {
       const response = await fetch(`${url}/mcp`, { method })
       assert.deepEqual([response.status, response.headers.get('allow')], [405, 'POST'])
     }
+    for (const each of [PING, PING.replace('ping', 'nothing'), '{}']) {
+      const { headers } = await fetch(`${url}/mcp`, {
+        method: 'POST',
+        body: each,
+        headers: { ...JSON_TYPE, ...ACCEPT },
+      })
+      assert.equal(headers.get('cache-control'), 'no-store, no-transform', each)
+    }
     const socket = await running.dial()
     socket.write(post(running.port, '/mcp', {}).replace(/Host: .*/, 'Host: rebound.test'))
     assert.match(await read(socket, /\r\n\r\n/), /^HTTP\/1\.1 421 /)

@@ -20,6 +20,8 @@ export interface McpRouteParts {
 }
 
 const SESSION = 'mcp-session-id'
+/** By nobody, as all that we answer, and passed on as it comes: a stream that a proxy compresses is held back. */
+const NOT_KEPT = 'no-store, no-transform'
 
 interface Message {
   readonly method?: unknown
@@ -56,7 +58,10 @@ export function mcpRoutes(app: ApiApp, backend: Backend, { clock, random, logger
     )
     if (message.method === 'initialize') reply.header(SESSION, random.bytes(16).toString('hex'))
     // Who cancelled a call gets no answer. Who has gone gets none anyway, and whose key has gone is told.
-    return reply.send(await handler.fetch(webRequest(request, isCancelled), { parsedBody: message }))
+    const answer = await handler.fetch(webRequest(request, isCancelled), { parsedBody: message })
+    // The library's own word lets a cache keep what a target sent.
+    answer.headers.set('cache-control', NOT_KEPT)
+    return reply.send(answer)
   })
 
   /** Undefined for what nobody can cancel from elsewhere. */
