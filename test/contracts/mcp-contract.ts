@@ -227,6 +227,8 @@ export function mcpContract(start: () => Promise<McpSubject>): void {
     assert.match(up.texts.join(), /^duckduckgo.*\.onion is reachable: it answered with status 200 after 10 ms\.$/)
     const [asked] = subject.backend.requests
     assert.deepEqual([asked?.url, asked?.maxBytes, asked?.followRedirects], [`http://${ONION}/`, 4_096, false])
+    await call(subject, 'onion_check', { address: `${ONION}/status?of=all` })
+    assert.equal(subject.backend.requests[1]?.url, `http://${ONION}/status?of=all`)
 
     const cases: [ProblemCode, string, string, RegExp][] = [
       ['onion_not_found', 'unreachable', 'not_asked', /has no descriptor.*none has it/],

@@ -80,7 +80,7 @@ export const onionCheckTool = tool({
 /** Throws for what is no onion address, before anything goes out. */
 function onionUrl(address: string): string {
   const cannot = (why: string) => new CbtorError('onion_address_invalid', `Cannot check the onion service: ${why}`)
-  const url = URL.parse(/^[a-z]+:\/\//i.test(address) ? address : `http://${address}/`)
+  const url = URL.parse(/^[a-z]+:\/\//i.test(address) ? address : `http://${address}`)
   if (url === null || !/^https?:$/.test(url.protocol))
     throw cannot('the address is neither one nor an http or https URL of one')
   const parsed = parseOnionAddress(url.hostname)
