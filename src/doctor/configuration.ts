@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { boxFilePath, readBoxFile } from '../boxes/box-file.ts'
 import type { ServiceConfig } from '../config/read-config.ts'
 import { torDirectory } from '../tor/tor-directory.ts'
-import { TorrcError } from '../tor/torrc/torrc.ts'
 import { workerTorrc } from '../tor/torrc/worker-torrc.ts'
 import { type Finding, messageOf, ok, warning, worst, wrong } from './finding.ts'
 
@@ -11,7 +10,7 @@ type WorkerConfig = ServiceConfig['workers'][number]
 
 const NAME = 'configuration'
 
-/** What the service would only notice when it starts: files that are missing or open to others, torrc lines that are refused. */
+/** What the service would only notice when it starts: files that are missing or open to others, paths that are too long. */
 export function checkConfiguration(config: ServiceConfig): readonly Finding[] {
   const found = [...caFaults(config), ...config.workers.flatMap((worker) => workerFaults(config, worker))]
   return worst(found, ok(NAME, showWorkers(config.workers)))
@@ -68,8 +67,7 @@ function torrcFaults(name: string, config: ServiceConfig, id: string, lines: rea
     })
     return []
   } catch (error) {
-    if (error instanceof TorrcError)
-      return error.faults.map((fault) => wrong(name, fault, 'Mend tor.torrc, or torrc of the worker'))
+    // Lines that are refused are faults of the configuration.
     if (error instanceof RangeError) return [wrong(name, error.message, 'Write a shorter path into "state"')]
     throw error
   }

@@ -167,10 +167,6 @@ describe('a configuration', () => {
     for (const [document, text] of [
       [{ targets: { ca_file: '/nowhere.pem' } }, /no such file/],
       [{ targets: { ca_file: password } }, /holds no certificate/],
-      [
-        { tor: { torrc: ['SafeLogging 0', 'SocksPort 9050'] }, workers: [{ kind: 'local', id: 'a' }] },
-        /names targets in the log/,
-      ],
       [{ state: `/${'s'.repeat(100)}` }, /too long for unix sockets/],
       [{ workers: [{ ...external, cookie_file: '/nowhere' }] }, /no such file/],
       [{ workers: [{ ...external, password_file: password }] }, /everybody may read/],
