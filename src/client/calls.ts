@@ -66,7 +66,7 @@ export class Calls {
       signal,
     )
     if (isDelivered(answer)) return answer
-    const problem = await this.#told(jsonOf(answer.body), id, BROKEN_OFF, signal)
+    const problem = await jsonOf(answer.body).catch(() => signal?.throwIfAborted())
     if (isProblem(problem)) throw new ApiProblem(problem, retryAfterMs(answer))
     throw this.#unreachable(id, `something else answered, with status ${answer.status}`)
   }

@@ -33,7 +33,13 @@ async function startClient() {
     random: systemRandom,
   })
   const { url } = await server.listen({ host: '127.0.0.1', port: 0 })
-  return { backend, server, client: createApiClient({ baseUrl: url }), [Symbol.asyncDispose]: () => server.close() }
+  return {
+    backend,
+    server,
+    url,
+    client: createApiClient({ baseUrl: url }),
+    [Symbol.asyncDispose]: () => server.close(),
+  }
 }
 
 function answerOf(status: number, body: unknown, headers: TransportAnswer['headers'] = {}): TransportAnswer {
@@ -341,6 +347,28 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     })
     await assert.rejects(clientOf(502, { error: 'Bad gateway' }).health(), /something else answered, with status 502/)
     await assert.rejects(clientOf(404, null).health(), ApiUnreachable)
+    const page = { status: 302, headers: {}, trailers: {}, body: Readable.from([Buffer.from('<html>')]) }
+    const proxy = createApiClient({ baseUrl: 'http://127.0.0.1:1', transport: async () => page })
+    await assert.rejects(proxy.health(), /something else answered, with status 302/)
+  })
+
+  it('takes an address as a browser shows it, and says what would be one', async () => {
+    await using running = await startClient()
+    assert.equal((await createApiClient({ baseUrl: `${running.url}/` }).health()).status, 'healthy')
+    for (const baseUrl of [
+      'localhost:32211',
+      '127.0.0.1',
+      'ftp://a',
+      'http://',
+      'http://a/?x',
+      'http://a/#key=b',
+      'unix:a',
+      '',
+    ])
+      assert.throws(
+        () => createApiClient({ baseUrl }),
+        /^TypeError: Cannot call the service at "[^b]*": expected an address/,
+      )
   })
 })
 

@@ -1,3 +1,4 @@
+import { httpPrefix } from './base-url.ts'
 import type { ByteStream, Transport } from './transport.ts'
 
 /** As much of the platform's `fetch` as is needed. */
@@ -17,8 +18,9 @@ export type PlatformFetch = (
  * long it waits is its own affair.
  */
 export function fetchTransport(baseUrl: string, fetch: PlatformFetch): Transport {
+  const prefix = httpPrefix(baseUrl)
   return async ({ path, headers, ...init }) => {
-    const answer = await fetch(`${baseUrl}${path}`, { ...init, headers: { ...headers }, redirect: 'error' })
+    const answer = await fetch(`${prefix}${path}`, { ...init, headers: { ...headers }, redirect: 'error' })
     return {
       status: answer.status,
       headers: Object.fromEntries(answer.headers),

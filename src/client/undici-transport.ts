@@ -1,4 +1,5 @@
 import { Agent, request as undiciRequest } from 'undici'
+import { httpPrefix } from './base-url.ts'
 import type { Transport } from './transport.ts'
 
 const UNIX = /^unix:(\/.+)$/
@@ -18,11 +19,11 @@ export interface ServiceAddress {
 export function undiciTransport({ baseUrl, certificate }: ServiceAddress): Transport {
   const pinned = certificate && { ca: certificate, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
   const [, socketPath] = UNIX.exec(baseUrl) ?? []
+  const prefix = socketPath === undefined ? httpPrefix(baseUrl) : 'http://localhost'
   const connect = { ...pinned, ...(socketPath && { socketPath }) }
   const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES, connect })
-  const origin = baseUrl.replace(UNIX, 'http://localhost')
   return async ({ path, ...init }) => {
-    const { statusCode, headers, body, trailers } = await undiciRequest(`${origin}${path}`, { ...init, dispatcher })
+    const { statusCode, headers, body, trailers } = await undiciRequest(`${prefix}${path}`, { ...init, dispatcher })
     body.on('error', () => {}) // whoever reads it is told; who destroyed it need not be
     return { status: statusCode, headers, body, trailers }
   }
