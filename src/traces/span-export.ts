@@ -56,7 +56,8 @@ export class SpanExport implements AsyncDisposable {
     // One after the other: a slow collector does not gather them.
     this.#sending ??= this.#sendOne(this.#options.timeoutMs).finally(() => {
       this.#sending = undefined
-      if (this.#queue.length > 0 && !this.#isOver) this.#timer ??= this.#options.clock.timer(EVERY_MS, () => this.#send())
+      if (this.#queue.length > 0 && !this.#isOver)
+        this.#timer ??= this.#options.clock.timer(EVERY_MS, () => this.#send())
     })
   }
 
