@@ -13,6 +13,11 @@ describe('orderOf()', () => {
     })
   })
 
+  it('sends a header of whatever name as it was written', () => {
+    const order = orderOf({ ...EMPTY_FORM, url: 'http://a.test/', headers: 'constructor: x\n__proto__: y' })
+    assert.match(JSON.stringify(order), /"headers":\{"constructor":"x","__proto__":"y"\}/)
+  })
+
   it('has every field that is filled in, and several values of one header', () => {
     const form = {
       ...{ url: 'http://a.test/', method: 'POST', mode: 'sticky' as const, stickyKey: 'k', country: 'DE ' },

@@ -47,7 +47,7 @@ export function orderOf(form: TryForm): Order {
 }
 
 function headersOf(text: string): Readonly<Record<string, string | readonly string[]>> | undefined {
-  const headers: Record<string, string | string[]> = {}
+  const headers = new Map<string, string | string[]>()
   for (const line of text.split('\n').filter((each) => each.trim() !== '')) {
     const [, name, value] = /^([^\s:]+)\s*:\s*(.*)$/.exec(line.trim()) ?? []
     if (name === undefined || value === undefined) {
@@ -55,10 +55,10 @@ function headersOf(text: string): Readonly<Record<string, string | readonly stri
         `Cannot send the header "${line.trim()}": a line is a name, a colon and a value, such as Accept: text/html.`,
       )
     }
-    const earlier = headers[name]
-    headers[name] = earlier === undefined ? value : [earlier, value].flat()
+    const earlier = headers.get(name)
+    headers.set(name, earlier === undefined ? value : [earlier, value].flat())
   }
-  return Object.keys(headers).length === 0 ? undefined : headers
+  return headers.size === 0 ? undefined : Object.fromEntries(headers)
 }
 
 /** The field of the form that a field of the order comes from. */
