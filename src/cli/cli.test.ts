@@ -42,6 +42,17 @@ describe('runCli()', () => {
     }
   })
 
+  it('lets no argument give a terminal orders', async () => {
+    for (const argv of [
+      ['workers', '\x1b]0;x\x07'],
+      ['config', 'check', '/\x9b31m'],
+    ]) {
+      const { err } = await run(argv)
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
+      assert.match(err, /^[^\x1b\x07\x9b]+$/)
+    }
+  })
+
   it('tells its version', async () => {
     const { code, out } = await run(['--version'])
     assert.deepEqual([code, /^\d+\.\d+\.\d+\n$/.test(out)], [EXIT.ok, true], out)

@@ -12,6 +12,7 @@ import type { ApiClient } from '../client/client.ts'
 import { EXIT } from './exit-with.ts'
 import type { CliParts, CommandParts, DemoParts, WorkParts } from './parts.ts'
 import { versionOf } from './version.ts'
+import { visible } from './visible.ts'
 
 const GROUPS = {
   service: 'The service:',
@@ -176,7 +177,7 @@ export async function runCli(argv: readonly string[], parts: DemoParts): Promise
     if (parts.signal.aborted) return EXIT.interrupted
     const { explainFailure } = await import('./failure.ts')
     const { exitCode, text } = await explainFailure(error, api)
-    if (text !== '') parts.err.write(`cbtor: ${text}\n`)
+    if (text !== '') parts.err.write(`cbtor: ${visible(text)}\n`)
     return exitCode
   }
 }
@@ -208,6 +209,6 @@ export async function createProgram(
 function endWithThrow(command: Command, parts: CliParts): void {
   command
     .exitOverride()
-    .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(text) })
+    .configureOutput({ writeOut: (text) => parts.out.write(text), writeErr: (text) => parts.err.write(visible(text)) })
   for (const each of command.commands) endWithThrow(each.helpCommand(false), parts)
 }

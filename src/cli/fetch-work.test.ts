@@ -75,6 +75,38 @@ describe('runFetch()', () => {
     assert.equal(clock.pending, 0)
   })
 
+  it('says that a file cannot be written, rather than that the body broke off', { timeout: 10_000 }, async () => {
+    let isLeft = false
+    async function* chunks() {
+      yield Buffer.alloc(65_536)
+    }
+    const fetchInto = async (output: string) => {
+      const answer = rawAnswer(chunks(), 65_536)
+      const body = Object.assign(answer.body, { destroy: () => (isLeft = true) })
+      const { parts } = createPlace({ fetchRaw: async () => ({ ...answer, body }) })
+      return await runFetch(URL, { raw: true, output }, parts).catch((error: unknown) => error)
+    }
+    const full = await fetchInto('/dev/full')
+    assert.ok(full instanceof ExitWith)
+    assert.deepEqual([full.exitCode, full.message.split(':')[0]], [1, 'Cannot write /dev/full'])
+    isLeft = false
+    const directory = await fetchInto('/')
+    assert.ok(directory instanceof ExitWith)
+    assert.deepEqual([directory.exitCode, directory.message.split(':')[0]], [2, 'Cannot write /'])
+    assert.ok(isLeft, 'the body is not waited for')
+  })
+
+  it('shows characters whole on a terminal, however they come', async () => {
+    async function* chunks() {
+      const bytes = Buffer.from('🧅\x9b1m')
+      yield bytes.subarray(0, 2)
+      yield bytes.subarray(2)
+    }
+    const { written, parts } = createPlace({ fetchRaw: async () => rawAnswer(chunks(), 8) })
+    await runFetch(URL, { raw: true, silent: true }, parts)
+    assert.equal(written.out, '🧅\\x9b1m')
+  })
+
   it('shows no progress where it was asked not to', async () => {
     async function* chunks() {
       yield Buffer.from('all of it')

@@ -1,18 +1,15 @@
 /** What `cbtor fetch` does. */
 
-import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import { type ApiClient, ApiProblem, type FetchAnswer, type RawAnswer } from '../client/client.ts'
-import { EXIT, ExitWith, usageError } from './exit-with.ts'
+import { openBodySink } from './body-sink.ts'
+import { EXIT, ExitWith } from './exit-with.ts'
 import { type FetchFlags, fetchOrder } from './fetch-order.ts'
 import { writeJson } from './json.ts'
 import type { ServiceParts } from './parts.ts'
 import { ProgressLine } from './progress-line.ts'
 import { rawReceiptText, receiptText } from './receipt-text.ts'
 import { showBytes } from './spans.ts'
-import { holdsBinary, visible } from './visible.ts'
 
 /** Less is there before anybody has looked. */
 const SLOW_MS = 1_000
@@ -52,7 +49,7 @@ async function fetchWhole(
   if (flags.json) writeJson(out, answer)
   if (flags.fail && answer.status >= 400) throw refused(answer.status)
   if (flags.json) return
-  await using sink = openSink(flags, parts)
+  await using sink = await openBodySink(flags.output, parts)
   if (flags.include) await sink.head(headOf(answer.status, answer.status_text, answer.headers))
   await sink.body(Buffer.from(answer.body, answer.body_encoding === 'base64' ? 'base64' : 'utf8'))
 }
@@ -65,10 +62,9 @@ async function fetchRaw(
 ): Promise<void> {
   const { err } = parts
   const answer = await headOfAnswer((signal) => api.fetchRaw(order, signal), flags, parts)
-  if (flags.fail && answer.status >= 400) {
-    answer.body.destroy()
-    throw refused(answer.status)
-  }
+  // Else the program would wait for a body that goes nowhere.
+  using _ = { [Symbol.dispose]: () => answer.body.destroy() }
+  if (flags.fail && answer.status >= 400) throw refused(answer.status)
   const { received } = await passOn(answer, flags, parts)
   if (flags.receipt) err.write(`${rawReceiptText(answer)}\n`)
   if (answer.trailers['cbtor-truncated'] === 'true')
@@ -76,7 +72,7 @@ async function fetchRaw(
 }
 
 async function passOn(answer: RawAnswer, flags: FetchFlags, parts: ServiceParts): Promise<{ received: number }> {
-  await using sink = openSink(flags, parts)
+  await using sink = await openBodySink(flags.output, parts)
   if (flags.include) await sink.head(headOf(answer.status, '', targetHeaders(answer.headers)))
   const length = Number(answer.headers['content-length'] ?? Number.NaN)
   // Where the body is shown as it comes, it is the progress.
@@ -100,7 +96,7 @@ async function passOn(answer: RawAnswer, flags: FetchFlags, parts: ServiceParts)
     }
   } catch (error) {
     parts.signal.throwIfAborted()
-    if (error instanceof ExitWith || (error instanceof Error && 'syscall' in error && 'path' in error)) throw error
+    if (error instanceof ExitWith) throw error
     const kept = isFile(flags) ? `, which are in ${flags.output}` : ''
     throw new ExitWith(
       EXIT.retryable,
@@ -156,53 +152,6 @@ function refused(status: number): ExitWith {
 
 function isFile({ output }: FetchFlags): boolean {
   return output !== undefined && output !== '-'
-}
-
-interface Sink extends AsyncDisposable {
-  head(text: string): Promise<void>
-  body(bytes: Uint8Array): Promise<void>
-}
-
-/** Where the answer goes: a file, a pipe, or a terminal, which nothing foreign may give orders to. */
-function openSink(flags: FetchFlags, { out, signal }: ServiceParts): Sink {
-  if (isFile(flags)) return fileSink(flags.output ?? '')
-  const isShown = out.isTTY === true && flags.output !== '-'
-  const write = async (bytes: string | Uint8Array) => {
-    if (out.write(bytes) === false && 'once' in out) await once(out as never, 'drain', { signal })
-  }
-  return {
-    head: (text) => write(isShown ? visible(text) : text),
-    async body(bytes) {
-      if (isShown && holdsBinary(bytes))
-        throw new ExitWith(
-          EXIT.failed,
-          'The body is binary, and no terminal can show it: -o FILE saves it, -o - writes it all the same',
-        )
-      await write(isShown ? visible(Buffer.from(bytes).toString()) : bytes)
-    },
-    async [Symbol.asyncDispose]() {},
-  }
-}
-
-function fileSink(path: string): Sink {
-  const file = createWriteStream(path)
-  const written = finished(file)
-  written.catch(() => {})
-  const write = async (bytes: string | Uint8Array) => {
-    if (!file.write(bytes)) await Promise.race([once(file, 'drain'), written])
-  }
-  return {
-    head: write,
-    body: write,
-    async [Symbol.asyncDispose]() {
-      file.end()
-      try {
-        await written
-      } catch (error) {
-        throw usageError(`Cannot write ${path}: ${error instanceof Error ? error.message : error}`)
-      }
-    },
-  }
 }
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>

@@ -1,5 +1,8 @@
-/** Columns of plain text, as wide as their widest cell. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+import { visible } from './visible.ts'
+
+/** Columns of plain text, as wide as their widest cell; what cells have of control characters is shown. */
+export function formatTable(header: readonly string[], foreign: readonly (readonly string[])[]): string {
+  const rows = foreign.map((row) => row.map((cell) => visible(cell).replaceAll('\n', ' ')))
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]) =>
     cells

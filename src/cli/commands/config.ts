@@ -8,7 +8,9 @@ import { showConfig, shownFields } from '../../config/show-config.ts'
 import { unwise, type Warning } from '../../config/unwise.ts'
 import { EXIT, ExitWith } from '../exit-with.ts'
 import { type JsonFlags, type ServiceFlags, withJson, withService } from '../flags.ts'
+import { writeJson } from '../json.ts'
 import type { ServiceParts } from '../parts.ts'
+import { visible } from '../visible.ts'
 
 interface FileFlags extends JsonFlags {
   readonly config?: string
@@ -46,7 +48,7 @@ function checkCommand(parts: ServiceParts): Command {
       if (flags.json) {
         const plain = ({ field, message, place }: ConfigFault) => ({ field, message, ...(place && { place }) })
         const told = { ok: wrong.length === 0, faults: wrong.map(plain), warnings: odd.map(plain) }
-        parts.out.write(`${JSON.stringify(told, null, 2)}\n`)
+        writeJson(parts.out, told)
       } else {
         for (const each of odd) parts.err.write(`warning: ${line(each)}\n`)
         for (const each of wrong) parts.err.write(`${line(each)}\n`)
@@ -62,8 +64,8 @@ function showCommand(parts: ServiceParts): Command {
     .addHelpText('after', '\nExample:\n  CBTOR_LOG=debug cbtor config show /etc/cbtor.yaml')
     .action((file: string | undefined, flags: FileFlags) => {
       const loaded = loadConfig(fileFlags(file, flags), parts.env)
-      const text = flags.json ? `${JSON.stringify(shownFields(loaded), null, 2)}\n` : showConfig(loaded)
-      parts.out.write(text)
+      if (flags.json) writeJson(parts.out, shownFields(loaded))
+      else parts.out.write(showConfig(loaded))
     })
 }
 
@@ -87,10 +89,7 @@ function reloadCommand(parts: ServiceParts): Command {
       const reloaded = await api.reloadConfig(parts.signal).catch((error: unknown) => {
         throw withAllFaults(error)
       })
-      if (flags.json) {
-        parts.out.write(`${JSON.stringify(reloaded, null, 2)}\n`)
-        return
-      }
+      if (flags.json) return writeJson(parts.out, reloaded)
       const { applied, workers, needs_restart: later, notes, unchanged } = reloaded
       for (const { field, from, to } of applied) parts.out.write(`${field}: ${shown(to)} (was ${shown(from)})\n`)
       for (const id of workers.added) parts.out.write(`worker ${id} is started\n`)
@@ -130,7 +129,7 @@ function pathOf(field: string): readonly (string | number)[] {
 }
 
 function line({ field, place, message }: ConfigFault): string {
-  return [place && showPlace(place), field, message].filter(Boolean).join(': ')
+  return visible([place && showPlace(place), field, message].filter(Boolean).join(': '))
 }
 
 function shown(value: unknown): string {

@@ -4,8 +4,9 @@ import { EVENT_TYPES, SEVERITIES } from '../../domain/events.ts'
 import { ask } from '../ask.ts'
 import { type JsonFlags, type ServiceFlags, withJson, withService } from '../flags.ts'
 import { followEvents } from '../follow-events.ts'
-import { writeJson } from '../json.ts'
+import { jsonText, writeJson } from '../json.ts'
 import type { ServiceParts } from '../parts.ts'
+import { visible } from '../visible.ts'
 
 interface Flags extends ServiceFlags, JsonFlags {
   readonly follow?: true
@@ -51,7 +52,7 @@ async function show(flags: Flags, parts: ServiceParts): Promise<void> {
 
 async function follow(flags: Flags, parts: ServiceParts): Promise<void> {
   const { out, err, clock, signal } = parts
-  const write = (event: Event) => out.write(`${flags.json ? JSON.stringify(event) : lineOf(event)}\n`)
+  const write = (event: Event) => out.write(`${flags.json ? jsonText(event) : lineOf(event)}\n`)
   const query = queryOf(flags)
   // Also sees whether there is a service at all.
   const before = { ...query, limit: flags.limit ?? SHOWN_BEFORE_FOLLOWING }
@@ -80,7 +81,8 @@ function limitOf({ limit }: Flags): { readonly limit?: number } {
 
 /** Times are UTC, as everywhere. */
 export function lineOf({ id, at, severity, worker, text }: Event): string {
-  return `${at.slice(0, 19)}Z  ${severity.padEnd(5)}  ${id}  ${worker === null ? '' : `${worker}: `}${text}`
+  const about = worker === null ? '' : `${worker}: `
+  return `${at.slice(0, 19)}Z  ${severity.padEnd(5)}  ${id}  ${about}${visible(text).replaceAll('\n', ' ')}`
 }
 
 function toWholeNumber(text: string): number {

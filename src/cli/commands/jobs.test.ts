@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -18,6 +18,13 @@ async function createPlace() {
   return {
     ...{ jobs: server.backend.jobs, directory },
     run: (...argv: readonly string[]) => runTestCli(['jobs', ...argv, '--api', server.url], { CBTOR_STATE: directory }),
+    /** What somebody at a terminal sees. */
+    async see(...argv: readonly string[]) {
+      let shown = ''
+      const out = { isTTY: true, write: (text: string | Uint8Array) => (shown += Buffer.from(text as string)) }
+      const { err } = await runTestCli(['jobs', ...argv, '--api', server.url], { CBTOR_STATE: directory }, { out })
+      return `${shown}${err}`
+    },
     async [Symbol.asyncDispose]() {
       rmSync(directory, { recursive: true })
       await server[Symbol.asyncDispose]()
@@ -114,5 +121,23 @@ describe('cbtor jobs', { timeout: 30_000 }, () => {
       /^cbtor: Cannot show the body of fetch 1: it is failed: It is not there/,
     )
     assert.equal((await place.run('results', 'job_1', 'x')).code, EXIT.usage)
+  })
+
+  it('lets no target give a terminal orders', async () => {
+    await using place = await createPlace()
+    await place.run('submit', URL)
+    const body = Buffer.from('\x1b]0;gotcha\x07\u009b2J')
+    const { body: _, ...answer } = fakeAnswer({ url: URL, isolation: 'destination' } as FetchRequest, { body })
+    const fetch: JobFetchView = {
+      ...{ n: 0, url: `${URL}\u009b31m`, method: 'GET', responseEncoding: 'auto', state: 'done', phase: undefined },
+      ...{ tries: 2, nextAt: undefined, endedAt: 1, answer, body, bodyBytes: body.length, problem: undefined },
+    }
+    place.jobs.fetches.push(fetch, { ...fetch, n: 1, body: Buffer.from([0, 255]), bodyBytes: 2 })
+    assert.match(await place.see('results', 'job_1'), /http:\/\/example\.onion\/\\x9b31m/)
+    assert.equal(await place.see('results', 'job_1', '0'), '\\x1b]0;gotcha\\x07\\x9b2J')
+    assert.match(await place.see('results', 'job_1', '1'), /^cbtor: The body is binary/)
+    const file = join(place.directory, 'body')
+    assert.equal(await place.see('results', 'job_1', '0', '-o', file), '')
+    assert.deepEqual(readFileSync(file), body)
   })
 })

@@ -3,9 +3,13 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { JobBody, JobResultBody } from '../../api/schemas/job.ts'
 import type { ApiClient } from '../../client/client.ts'
 import { parseDuration } from '../../config/duration.ts'
+import { ask } from '../ask.ts'
+import { openBodySink } from '../body-sink.ts'
 import { type JsonFlags, type ServiceFlags, withService } from '../flags.ts'
+import { writeJson } from '../json.ts'
 import type { ServiceParts } from '../parts.ts'
 import { formatTable } from '../table.ts'
+import { visible } from '../visible.ts'
 
 type Flags = ServiceFlags & JsonFlags
 
@@ -17,6 +21,10 @@ interface SubmitFlags extends Flags {
   readonly idempotencyKey?: string
 }
 
+interface ResultsFlags extends Flags {
+  readonly output?: string
+}
+
 type Order = Parameters<ApiClient['submitJob']>[0]
 
 const PAGE = 100
@@ -25,14 +33,16 @@ export function jobsCommand(parts: ServiceParts): Command {
   return new Command('jobs')
     .addCommand(submitCommand(parts))
     .addCommand(listCommand(parts))
-    .addCommand(ofJob(parts, 'show', 'show how far a job has come', (api, id) => api.job(id, parts.signal)))
+    .addCommand(ofJob(parts, 'show', 'show how far a job has come', (api, id, signal) => api.job(id, signal)))
     .addCommand(resultsCommand(parts))
     .addCommand(
-      ofJob(parts, 'cancel', 'end a job at once; what it has got stays', (api, id) => api.cancelJob(id, parts.signal)),
+      ofJob(parts, 'cancel', 'end a job at once; what it has got stays', (api, id, signal) =>
+        api.cancelJob(id, signal),
+      ),
     )
     .addCommand(
-      ofJob(parts, 'remove', 'forget a job that has ended, with its results', (api, id) =>
-        api.removeJob(id, parts.signal),
+      ofJob(parts, 'remove', 'forget a job that has ended, with its results', (api, id, signal) =>
+        api.removeJob(id, signal),
       ),
     )
     .addHelpText('after', '\nExamples:\n  cbtor jobs submit http://example.onion/ --deadline 2d\n  cbtor jobs list')
@@ -55,12 +65,11 @@ function submitCommand(parts: ServiceParts): Command {
     )
     .action(async (urls: readonly string[], flags: SubmitFlags) => {
       const { idempotencyKey } = flags
-      const job = await (await parts.connect(flags)).submitJob(
-        orderOf(urls, flags),
-        { ...(idempotencyKey !== undefined && { idempotencyKey }) },
-        parts.signal,
-      )
-      parts.out.write(flags.json ? `${JSON.stringify(job, null, 2)}\n` : `${job.id}\n`)
+      const order = orderOf(urls, flags)
+      const options = { ...(idempotencyKey !== undefined && { idempotencyKey }) }
+      const job = await ask(flags, parts, (api, signal) => api.submitJob(order, options, signal))
+      if (flags.json) writeJson(parts.out, job)
+      else parts.out.write(`${visible(job.id)}\n`)
     })
 }
 
@@ -96,13 +105,13 @@ function listCommand(parts: ServiceParts): Command {
     .option('--owner <id>', 'those of another key, or "*" for all; takes the key of an admin')
     .option('--json', 'as JSON')
     .action(async (flags: Flags & { readonly owner?: string }) => {
-      const api = await parts.connect(flags)
       const jobs = await all(async (cursor) => {
         const query = { limit: PAGE, ...(cursor !== null && { cursor }), ...(flags.owner && { owner: flags.owner }) }
-        const page = await api.jobs(query, parts.signal)
+        const page = await ask(flags, parts, (api, signal) => api.jobs(query, signal))
         return { items: page.jobs, next: page.next_cursor }
       })
-      parts.out.write(`${flags.json ? JSON.stringify({ jobs }, null, 2) : jobTable(jobs)}\n`)
+      if (flags.json) writeJson(parts.out, { jobs })
+      else parts.out.write(`${jobTable(jobs)}\n`)
     })
 }
 
@@ -111,20 +120,23 @@ function resultsCommand(parts: ServiceParts): Command {
     .description('show what the fetches of a job came to')
     .argument('<id>', 'of the job')
     .argument('[n]', 'of one fetch, from 0: prints the body that it got', toNumber)
+    .option('-o, --output <file>', 'where the body of one fetch goes; - for standard output')
     .option('--json', 'as JSON, with bodies up to 64 KiB; with a number, the whole result')
     .addHelpText('after', '\nExamples:\n  cbtor jobs results job_7Kq2\n  cbtor jobs results job_7Kq2 0 >page.html')
-    .action(async (id: string, n: number | undefined, flags: Flags) => {
-      const api = await parts.connect(flags)
+    .action(async (id: string, n: number | undefined, flags: ResultsFlags) => {
       if (n !== undefined) {
-        const result = await api.jobResult(id, n, parts.signal)
-        parts.out.write(flags.json ? `${JSON.stringify(result, null, 2)}\n` : bodyOf(result))
-        return
+        const result = await ask(flags, parts, (api, signal) => api.jobResult(id, n, signal))
+        if (flags.json) return writeJson(parts.out, result)
+        await using sink = await openBodySink(flags.output, parts)
+        return await sink.body(bodyOf(result))
       }
       const results = await all(async (cursor) => {
-        const page = await api.jobResults(id, { limit: PAGE, ...(cursor !== null && { cursor }) }, parts.signal)
+        const query = { limit: PAGE, ...(cursor !== null && { cursor }) }
+        const page = await ask(flags, parts, (api, signal) => api.jobResults(id, query, signal))
         return { items: page.results, next: page.next_cursor }
       })
-      parts.out.write(`${flags.json ? JSON.stringify({ results }, null, 2) : resultTable(results)}\n`)
+      if (flags.json) writeJson(parts.out, { results })
+      else parts.out.write(`${resultTable(results)}\n`)
     })
 }
 
@@ -132,7 +144,7 @@ function ofJob(
   parts: ServiceParts,
   name: string,
   description: string,
-  order: (api: ApiClient, id: string) => Promise<JobBody>,
+  order: (api: ApiClient, id: string, signal: AbortSignal) => Promise<JobBody>,
 ): Command {
   return withService(new Command(name))
     .description(description)
@@ -140,8 +152,9 @@ function ofJob(
     .option('--json', 'as JSON')
     .addHelpText('after', `\nExample:\n  cbtor jobs ${name} job_7Kq2`)
     .action(async (id: string, flags: Flags) => {
-      const job = await order(await parts.connect(flags), id)
-      parts.out.write(`${flags.json ? JSON.stringify(job, null, 2) : jobText(job)}\n`)
+      const job = await ask(flags, parts, (api, signal) => order(api, id, signal))
+      if (flags.json) writeJson(parts.out, job)
+      else parts.out.write(`${visible(jobText(job))}\n`)
     })
 }
 
@@ -193,9 +206,9 @@ function resultTable(results: readonly JobResultBody[]): string {
   return formatTable(['n', 'state', 'tries', 'outcome', 'bytes', 'url'], rows)
 }
 
-function bodyOf({ n, state, answer, problem }: JobResultBody): string | Uint8Array {
+function bodyOf({ n, state, answer, problem }: JobResultBody): Uint8Array {
   const { body = null, body_encoding: encoding } = answer ?? {}
-  if (body !== null) return encoding === 'base64' ? Buffer.from(body, 'base64') : body
+  if (body !== null) return Buffer.from(body, encoding === 'base64' ? 'base64' : 'utf8')
   const why = answer === null ? `it is ${state}${problem ? `: ${problem.detail}` : ''}` : 'it was removed to make room'
   throw new Error(`Cannot show the body of fetch ${n}: ${why}`)
 }

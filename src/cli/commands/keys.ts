@@ -9,10 +9,13 @@ import { SCOPES, type Scope } from '../../domain/caller.ts'
 import { isoTime } from '../../lib/iso-time.ts'
 import { systemRandom } from '../../lib/random.ts'
 import { SqliteStore } from '../../store/sqlite-store.ts'
+import { ask } from '../ask.ts'
 import { type JsonFlags, type ServiceFlags, type StateFlags, withService, withState } from '../flags.ts'
+import { writeJson } from '../json.ts'
 import type { ServiceParts } from '../parts.ts'
 import { stateOf } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
+import { visible } from '../visible.ts'
 
 interface CreateFlags extends ServiceFlags, JsonFlags {
   readonly scope: readonly Scope[]
@@ -63,7 +66,7 @@ function createCommand(parts: ServiceParts): Command {
 }
 
 async function create(name: string, flags: CreateFlags, parts: ServiceParts): Promise<void> {
-  const { out, err, clock, signal } = parts
+  const { out, err, clock } = parts
   const { scope: scopes, expires, rate, burst, concurrent, bytesPerDay, allow, deny } = flags
   const limits = {
     ...(rate !== undefined && { rate }),
@@ -71,18 +74,13 @@ async function create(name: string, flags: CreateFlags, parts: ServiceParts): Pr
     ...(concurrent !== undefined && { concurrent }),
     ...(bytesPerDay !== undefined && { bytes_per_day: bytesPerDay }),
   }
-  const made = await (await parts.connect(flags)).createKey(
-    {
-      ...{ name, limits, scopes: [...scopes] },
-      targets: { ...(allow && { allow: [...allow] }), ...(deny && { deny: [...deny] }) },
-      ...(expires !== undefined && { expires_at: isoTime(clock.now() + expires) }),
-    },
-    signal,
-  )
-  if (flags.json) {
-    out.write(`${JSON.stringify(made, null, 2)}\n`)
-    return
+  const order = {
+    ...{ name, limits, scopes: [...scopes] },
+    targets: { ...(allow && { allow: [...allow] }), ...(deny && { deny: [...deny] }) },
+    ...(expires !== undefined && { expires_at: isoTime(clock.now() + expires) }),
   }
+  const made = await ask(flags, parts, (api, signal) => api.createKey(order, signal))
+  if (flags.json) return writeJson(out, made)
   const until = made.expires_at === null ? '' : `, until ${made.expires_at}`
   err.write(`The key ${made.id} (${made.name}) is for ${made.scopes.join(', ')}${until}. It is shown this once:\n`)
   out.write(`${made.key}\n`)
@@ -94,9 +92,9 @@ function listCommand(parts: ServiceParts): Command {
     .addHelpText('after', '\nExample:\n  cbtor keys list')
     .option('--json', 'as JSON')
     .action(async (flags: ListFlags) => {
-      const answer = await (await parts.connect(flags)).keys(parts.signal)
-      const shown = flags.json ? JSON.stringify(answer, null, 2) : table(answer.keys, parts.clock.now())
-      parts.out.write(`${shown}\n`)
+      const answer = await ask(flags, parts, (api, signal) => api.keys(signal))
+      if (flags.json) writeJson(parts.out, answer)
+      else parts.out.write(`${table(answer.keys, parts.clock.now())}\n`)
     })
 }
 
@@ -134,8 +132,9 @@ function revokeCommand(parts: ServiceParts): Command {
     .addHelpText('after', '\nExample:\n  cbtor keys revoke 7Kq2')
     .option('--json', 'as JSON')
     .action(async (id: string, flags: ListFlags) => {
-      const revoked = await (await parts.connect(flags)).revokeKey(id, parts.signal)
-      parts.out.write(flags.json ? `${JSON.stringify(revoked, null, 2)}\n` : `${id} (${revoked.name}) is revoked.\n`)
+      const revoked = await ask(flags, parts, (api, signal) => api.revokeKey(id, signal))
+      if (flags.json) writeJson(parts.out, revoked)
+      else parts.out.write(`${visible(`${id} (${revoked.name})`)} is revoked.\n`)
     })
 }
 

@@ -6,6 +6,7 @@ import { type JsonFlags, type ServiceFlags, withJson, withService } from '../fla
 import { writeJson } from '../json.ts'
 import type { ServiceParts } from '../parts.ts'
 import { showAge } from '../spans.ts'
+import { visible } from '../visible.ts'
 import { workerTable } from '../worker-table.ts'
 
 interface Glance {
@@ -42,7 +43,7 @@ async function showStatus(flags: ServiceFlags & JsonFlags, parts: ServiceParts):
   })
   const { status, health } = glance
   if (flags.json) writeJson(parts.out, { ...status, problems: health.problems })
-  else parts.out.write(`${text(glance, parts.clock.now())}\n`)
+  else parts.out.write(`${visible(text(glance, parts.clock.now()))}\n`)
   if (status.status !== 'healthy') throw new ExitWith(CODES[status.status])
 }
 

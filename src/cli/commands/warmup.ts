@@ -1,8 +1,9 @@
 import { Command } from 'commander'
-import { type ApiClient, ApiProblem } from '../../client/client.ts'
+import { ApiProblem } from '../../client/client.ts'
+import { ask } from '../ask.ts'
 import { type JsonFlags, type ServiceFlags, withJson, withService } from '../flags.ts'
 import { writeJson } from '../json.ts'
-import type { CliParts, ServiceParts } from '../parts.ts'
+import type { ServiceParts } from '../parts.ts'
 import { formatTable } from '../table.ts'
 
 type Flags = ServiceFlags & JsonFlags
@@ -11,11 +12,15 @@ type Flags = ServiceFlags & JsonFlags
 export function warmupCommand(parts: ServiceParts): Command {
   return withJson(withService(new Command('warmup')))
     .addHelpText('after', '\nExample, for cron:\n  */10 * * * * cbtor warmup >/dev/null')
-    .action(async (flags: Flags) => warmUp(await parts.connect(flags), flags, parts))
+    .action((flags: Flags) => warmUp(flags, parts))
 }
 
-async function warmUp(api: ApiClient, flags: Flags, { out, signal }: CliParts): Promise<void> {
-  const [{ endpoints }, { workers }] = await Promise.all([api.endpoints(signal), api.workers(signal)])
+async function warmUp(flags: Flags, parts: ServiceParts): Promise<void> {
+  const { out, signal } = parts
+  const [{ endpoints }, { workers }] = await ask(flags, parts, (api, until) =>
+    Promise.all([api.endpoints(until), api.workers(until)]),
+  )
+  const api = await parts.connect(flags)
   const endpoint = endpoints.find(({ kind }) => kind === 'clearnet') ?? endpoints[0]
   if (endpoint === undefined) throw new Error('Cannot warm up: the service has no check endpoint')
   const rows = await Promise.all(

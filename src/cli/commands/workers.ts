@@ -7,6 +7,7 @@ import { type JsonFlags, type ServiceFlags, withJson, withService, withYes, type
 import { writeJson } from '../json.ts'
 import type { ServiceParts } from '../parts.ts'
 import { showMs, showSpan } from '../spans.ts'
+import { visible } from '../visible.ts'
 import { workerTable } from '../worker-table.ts'
 import { workerText } from '../worker-text.ts'
 import { type BoxParts, boxCommands } from './box-commands.ts'
@@ -116,7 +117,7 @@ function showCommand(parts: ServiceParts): Command {
     .action(async (id: string, flags: Flags) => {
       const worker = await ask(flags, parts, (api, signal) => api.worker(id, signal))
       if (flags.json) writeJson(parts.out, worker)
-      else parts.out.write(`${workerText(worker, parts.clock.now())}\n`)
+      else parts.out.write(`${visible(workerText(worker, parts.clock.now()))}\n`)
     })
 }
 
