@@ -76,6 +76,15 @@ describe('POST /api/v1/jobs', () => {
     assert.doesNotMatch(response.body, /sixteen/)
   })
 
+  it('takes a name in any language, but none that would turn or break the text around it', async () => {
+    await using test = await createTestApp()
+    const statusOf = async (name: string) => (await submit(test, { fetches: [{ url: URL }], name })).statusCode
+    for (const name of ['jede Nacht 👩‍💻', 'נייט', 'x'.repeat(100)]) assert.equal(await statusOf(name), 202, name)
+    for (const name of ['', 'x'.repeat(101), 'a\nb', 'a\u202eb', 'a\u2066b', 'a\u2028b', '\ud800']) {
+      assert.equal(await statusOf(name), 400, JSON.stringify(name))
+    }
+  })
+
   it('tells all faults at once, each with its fetch', async () => {
     await using test = await createTestApp()
     const response = await submit(test, {

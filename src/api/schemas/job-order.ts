@@ -11,7 +11,7 @@ const MAX_RETRIES = 1_000
 const MAX_DEADLINE_S = 30 * 24 * 60 * 60
 
 const FETCHES = `must be a list of 1 to ${MAX_FETCHES} fetches`
-const NAME = 'must be a string of 1 to 100 characters without control characters'
+const NAME = 'must be a string of 1 to 100 characters, none of which controls or ends a line or turns its direction'
 const SECRET = 'must be 16 to 128 printable ASCII characters; what begins with whsec_ must go on in base64'
 const WEBHOOK_URL = 'must be an http or https URL of up to 2048 characters'
 const STATUSES = 'must be a list of 408, 425, 429, 500, 502, 503 or 504'
@@ -27,7 +27,7 @@ export const jobOrderBody = requestObject({
     .describe('What to fetch, each as the body of `POST /api/v1/fetch`.'),
   name: z
     .string({ error: NAME })
-    .regex(/^\P{Cc}{1,100}$/u, { error: NAME })
+    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]{1,100}$/u, { error: NAME })
     .refine((text) => text.isWellFormed(), { error: NAME })
     .optional()
     .describe('For people; nobody else looks at it.'),
