@@ -30,6 +30,15 @@ function leaves(command: Command, path: readonly string[] = []): readonly { path
 describe('every command', async () => {
   const all = leaves(await wholeProgram())
 
+  it('has each of its arguments told once', async () => {
+    const sections = (await commandReference()).split(/^#+ /m)
+    const told = sections.flatMap((section) => {
+      const names = [...section.matchAll(/^\| `([<[][^`]+)` \|/gm)].map(([, name]) => name)
+      return names.length === new Set(names).size ? [] : [section.split('\n')[0]]
+    })
+    assert.deepEqual(told, [])
+  })
+
   it('has an example in its help', () => {
     const without = all.filter(
       ({ command, path }) => !new RegExp(`^ {2}.*cbtor ${path}|^ {2}.*npm run demo`, 'm').test(notesOf(command)),

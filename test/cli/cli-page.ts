@@ -1,5 +1,5 @@
 /** The reference in `docs/cli.md`, made of the commands as they are. */
-import type { Command, Option } from 'commander'
+import type { Argument, Command, Option } from 'commander'
 import { createProgram } from '../../src/cli/cli.ts'
 
 /** What stands before it on the page is written by hand. */
@@ -58,8 +58,8 @@ function sectionsOf(command: Command, path: string, depth: number): readonly str
               '| | is |',
               '|---|---|',
               ...args.map(
-                ({ description, argChoices }) =>
-                  `| \`${nameOf(usage)}\` | ${cell(description)}${choices(argChoices)} |`,
+                (argument) =>
+                  `| \`${nameOf(command, argument)}\` | ${cell(argument.description)}${choices(argument.argChoices)} |`,
               ),
               ...own.map(
                 (option) =>
@@ -81,8 +81,10 @@ function list(commands: readonly Command[]): string {
 }
 
 /** The first argument of a usage. */
-function nameOf(usage: string): string {
-  return /[<[][^>\]]+[>\]]$/.exec(usage)?.[0] ?? ''
+function nameOf(command: Command, argument: Argument): string {
+  const { registeredArguments } = command
+  const names = command.usage().match(/[<[][^>\]]+[>\]]/g) ?? []
+  return names.at(registeredArguments.indexOf(argument) - registeredArguments.length) ?? ''
 }
 
 function choices(words: readonly string[] | undefined): string {
