@@ -10,7 +10,7 @@ import { useNotices } from './shell/notices.tsx'
 import { Shell } from './shell/shell.tsx'
 import { Splash } from './shell/splash.tsx'
 import { Store } from './store.ts'
-import { every, now, sleep } from './time/clock.ts'
+import { every, isSeen, now, onSight, sleep } from './time/clock.ts'
 
 type Entry =
   | { readonly state: 'knocking' }
@@ -101,7 +101,7 @@ function Inside({ api, caller, onSignOut }: InsideProps) {
   const page = useMemo<Page>(() => ({ api, live, caller, notify, signOut: onSignOut }), [api, live, caller, notify])
   useEffect(() => {
     const end = new AbortController()
-    void followService(api, live, { now, sleep, every }, end.signal)
+    void followService(api, live, { now, sleep, every, isSeen, onSight }, end.signal)
     return () => end.abort()
   }, [api, live])
   return (

@@ -18,9 +18,12 @@ function follow(said: (readonly (Message | Error)[])[], { failingGets = 0 } = {}
   const store = new Store(reduce, NOTHING_YET)
   const asked: string[] = []
   const end = new AbortController()
+  const watchers = new Set<() => void>()
+  let isSeen = true
   const api = {
     async get<T>(path: string): Promise<T> {
       asked.push(path)
+      if (path === '/api/v1/live') return LOOK[1] as T
       if (failingGets-- > 0) throw new ApiFailure('The service did not answer.')
       return { events: [{ id: 40 }, { id: 41 }], next_since_id: 41 } as T
     },
@@ -44,9 +47,18 @@ function follow(said: (readonly (Message | Error)[])[], { failingGets = 0 } = {}
       }
       return () => timer[Symbol.dispose]()
     },
+    isSeen: () => isSeen,
+    onSight(call: () => void) {
+      watchers.add(call)
+      return () => watchers.delete(call)
+    },
+  }
+  function see(isSeenNow: boolean) {
+    isSeen = isSeenNow
+    for (const call of watchers) call()
   }
   const over = followService(api, store, time, end.signal)
-  return { clock, store, asked, end, over }
+  return { clock, store, asked, end, over, see, watchers }
 }
 
 function refusal(status: number): ApiFailure {
@@ -120,6 +132,25 @@ describe('followService()', () => {
     assert.deepEqual(store.state.link, { status: 'stale', since: 1_006_000 })
     end.abort()
     await over
+  })
+
+  it('lets go of its connection while it is hidden, looks now and then, and goes on when it is seen', async () => {
+    const { clock, store, asked, end, over, see, watchers } = follow([[LOOK]])
+    await clock.advance(5_000)
+    see(false)
+    await clock.advance(9_000)
+    assert.equal(asked.length, 2)
+    await clock.advance(1_000)
+    assert.deepEqual(asked.slice(2), ['/api/v1/live'])
+    await clock.advance(30_000)
+    assert.deepEqual(asked.slice(3), ['/api/v1/live'])
+    assert.equal(store.state.link.status, 'live')
+    see(true)
+    await clock.advance(0)
+    assert.deepEqual(asked.slice(4), ['/api/v1/live/stream?since_id=41'])
+    end.abort()
+    await over
+    assert.deepEqual([clock.pending, watchers.size], [0, 0])
   })
 
   it('gives up a connection that is silent for too long, and one that never answers, and makes another', async () => {

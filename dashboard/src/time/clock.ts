@@ -28,6 +28,12 @@ export function isSeen(): boolean {
   return !document.hidden
 }
 
+/** Calls `call` each time that the page comes to be shown or hidden, until what is returned is called. */
+export function onSight(call: () => void): () => void {
+  document.addEventListener('visibilitychange', call)
+  return () => document.removeEventListener('visibilitychange', call)
+}
+
 /** Calls `call` every `ms` until what is returned is called. */
 export function every(ms: number, call: () => void): () => void {
   const timer = setInterval(call, ms)
