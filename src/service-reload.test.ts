@@ -199,6 +199,23 @@ describe('a configuration that is read anew', { timeout: 60_000 }, () => {
     assert.ok(came >= 0 && came < healthy && healthy < removed, place.events().join('\n'))
   })
 
+  it('lets the last one go only when those that stay are made anew, if they are one', async () => {
+    await using place = await createPlace({ workers: ids('tor01', 'tor02') })
+    const { api, settled, clock, service } = place
+    const slow = api.fetch({ url: 'http://slow.test/', worker: 'tor02', timeout_ms: 300_000 }).catch(() => {})
+    while (place.slow.length < 1) await clock.advance(10)
+    place.write({ workers: [{ kind: 'local', id: 'tor02', torrc: ['NumCPUs 1'] }] })
+    await settled(service.reload())
+    for (let round = 0; round < 20; round++) {
+      assert.match(await place.fetch(), /^200 tor0[12]$/)
+      await clock.advance(3_000)
+    }
+    await settled(service.reloadSettled())
+    assert.deepEqual(place.workers(), ['2 tor02'])
+    assert.equal(await place.fetch(), '200 tor02')
+    await settled(slow)
+  })
+
   it('applies rules and limits from the next request on', async () => {
     await using place = await createPlace()
     assert.match(await place.fetch(), /^200/)

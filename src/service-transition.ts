@@ -49,19 +49,27 @@ export async function changeWorkers(plan: WorkerPlan, parts: TransitionParts): P
   for (const { id, driver } of plan.come) workers.add(id, driver)
 
   const leaving = new Set(plan.leave)
-  await takenOver(leaving, parts)
-  await Promise.all(plan.leave.map((id) => workers.remove(id, DRAIN_MS, life).catch(tell)))
-  for (const { id, driver } of plan.renew) {
-    await takenOver(new Set([id]), parts)
-    const { n } = workers.pool.get(id).name
-    await workers.remove(id, DRAIN_MS, life).catch(tell)
-    if (life.aborted) {
-      await driver[Symbol.asyncDispose]()
-      continue
-    }
-    workers.add(id, driver, n)
-    await until(({ name, health }) => name.id === id && health === 'healthy', parts)
+  const leave = async () => {
+    await takenOver(leaving, parts)
+    await Promise.all(plan.leave.map((id) => workers.remove(id, DRAIN_MS, life).catch(tell)))
   }
+  const renew = async () => {
+    for (const { id, driver } of plan.renew) {
+      await takenOver(new Set([id]), parts)
+      const { n } = workers.pool.get(id).name
+      await workers.remove(id, DRAIN_MS, life).catch(tell)
+      if (life.aborted) {
+        await driver[Symbol.asyncDispose]()
+        continue
+      }
+      workers.add(id, driver, n)
+      await until(({ name, health }) => name.id === id && health === 'healthy', parts)
+    }
+  }
+  const staying = workers.pool.entries().filter(({ name, desired }) => !leaving.has(name.id) && desired === 'enabled')
+  // One that stays alone is not made anew while there is nobody else.
+  const inOrder = staying.length > 1 ? [leave, renew] : [renew, leave]
+  for (const change of inOrder) await change()
 }
 
 /** Resolves once others than these take requests; at once if these take none either, or if there are no others. */
