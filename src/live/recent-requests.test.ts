@@ -37,6 +37,19 @@ describe('the figures of the last minute', () => {
     }
   })
 
+  it('are of no more time than there has been, and of ten seconds at least', async () => {
+    const clock = new FakeClock(START)
+    const recent = new RecentRequests(clock)
+    recent.count('tor01', true, 10)
+    assert.deepEqual([recent.lastMinute().perSecond, recent.perSecondOf('tor01')], [0.1, 0.1])
+    for (let step = 1; step < 200; step++) {
+      await clock.advance(100)
+      recent.count('tor01', true, 10)
+    }
+    assert.ok(Math.abs(recent.lastMinute().perSecond - 10) < 0.2, String(recent.lastMinute().perSecond))
+    assert.ok(Math.abs(recent.perSecondOf('tor01') - 10) < 0.2)
+  })
+
   it('begin anew after a long silence', async () => {
     const clock = new FakeClock(START)
     const recent = new RecentRequests(clock)

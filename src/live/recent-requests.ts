@@ -6,6 +6,8 @@ const SECOND_MS = 1_000
 const WINDOW_S = 60
 const POINT_MS = 10_000
 const POINTS = 90
+/** Just after the start, rates are of so long at least: one request in the first instant is no thousand a second. */
+const LEAST_MS = 10_000
 
 interface Bucket {
   requests: number
@@ -32,9 +34,12 @@ export class RecentRequests {
   /** By the wall clock: a page shows when they were. */
   readonly #points = new TimeRing<Bucket>({ spanMs: POINT_MS, size: POINTS, make: emptyBucket, clear: clearBucket })
   readonly #byWorker = new Map<string, TimeRing<Count>>()
+  /** By the monotonic clock. */
+  readonly #startedAt: number
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#startedAt = clock.monotonic()
   }
 
   count(worker: string | undefined, isOk: boolean, ms: number): void {
@@ -56,7 +61,7 @@ export class RecentRequests {
       sum.failures += bucket.failures
       sum.latencies.addAll(bucket.latencies)
     }
-    return { ...figuresOf(sum), perSecond: perSecond(sum.requests, this.#window.coveredMs(monotonic)) }
+    return { ...figuresOf(sum), perSecond: this.#perSecond(sum.requests, monotonic) }
   }
 
   /** Requests per second of the last minute that ended on the worker. */
@@ -64,9 +69,9 @@ export class RecentRequests {
     const ring = this.#byWorker.get(worker)
     if (ring === undefined) return 0
     const { monotonic } = this.#times()
-    return perSecond(
+    return this.#perSecond(
       ring.sum(monotonic, ({ count }) => count),
-      ring.coveredMs(monotonic),
+      monotonic,
     )
   }
 
@@ -78,6 +83,12 @@ export class RecentRequests {
   /** The worker is gone. */
   forget(worker: string): void {
     this.#byWorker.delete(worker)
+  }
+
+  /** Over the window, or as much of it as the service has been there. */
+  #perSecond(count: number, monotonic: number): number {
+    const ranMs = Math.max(LEAST_MS, monotonic - this.#startedAt)
+    return count / (Math.min(this.#window.coveredMs(monotonic), ranMs) / SECOND_MS)
   }
 
   #ofWorker(worker: string): TimeRing<Count> {
@@ -113,8 +124,4 @@ function clearBucket(bucket: Bucket): void {
 
 function figuresOf({ requests, failures, latencies }: Bucket): RequestFigures {
   return { requests, failures, p50Ms: latencies.percentile(0.5), p95Ms: latencies.percentile(0.95) }
-}
-
-function perSecond(count: number, ms: number): number {
-  return count / (ms / 1_000)
 }

@@ -25,7 +25,7 @@ export const livePoolBody = z.object({
     '`ok`: every enabled worker is healthy; `degraded`: not all are, but some worker receives traffic; `down`: none does.',
   ),
   mode: oneOf(MODES),
-  window_s: z.literal(60).describe('What the figures are of: the last so many seconds.'),
+  window_s: z.literal(60).describe('What the figures are of: the last so many seconds, as far as the service has run.'),
   requests_per_s: perSecond.describe('Requests that were answered or failed; what was wrong with them is no failure.'),
   success_ratio: z.number().min(0).max(1).nullable().describe('Null when there was none.'),
   p50_ms: percentile.describe(
