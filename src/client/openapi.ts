@@ -619,7 +619,7 @@ export type Live = {
     /** `ok`: every enabled worker is healthy; `degraded`: not all are, but some worker receives traffic; `down`: none does. */
     state: 'ok' | 'degraded' | 'down'
     mode: 'round_robin' | 'sticky' | 'random' | 'least_connections' | 'failover'
-    /** What the figures are of: the last so many seconds. */
+    /** What the figures are of: the last so many seconds, as far as the service has run. */
     window_s: 60
     /** Requests that were answered or failed; what was wrong with them is no failure. */
     requests_per_s: number
