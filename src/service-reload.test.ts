@@ -336,6 +336,18 @@ describe('a configuration that is read anew', { timeout: 60_000 }, () => {
     assert.equal(await late, 'shutting_down')
     assert.equal(place.drivers.filter(({ isGone }) => !isGone).length, 0)
   })
+
+  it('is refused while the last requests of a service that ends go on', async () => {
+    const place = await createPlace({ workers: ids('tor01', 'tor02') })
+    const hanging = place.api.fetch({ url: 'http://slow.test/' }).catch(() => {})
+    while (place.slow.length < 1) await place.clock.advance(10)
+    const ended = place[Symbol.asyncDispose]()
+    place.write({ workers: ids('tor01', 'tor02', 'tor03') })
+    await assert.rejects(place.service.reload(), { code: 'shutting_down' })
+    await ended
+    await place.settled(hanging)
+    assert.equal(place.drivers.length, 2)
+  })
 })
 
 it('every field either applies at once or needs a restart', () => {

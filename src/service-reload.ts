@@ -66,9 +66,14 @@ export class Reload {
     return this.#changing
   }
 
+  /** Reads no more. */
+  close(): void {
+    this.#hasEnded = true
+  }
+
   /** Reads no more, and resolves once what has begun is over. */
   async end(): Promise<void> {
-    this.#hasEnded = true
+    this.close()
     await this.#last
     await this.#changing
   }
@@ -84,9 +89,9 @@ export class Reload {
   }
 
   async #reload(): Promise<Reloaded> {
+    this.#throwIfClosed()
     await this.#changing
-    if (this.#hasEnded)
-      throw new CbtorError('shutting_down', 'Cannot read the configuration anew: the service is shutting down')
+    this.#throwIfClosed()
     const { next, plan, drivers } = await this.#prepared()
     const before = this.#running
     const fields = changesOf(before, next)
@@ -113,6 +118,11 @@ export class Reload {
       if (driver === undefined) throw new Error(`no driver was made for ${id}`)
       return driver
     }
+  }
+
+  #throwIfClosed(): void {
+    if (this.#hasEnded)
+      throw new CbtorError('shutting_down', 'Cannot read the configuration anew: the service is shutting down')
   }
 
   async #prepared() {

@@ -260,6 +260,7 @@ export async function createService(
     ready: (readySignal) => workers.allHealthy(readySignal),
     async [Symbol.asyncDispose]() {
       told.events.record({ type: 'service_stopping', reason: 'it was asked to' })
+      reloading.close()
       await using _ = owned
       // What is left is ended, jobs, fetches and tunnels alike, in time to tell those who wait.
       using _giveUp = clock.timer(config.shutdown_timeout * GIVEN_UP_AFTER, () => fetcher[Symbol.dispose]())
