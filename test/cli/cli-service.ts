@@ -31,7 +31,9 @@ const PAGES: Readonly<Record<string, (request: IncomingMessage, response: Server
   '/orders': (_, response) => response.setHeader('content-type', 'text/plain').end('\x1b]0;gotcha\x07\x1b[2Jred\n'),
   '/large': (_, response) => response.end(Buffer.alloc(200_000, 'x')),
   '/cut': (_, response) => {
-    response.writeHead(200, { 'content-length': '1000' }).write('half of it', () => response.destroy())
+    response.writeHead(200, { 'content-length': '1000' }).write('half of it')
+    // Bytes that nobody has read by then are lost with their connection.
+    setTimeout(() => response.destroy(), 500)
   },
 }
 
