@@ -19,13 +19,19 @@ export function isWanted(event: EventBody, { severities, type, worker, text }: E
   )
 }
 
-/** What the service can filter by itself, as the path of the events before those that the page has; undefined when nothing is. */
-export function pathOf({ severities, type, worker }: EventFilter, limit: number): string | undefined {
+/**
+ * What the service can filter by itself, as the path of the events before those that the page has; undefined when nothing is. It knows
+ * the workers of now alone: unless `isWorker`, as one that is gone or half written, the page filters what comes.
+ */
+export function pathOf(
+  { severities, type, worker }: EventFilter,
+  { isWorker, limit }: { readonly isWorker: boolean; readonly limit: number },
+): string | undefined {
   const query = new URLSearchParams()
   if (severities.length > 0) query.set('severity', severities.join(','))
   if (type !== '') query.set('type', type)
-  if (worker !== '') query.set('worker', worker)
-  if (query.size === 0) return undefined
+  if (isWorker) query.set('worker', worker)
+  if (query.size === 0 && worker === '') return undefined
   query.set('limit', String(limit))
   return `/api/v1/events?${query}`
 }

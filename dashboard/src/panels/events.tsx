@@ -32,9 +32,10 @@ function EventList({ worker }: { readonly worker: string }) {
   const [limit, setLimit] = useState(SHOWN)
   const live = useLive(({ events }) => events)
   const hasView = useLive(({ view }) => view !== undefined)
+  const isWorker = useLive(({ view }) => view?.workers.some(({ id }) => id === filter.worker) ?? false)
   const hasLost = useLive(({ hasLostEvents }) => hasLostEvents)
   // The page has the latest events of all kinds. Of one kind there may be more, further back.
-  const earlier = useResource<EventsBody>(pathOf(filter, EARLIER))
+  const earlier = useResource<EventsBody>(pathOf(filter, { isWorker, limit: EARLIER }))
   const found = useMemo(
     () => newestFirst(earlier.data?.events ?? [], live).filter((event) => isWanted(event, filter)),
     [live, earlier.data, filter],

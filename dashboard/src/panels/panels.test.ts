@@ -28,11 +28,15 @@ describe('a filter of events', () => {
   })
 
   it('asks the service for what it can filter itself', () => {
-    assert.equal(pathOf({ ...EVERYTHING, text: 'x' }, 9), undefined)
+    assert.equal(pathOf({ ...EVERYTHING, text: 'x' }, { isWorker: false, limit: 9 }), undefined)
     assert.equal(
-      pathOf({ severities: ['error', 'warn'], type: 'tor_restarted', worker: 'tor 1', text: 'x' }, 9),
-      '/api/v1/events?severity=error%2Cwarn&type=tor_restarted&worker=tor+1&limit=9',
+      pathOf(
+        { severities: ['error', 'warn'], type: 'tor_restarted', worker: 'tor01', text: 'x' },
+        { isWorker: true, limit: 9 },
+      ),
+      '/api/v1/events?severity=error%2Cwarn&type=tor_restarted&worker=tor01&limit=9',
     )
+    assert.equal(pathOf({ ...EVERYTHING, worker: 'tor' }, { isWorker: false, limit: 9 }), '/api/v1/events?limit=9')
   })
 
   it('shows each event once, the newest first', () => {
