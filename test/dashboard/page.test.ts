@@ -208,9 +208,21 @@ describe('the page of four workers', { timeout: 150_000 }, () => {
     await page.context().close()
   })
 
+  it('says so when nobody answers', async () => {
+    const { page } = await browser.open({ viewport: PHONE })
+    await page.clock.install()
+    await page.route('**/whoami', () => {})
+    await page.goto(service.url)
+    await page.locator('[aria-busy="true"]').waitFor()
+    await page.clock.runFor(10_000)
+    await page.getByText('The service has not answered yet').waitFor()
+    await page.context().close()
+  })
+
   it('says in a sentence what is wrong with a key, and takes a good one', async () => {
     const { page } = await browser.open({ viewport: PHONE })
-    await page.goto(service.url)
+    await page.goto(`${service.url}/#key=cbt_7Kq2mXw0_…`)
+    await page.getByText('Enter a key to see this gateway').waitFor()
     const field = page.getByLabel('Key', { exact: true })
     await field.fill('hello')
     await field.press('Enter')
