@@ -277,6 +277,11 @@ describe('the page of four workers', { timeout: 150_000 }, () => {
     await tryIt(page, 'http://nowhere.cbtor.test/')
     const link = page.getByRole('link', { name: 'resolve_failed' })
     assert.equal(await link.getAttribute('href'), '/problems/resolve_failed')
+    await page.getByRole('button', { name: 'Forget the key' }).click()
+    await page.getByLabel('Key', { exact: true }).fill(await service.key('another', ['fetch']))
+    await page.keyboard.press('Enter')
+    await page.locator('#main').waitFor()
+    assert.equal(await page.getByRole('textbox', { name: 'URL' }).inputValue(), '')
     await page.context().close()
   })
 

@@ -20,8 +20,8 @@ type Outcome =
   | { readonly state: 'failed'; readonly error: unknown }
   | { readonly state: 'cancelled' }
 
-/** Kept while the page is open, for who looks elsewhere and comes back. */
-let lastForm = EMPTY_FORM
+/** Kept while the page is open, for who looks elsewhere and comes back; not for who comes with another key. */
+let last: { readonly key: string; readonly form: TryForm } | undefined
 
 export function TryIt() {
   return (
@@ -37,10 +37,10 @@ export function TryIt() {
 
 function TryPanel() {
   const { api, caller } = usePage()
-  const [form, setForm] = useState<TryForm>(lastForm)
+  const [form, setForm] = useState<TryForm>(last?.key === caller.id ? last.form : EMPTY_FORM)
   const [outcome, setOutcome] = useState<Outcome>({ state: 'none' })
   const running = useRef<AbortController>(undefined)
-  lastForm = form
+  last = { key: caller.id, form }
   useEffect(() => () => running.current?.abort(), [])
 
   async function fetchIt() {
