@@ -12,7 +12,8 @@ export function isKey(text: string): boolean {
 }
 
 /**
- * Takes a key out of the fragment of the address (`#key=…`), which no browser sends, and out of the history with it. When what stands
+ * Takes a key out of the fragment of the address (`#key=…`), which no browser sends, and out of the history of the tab. (The
+ * browser's own list of visited addresses keeps it: no page can change that.) When what stands
  * there is none, as it was copied in part, there is no key, and one is asked for.
  */
 export function takeKeyFromAddress(location: Location, history: History): void {

@@ -29,7 +29,8 @@ export function dashboardCommand(parts: ServiceParts): Command {
     .addHelpText(
       'after',
       '\nThe key stands behind the "#" of the address, which no browser sends. The page takes it out of the address at once and\n' +
-        'keeps it for its tab alone. The address goes to standard output, what is said of it to standard error.\n' +
+        'keeps it for its tab alone; the list of visited addresses of the browser has it until it expires, but for private windows.\n' +
+        'The address goes to standard output, what is said of it to standard error.\n' +
         '\nExamples:\n  cbtor dashboard\n  xdg-open "$(cbtor dashboard)"\n' +
         '  cbtor dashboard --scope workers:read          # to look, and nothing else\n' +
         '  cbtor dashboard --url https://cbtor.example',
