@@ -13,3 +13,7 @@ export const duration = z
     return z.NEVER
   })
   .meta({ pattern: DURATION_PATTERN })
+
+/** One from `min` to `max` milliseconds; `words` say the same: `1s to 10m`. */
+export const durationFrom = (min: number, max: number, words: string) =>
+  duration.refine((ms) => ms >= min && ms <= max, `expected a duration from ${words}`)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,6 +26,16 @@ function faultsOf(
     if (!(error instanceof ConfigError)) throw error
     return error.faults.map((fault) => fault.replace(`${directory}/`, ''))
   }
+}
+
+function loadFaults(flags: Record<string, string>, env: Record<string, string>): ConfigError {
+  try {
+    loadConfig(flags, { HOME: '/home/me', ...env })
+  } catch (error) {
+    if (error instanceof ConfigError) return error
+    throw error
+  }
+  throw new Error('it has no fault')
 }
 
 /** Each text, and all that is said of it. */
@@ -112,6 +123,32 @@ const WRONG: readonly (readonly [text: string, ...faults: string[]])[] = [
     'cbtor.yaml:1:1: base: there is no such field',
   ],
 ]
+
+it('a file that is a pipe or a device is not read, which would never end', { timeout: 20_000 }, () => {
+  const pipe = join(directory, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  for (const odd of [pipe, '/dev/zero', directory])
+    assert.throws(
+      () => loadConfig({ config: odd }, { HOME: '/home/me' }),
+      (error) => error instanceof ConfigError && error.faults.join() === `${odd}: cannot be read: it is no file`,
+    )
+})
+
+it('a file without a name is told by who gives none', () => {
+  const { faults } = loadFaults({}, { CBTOR_CONFIG: '' })
+  assert.deepEqual(faults, ['CBTOR_CONFIG: expected the path of a file, not ""'])
+  assert.deepEqual(loadFaults({ config: '' }, {}).faults, ['--config: expected the path of a file, not ""'])
+})
+
+it('times that are too short or too long for a timer are faults, since it would fire without end', () => {
+  for (const field of ['check_interval', 'check_timeout', 'reboot_wait', 'warm_up_interval', 'rotation_interval'])
+    for (const value of ['0s', '30d'])
+      assert.match(faultsOf(`health: { ${field}: ${value} }`).join(), /expected a duration from 1s to \d+[mhd], not/)
+  assert.match(
+    faultsOf('health: { recovery_backoff: [0s] }').join(),
+    /health\.recovery_backoff\.0: expected a duration from/,
+  )
+})
 
 describe('faults of a configuration file', () => {
   it('say where they are, what was wrong and what would be right', () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { parseLocalReceiver } from '../jobs/local-receivers.ts'
-import { duration } from './duration-field.ts'
+import { durationFrom } from './duration-field.ts'
 import { size } from './limits.ts'
 
 const NO_RECEIVER =
@@ -14,11 +14,9 @@ const receiver = z.string(NO_RECEIVER).transform((text, context) => {
 
 const MIN_MS = 1_000
 const DAY_MS = 24 * 60 * 60 * 1_000
-const between = (min: number, max: number, words: string) =>
-  duration.refine((ms) => ms >= min && ms <= max, `expected a duration from ${words}`)
 
 const delays = z
-  .array(between(MIN_MS, DAY_MS, '1s to 1d'))
+  .array(durationFrom(MIN_MS, DAY_MS, '1s to 1d'))
   .min(1, 'expected 1 to 20 durations')
   .max(20, 'expected 1 to 20 durations')
 const whole = (min: number, max: number) => {
@@ -42,10 +40,10 @@ export const jobsSchema = z.strictObject({
   max_stored: stored
     .prefault('1GiB')
     .describe('What is kept at most: requests to send, and answers. The oldest answers go first.'),
-  retention: between(60_000, 365 * DAY_MS, '1m to 365d')
+  retention: durationFrom(60_000, 365 * DAY_MS, '1m to 365d')
     .prefault('7d')
     .describe('How long a job is kept after it has ended: 1m to 365d.'),
-  deadline: between(MIN_MS, 30 * DAY_MS, '1s to 30d')
+  deadline: durationFrom(MIN_MS, 30 * DAY_MS, '1s to 30d')
     .prefault('24h')
     .describe('How long a job may go on that does not say: 1s to 30d.'),
   retry: z

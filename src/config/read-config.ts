@@ -47,7 +47,8 @@ export function loadConfig(flags: Readonly<Record<string, string>>, env: Environ
   const { config: file = env.CBTOR_CONFIG, ...overrides } = flags
   const variables = readVariables(env)
   const faults = [...variables.faults]
-  const yaml = file === undefined ? undefined : readOr(file, faults)
+  if (file === '') faults.push({ field: '', place: fileFrom(flags), message: 'expected the path of a file, not ""' })
+  const yaml = file === undefined || file === '' ? undefined : readOr(file, faults)
   const document = structuredClone(yaml?.fields ?? {}) as Record<string, unknown>
   const places = new Map<string, Place>()
   for (const { path, value, variable } of variables.set) {
@@ -76,6 +77,10 @@ export function loadConfig(flags: Readonly<Record<string, string>>, env: Environ
 /** Checks a configuration that is at hand already. */
 export function parseConfig(document: unknown, env: Environment): ServiceConfig {
   return check(document, env, [], () => undefined)
+}
+
+function fileFrom({ config }: Readonly<Record<string, string>>): Place {
+  return config === undefined ? { kind: 'variable', name: 'CBTOR_CONFIG' } : { kind: 'flag', name: '--config' }
 }
 
 /** Where the file is no file of fields, what variables and flags say wrong is told all the same. */

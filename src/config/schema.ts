@@ -4,7 +4,7 @@ import { MODES } from '../domain/exchange.ts'
 import { LOG_TARGETS } from '../events/request-log.ts'
 import { LOG_FORMATS } from '../lib/log.ts'
 import { ADDRESS_FORMS, parseListenAddress } from '../listen/address.ts'
-import { duration } from './duration-field.ts'
+import { durationFrom } from './duration-field.ts'
 import { jobsSchema } from './jobs.ts'
 import { limitsSchema, politenessSchema } from './limits.ts'
 import { targetsSchema } from './targets.ts'
@@ -44,12 +44,10 @@ const whole = (min: number, max: number) => {
 
 const onOrOff = z.enum(['on', 'off'], 'expected on or off')
 
-const MIN_IDLE_MS = 1_000
-/** Timers go no further than 24 days. */
-const MAX_IDLE_MS = 7 * 24 * 60 * 60 * 1_000
-
-const MIN_SHUTDOWN_MS = 1_000
-const MAX_SHUTDOWN_MS = 10 * 60 * 1_000
+const SECOND_MS = 1_000
+const MINUTE_MS = 60 * SECOND_MS
+/** Timers go no further than 24 of them. */
+const DAY_MS = 24 * 60 * MINUTE_MS
 
 const webUrl = z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).meta({ pattern: '^https?://' })
 
@@ -156,8 +154,7 @@ export const configSchema = z.strictObject({
     .default([])
     .describe('Names by which clients call the API, besides loopback and the address that it listens on.')
     .meta({ examples: [['cbtor.lan', 'cbtor.example.org:8443']] }),
-  shutdown_timeout: duration
-    .refine((ms) => ms >= MIN_SHUTDOWN_MS && ms <= MAX_SHUTDOWN_MS, 'expected a duration from 1s to 10m')
+  shutdown_timeout: durationFrom(SECOND_MS, 10 * MINUTE_MS, '1s to 10m')
     .prefault('10s')
     .describe('How long requests and tunnels may go on once the service is asked to end: 1s to 10m.'),
   proxy: z
@@ -175,8 +172,7 @@ export const configSchema = z.strictObject({
         .describe('One port for HTTP and SOCKS5, or off; off when left out.')
         .meta({ examples: ['127.0.0.1:9050', 'off'] }),
       auth: onOrOff.optional().describe('Whether clients give a key as the password; as auth when left out.'),
-      idle_timeout: duration
-        .refine((ms) => ms >= MIN_IDLE_MS && ms <= MAX_IDLE_MS, 'expected a duration from 1s to 7d')
+      idle_timeout: durationFrom(SECOND_MS, 7 * DAY_MS, '1s to 7d')
         .prefault('5m')
         .describe('After so long without a byte a tunnel is ended: 1s to 7d.'),
     })
@@ -283,24 +279,31 @@ export const configSchema = z.strictObject({
   politeness: politenessSchema.prefault({}).describe('What one host gets from one worker, or off.'),
   health: z
     .strictObject({
-      check_interval: duration.prefault('10s').describe('From one check of a worker to the next; ± 10 %.'),
-      check_timeout: duration.prefault('10s').describe('A check without a verdict by then has failed.'),
+      check_interval: durationFrom(SECOND_MS, DAY_MS, '1s to 1d')
+        .prefault('10s')
+        .describe('From one check of a worker to the next, 1s to 1d; ± 10 %.'),
+      check_timeout: durationFrom(SECOND_MS, 10 * MINUTE_MS, '1s to 10m')
+        .prefault('10s')
+        .describe('A check without a verdict by then has failed: 1s to 10m.'),
       failure_threshold: whole(1, 100)
         .default(3)
         .describe('Failures in a row that make a worker suspect, and as many more that make it dead.'),
       recovery_backoff: z
-        .array(duration)
-        .min(1, 'expected 1 duration at least')
+        .array(durationFrom(SECOND_MS, DAY_MS, '1s to 1d'))
+        .min(1, 'expected 1 to 20 durations')
+        .max(20, 'expected 1 to 20 durations')
         .prefault(['1s', '2s', '4s', '8s', '16s', '32s'])
         .describe('The waits after failed attempts to bring a worker back; the last one serves for all that follow.'),
       reboot_after_attempts: whole(1, 100).default(6).describe('Failed attempts after which a box is rebooted.'),
-      reboot_wait: duration.prefault('90s').describe('How long a box that reboots is left alone.'),
-      warm_up_interval: duration
+      reboot_wait: durationFrom(SECOND_MS, 60 * MINUTE_MS, '1s to 1h')
+        .prefault('90s')
+        .describe('How long a box that reboots is left alone: 1s to 1h.'),
+      warm_up_interval: durationFrom(SECOND_MS, 7 * DAY_MS, '1s to 7d')
         .prefault('10m')
-        .describe('Healthy workers are made to have circuits to spare so often.'),
-      rotation_interval: duration
+        .describe('Healthy workers are made to have circuits to spare so often: 1s to 7d.'),
+      rotation_interval: durationFrom(SECOND_MS, 7 * DAY_MS, '1s to 7d')
         .optional()
-        .describe('Each worker gets new circuits so often, one worker at a time; never when left out.')
+        .describe('Each worker gets new circuits so often, 1s to 7d, one worker at a time; never when left out.')
         .meta({ examples: ['1h'] }),
     })
     .prefault({})

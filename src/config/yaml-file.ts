@@ -73,8 +73,12 @@ export function parseYaml(text: string, path: string): YamlFile {
 function readText(path: string): string {
   const unreadable = (why: string) => new ConfigError([`${path}: cannot be read: ${why}`])
   try {
-    const { size } = statSync(path)
+    const about = statSync(path)
+    const { size } = about
     if (size > MAX_BYTES) throw unreadable(`it has ${size} bytes, and may have ${MAX_BYTES}`)
+    // A device never ends, and a pipe that nobody writes to holds up everything. Those of a shell, `<(command)`, have a writer.
+    const isPipeOfShell = about.isFIFO() && /^\/(?:dev|proc)\//.test(path)
+    if (!about.isFile() && !isPipeOfShell) throw unreadable('it is no file')
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
   } catch (error) {
     if (error instanceof ConfigError) throw error

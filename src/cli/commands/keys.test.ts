@@ -117,6 +117,7 @@ describe('cbtor keys', { timeout: 30_000 }, () => {
       ['create', 'x'],
       ['create', 'x', '--scope', 'root'],
       ['create', 'x', '--scope', 'fetch', '--expires', '5'],
+      ['create', 'x', '--scope', 'fetch', '--expires', '999999999d'],
     ])
       assert.equal((await place.run(argv)).code, EXIT.usage, argv.join(' '))
     const refused = await place.run(['create', 'x', '--scope', 'fetch', '--burst', '0.5'])

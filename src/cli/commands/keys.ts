@@ -28,6 +28,9 @@ interface CreateFlags extends ServiceFlags, JsonFlags {
   readonly deny?: readonly string[]
 }
 
+/** A hundred years: what is longer is not meant, and has no date. */
+const LONGEST_MS = 36_525 * 24 * 60 * 60 * 1_000
+
 type ListFlags = ServiceFlags & JsonFlags
 
 export function keysCommand(parts: ServiceParts): Command {
@@ -170,7 +173,7 @@ function toScopes(text: string, before: readonly Scope[] | undefined): readonly 
 
 function toDuration(text: string): number {
   const ms = parseDuration(text)
-  if (ms !== undefined && ms > 0) return ms
+  if (ms !== undefined && ms > 0 && ms <= LONGEST_MS) return ms
   throw new InvalidArgumentError('Expected a duration with its unit, such as 12h or 30d.')
 }
 
