@@ -66,7 +66,7 @@ const COMMANDS: Readonly<Record<string, CommandRow>> = {
   },
   dashboard: {
     group: 'service',
-    summary: 'print the address of the page, with a key that is good for 12 hours',
+    summary: 'print the address of the page, and a key for it that is good for 12 hours',
     load: async () => (await import('./commands/dashboard.ts')).dashboardCommand,
   },
   fetch: {

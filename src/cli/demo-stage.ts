@@ -133,7 +133,7 @@ export function invitation(
   const post = (path: string, body: object) =>
     `  curl -s ${url}${path} -H "authorization: Bearer $KEY" -H 'content-type: application/json' -d '${JSON.stringify(body)}'`
   return [
-    `Page       ${url}/`,
+    `Page       ${url}/ (asks for the key)`,
     `API        ${url}`,
     `Documents  ${url}/docs`,
     ...(proxy.http ? [`HTTP proxy ${proxy.http}`] : []),
@@ -143,7 +143,6 @@ export function invitation(
     '',
     'Try:',
     `  KEY=$(cat ${keyFile})`,
-    `  xdg-open "${url}/#key=$KEY"`,
     post('/api/v1/fetch', { url: pages.check }),
     post('/api/v1/fetch', { url: pages.onion }),
     post('/api/v1/fetch', { url: pages.httpsCheck, sticky_key: 'my-session-123' }),

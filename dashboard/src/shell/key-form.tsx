@@ -58,8 +58,8 @@ export function KeyForm({ why, onKey }: KeyFormProps) {
           </p>
         )}
         <p id={helpId} class="gate-help">
-          <code>cbtor dashboard</code> on the gateway's machine prints a link with a key that is good for 12 hours. The
-          key stays in this tab and is forgotten with it.
+          <code>cbtor dashboard</code> on the gateway's machine prints one that is good for 12 hours. The key stays in
+          this tab and is forgotten with it.
         </p>
       </form>
     </main>

@@ -25,14 +25,22 @@ async function createPlace(auth: 'on' | 'off') {
 }
 
 describe('cbtor dashboard', { timeout: 30_000 }, () => {
-  it('makes a key for an operator that lasts 12 hours, and prints the address alone on standard output', async () => {
+  const IS_FOR = 'is for workers:read, workers:write, sessions, fetch, until 1970-01-01T12:16:40.000Z'
+
+  it('makes a key for an operator that lasts 12 hours, and prints it apart from the address, which browsers remember', async () => {
     await using place = await createPlace('on')
     const { code, out, err } = await place.run([])
+    assert.deepEqual([code, out], [EXIT.ok, `${place.server.url}/\ncbt_key2_secret\n`], err)
+    assert.equal(err, `The key key2 ${IS_FOR}. Open the address, and paste the key there:\n`)
+  })
+
+  it('prints one address with the key in it to who asks for that', async () => {
+    await using place = await createPlace('on')
+    const { code, out, err } = await place.run(['--link'])
     assert.deepEqual([code, out], [EXIT.ok, `${place.server.url}/#key=cbt_key2_secret\n`], err)
-    assert.equal(
-      err,
-      'The key key2 in it is for workers:read, workers:write, sessions, fetch, until 1970-01-01T12:16:40.000Z. Open:\n',
-    )
+    assert.equal(err, `The key key2 in it ${IS_FOR}. Open:\n`)
+    const { url, key } = JSON.parse((await place.run(['--link', '--json'])).out)
+    assert.deepEqual([url, key.id, key.key], [`${place.server.url}/#key=cbt_key3_secret`, 'key3', undefined])
   })
 
   it('makes one for less, for another address, or as JSON', async () => {
@@ -40,10 +48,9 @@ describe('cbtor dashboard', { timeout: 30_000 }, () => {
     const { out } = await place.run(['--scope', 'workers:read', '--url', 'https://cbtor.example/x', '--json'])
     const { url, key } = JSON.parse(out)
     assert.deepEqual(
-      [url, key.id, key.scopes],
-      ['https://cbtor.example/#key=cbt_key2_secret', 'key2', ['workers:read']],
+      [url, key.id, key.key, key.scopes],
+      ['https://cbtor.example/', 'key2', 'cbt_key2_secret', ['workers:read']],
     )
-    assert.equal('key' in key, false)
   })
 
   it('takes away those that it made before and that have expired, and no other', async () => {

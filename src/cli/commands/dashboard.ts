@@ -13,27 +13,30 @@ import { configFlags } from '../state-directory.ts'
 interface DashboardFlags extends ServiceFlags, JsonFlags {
   readonly scope: readonly Scope[]
   readonly url?: string
+  readonly link?: true
 }
 
 /** All that the page can do but seeing the targets of others and making keys. */
 const OPERATOR: readonly Scope[] = ['workers:read', 'workers:write', 'sessions', 'fetch']
 const KEY_NAME = 'dashboard'
-/** A day's work: the key stands in a terminal's history. */
+/** A day's work. */
 const KEY_MS = 12 * 60 * 60 * 1_000
 
 export function dashboardCommand(parts: ServiceParts): Command {
   return withJson(withService(new Command('dashboard')))
-    .description('make a key that is good for 12 hours, and print the address of the page with it')
+    .description('make a key that is good for 12 hours, and print it with the address of the page, which asks for it')
     .addOption(new Option('--scope <scopes...>', 'what it may be used for').choices(SCOPES).default(OPERATOR))
     .option('--url <url>', 'what a browser calls the service, if it is behind a proxy: https://cbtor.example')
+    .option('--link', 'print one address that has the key in it, behind the "#", which no browser sends')
     .addHelpText(
       'after',
-      '\nThe key stands behind the "#" of the address, which no browser sends. The page takes it out of the address at once and\n' +
-        'keeps it for its tab alone; the list of visited addresses of the browser has it until it expires, but for private windows.\n' +
-        'The address goes to standard output, what is said of it to standard error.\n' +
-        '\nExamples:\n  cbtor dashboard\n  xdg-open "$(cbtor dashboard)"\n' +
+      '\nThe page keeps the key for its tab alone. A browser keeps an address that was opened by --link in its history, with the\n' +
+        'key, until that expires, but for private windows; and a command that opens it shows it in the list of processes.\n' +
+        'The address and the key go to standard output, a line each, what is said of them to standard error.\n' +
+        '\nExamples:\n  cbtor dashboard\n' +
         '  cbtor dashboard --scope workers:read          # to look, and nothing else\n' +
-        '  cbtor dashboard --url https://cbtor.example',
+        '  cbtor dashboard --url https://cbtor.example\n' +
+        '  chromium --incognito "$(cbtor dashboard --link)"',
     )
     .action((flags: DashboardFlags) => showDashboard(flags, parts))
 }
@@ -53,10 +56,17 @@ async function showDashboard(flags: DashboardFlags, parts: ServiceParts): Promis
     await forgetExpired(api, isoTime(clock.now()), signal)
     return await api.createKey(order, signal)
   })
-  const url = `${page}#key=${text}`
-  if (flags.json) return writeJson(out, { url, key })
-  err.write(`The key ${key.id} in it is for ${key.scopes.join(', ')}, until ${key.expires_at}. Open:\n`)
-  out.write(`${url}\n`)
+  const isFor = `is for ${key.scopes.join(', ')}, until ${key.expires_at}`
+  if (flags.link) {
+    const url = `${page}#key=${text}`
+    if (flags.json) return writeJson(out, { url, key })
+    err.write(`The key ${key.id} in it ${isFor}. Open:\n`)
+    out.write(`${url}\n`)
+    return
+  }
+  if (flags.json) return writeJson(out, { url: page, key: { ...key, key: text } })
+  err.write(`The key ${key.id} ${isFor}. Open the address, and paste the key there:\n`)
+  out.write(`${page}\n${text}\n`)
 }
 
 /** The keys that were made here on other days, which nobody can use any more and would fill the list. */
