@@ -32,8 +32,11 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 // Whoever read the output has gone, as `head` does: there is nobody to tell anything.
 process.stdout.on('error', (error) => {
   if ('code' in error && error.code === 'EPIPE') process.exit(141)
-  throw error
+  process.stderr.write(`cbtor: Cannot write the output: ${error.message}\n`)
+  process.exit(1)
 })
+// A service goes on without those who read its log, or on a disk that is full; of a command the exit code tells.
+process.stderr.on('error', () => {})
 
 const { stdin: input, stderr: output } = process
 const { signal } = interrupt
