@@ -209,7 +209,7 @@ describe('what the service tells of itself', { timeout: 300_000 }, () => {
 
   it('counts requests, probes and recoveries', async () => {
     const text = await lab.api.metrics()
-    assert.match(text, /^cbtor_requests_total\{worker="tor0\d",outcome="ok"\} [1-9]/m)
+    assert.match(text, /^cbtor_requests_total\{worker="tor0\d",route="fetch",mode="round_robin",outcome="ok"\} [1-9]/m)
     assert.match(text, /^cbtor_probes_total\{worker="tor01",verdict="passed"\} [1-9]/m)
     assert.match(text, /^cbtor_recoveries_total\{worker="tor01",outcome="ok"\} [1-9]/m)
     assert.match(text, /^cbtor_worker_health\{worker="tor01",state="healthy"\} 1$/m)

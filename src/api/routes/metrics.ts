@@ -24,7 +24,7 @@ export function metricsRoutes(app: ApiApp, backend: Backend): void {
   )
 }
 
-const ANSWER = `# HELP cbtor_requests_total Fetches by the worker that ended them.
+const ANSWER = `# HELP cbtor_requests_total Requests to targets, by worker, door, mode and outcome.
 # TYPE cbtor_requests_total counter
-cbtor_requests_total{worker="tor01",outcome="ok"} 301
+cbtor_requests_total{worker="tor01",route="fetch",mode="round_robin",outcome="ok"} 301
 `
