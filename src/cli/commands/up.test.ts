@@ -48,6 +48,49 @@ describe('cbtor up', () => {
   })
 })
 
+it('cbtor up reads its file once more, however many SIGHUPs come while it is at it', async () => {
+  const end = new AbortController()
+  let hangup = () => {}
+  const reads: (() => void)[] = []
+  const told: string[] = []
+  const tick = () => new Promise((resolve) => setImmediate(resolve))
+  const running = runTestCli(
+    ['up'],
+    { CBTOR_STATE: '/var/lib/cbtor' },
+    {
+      signal: end.signal,
+      manager: { ready: async () => {}, reloading: async () => void told.push('reloading'), stopping: async () => {} },
+      onHangup(listener) {
+        hangup = listener
+        return { [Symbol.dispose]() {} }
+      },
+      createService: async () => ({
+        ...{ url: 'http://127.0.0.1:32211', adminKey: undefined, proxy: { http: undefined, socks: undefined } },
+        pids: () => ({}),
+        ready: async () => {},
+        reload: () => new Promise<void>((resolve) => void reads.push(resolve)),
+        async [Symbol.asyncDispose]() {},
+      }),
+    },
+  )
+  await tick()
+  for (let n = 0; n < 100; n++) hangup()
+  await tick()
+  assert.equal(reads.length, 1)
+  reads[0]?.()
+  await tick()
+  assert.equal(reads.length, 2, 'what was written since is read')
+  reads[1]?.()
+  await tick()
+  assert.deepEqual([reads.length, told.length], [2, 2])
+  hangup()
+  await tick()
+  assert.equal(reads.length, 3)
+  reads[2]?.()
+  end.abort()
+  await running
+})
+
 it('cbtor up has its file read anew at each SIGHUP, says what is wrong with it, and goes on', async () => {
   const end = new AbortController()
   const told: unknown[] = []
@@ -90,6 +133,6 @@ it('cbtor up has its file read anew at each SIGHUP, says what is wrong with it, 
   )
   assert.deepEqual([code, reloads], [EXIT.ok, 2])
   const answers = 'The API answers at http://127.0.0.1:32211'
-  assert.deepEqual(told, [answers, 'reloading', 'reloading', answers, answers, 10_000])
+  assert.deepEqual(told, [answers, 'reloading', answers, 'reloading', answers, 10_000])
   assert.match(written, /\ncbtor: the configuration is not applied: it has a fault\n[\s\S]*stopping[\s\S]*no more\n$/)
 })

@@ -16,8 +16,9 @@ export function upCommand(parts: CliParts): Command {
       const reread = () => readConfig(flags, parts.env)
       const config = reread()
       let running: RunningService | undefined
+      const again = oneMore(async () => running && (await reload(running, parts)))
       // Before it runs there is nothing to be told: what it is started with has just been read.
-      using _ = parts.onHangup?.(() => void (running && reload(running, parts)))
+      using _ = parts.onHangup?.(() => void again())
       await using service = await parts.createService(config, parts.signal, reread)
       running = service
       if (service.adminKey !== undefined) {
@@ -35,6 +36,22 @@ export function upCommand(parts: CliParts): Command {
       void parts.manager?.stopping(config.shutdown_timeout)
       parts.err.write('cbtor: stopping; once more to stop at once\n')
     })
+}
+
+/** Calls `run`, and once more when it is wanted while it runs, however often. `run` must not reject. */
+function oneMore(run: () => Promise<unknown>): () => Promise<void> {
+  let isRunning = false
+  let isWanted = false
+  return async () => {
+    isWanted = true
+    if (isRunning) return
+    isRunning = true
+    while (isWanted) {
+      isWanted = false
+      await run()
+    }
+    isRunning = false
+  }
 }
 
 /** A configuration that cannot be applied is told of; the service goes on as it was. */
