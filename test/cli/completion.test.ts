@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -61,6 +61,19 @@ describe('cbtor completion', { timeout: 120_000 }, () => {
     Object.assign(service.env, { CBTOR_LISTEN: '127.0.0.1:1' })
     assert.deepEqual(await offered('workers', 'stop', ''), [])
     Object.assign(service.env, { CBTOR_LISTEN, ...none })
+  })
+
+  it('runs nothing that a client has called its session, now or when it is taken', async () => {
+    const trace = join(directory, 'trace')
+    const evil = [`$(touch\${IFS}${trace})`, `\`touch\${IFS}${trace}\``, '*', `a'b;"c`]
+    for (const key of evil) {
+      const { code, err } = await runTestCli(['fetch', 'http://www.test/', '--sticky-key', key], service.env)
+      assert.equal(code, 0, err)
+    }
+    const words = await offered('sessions', 'end', '')
+    const { stdout } = await promisify(execFile)('bash', ['-c', `printf '%s\\n' ${words.join(' ')}`])
+    assert.deepEqual(stdout.trim().split('\n').sort(), evil.toSorted())
+    assert.ok(!existsSync(trace), 'it was run')
   })
 
   it('is well written for each shell', async () => {

@@ -5,6 +5,15 @@ import { ASKED, quoted } from './known.ts'
 export function bashCompletion(root: TreeCommand): string {
   const commands = allCommands(root)
   return `# Completion of cbtor for bash: source <(cbtor completion bash)
+# What a service has, clients may have named: compgen -W would run what is in it.
+_cbtor_asked() {
+  local word
+  while IFS= read -r word; do
+    [[ $word == "$cur"* ]] || continue
+    printf -v word %q "$word"
+    COMPREPLY+=("$word")
+  done
+}
 _cbtor() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} at=cbtor word i
   COMPREPLY=()
@@ -58,5 +67,5 @@ function reply(value: Value): string {
   if (value.kind === 'words') return `COMPREPLY=($(compgen -W ${quoted(value.words.join(' '))} -- "$cur"));`
   if (value.kind === 'file') return 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur"));'
   if (value.kind === 'directory') return 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur"));'
-  return asked === undefined ? ':;' : `COMPREPLY=($(compgen -W "$(${asked})" -- "$cur"));`
+  return asked === undefined ? ':;' : `_cbtor_asked < <(${asked});`
 }
