@@ -53,6 +53,14 @@ describe('runCli()', () => {
     }
   })
 
+  it('says that a key cannot be one, rather than that no service answers', async () => {
+    const state = mkdtempSync(join(tmpdir(), 'cbtor-cli-'))
+    const { code, err } = await runTestCli(['status'], { CBTOR_STATE: state, CBTOR_KEY: 'cbt_a\ncbt_b' })
+    rmSync(state, { recursive: true })
+    assert.deepEqual([code, /^cbtor: Cannot take what is in CBTOR_KEY/.test(err)], [EXIT.usage, true], err)
+    assert.doesNotMatch(err, /cbt_[ab]/)
+  })
+
   it('tells its version', async () => {
     const { code, out } = await run(['--version'])
     assert.deepEqual([code, /^\d+\.\d+\.\d+\n$/.test(out)], [EXIT.ok, true], out)

@@ -3,6 +3,7 @@ import { type ApiClient, createApiClient } from '../client/client.ts'
 import { readConfig } from '../config/read-config.ts'
 import { certificateOf, urlOf } from '../doctor/service-address.ts'
 import { isLoopbackAddress } from '../lib/loopback.ts'
+import { usageError } from './exit-with.ts'
 import type { ServiceFlags } from './flags.ts'
 import type { CliParts } from './parts.ts'
 import { configFlags, stateOf } from './state-directory.ts'
@@ -20,7 +21,9 @@ export function serviceClient(flags: ServiceFlags, parts: Pick<CliParts, 'env'>)
  * none is asked for. Throws when it may not be read, or not be sent there.
  */
 function keyFor(baseUrl: string, flags: ServiceFlags, { env }: Pick<CliParts, 'env'>): string | undefined {
-  const { CBTOR_KEY: given } = env
+  const given = env.CBTOR_KEY?.trim()
+  if (given && !/^[\x21-\x7e]+$/.test(given))
+    throw usageError('Cannot take what is in CBTOR_KEY for a key: expected one word, such as cbt_...')
   const isOurs = flags.api === undefined || isHere(flags.api)
   const key = given || (isOurs ? readAdminKey(adminKeyFile(stateOf(flags, { env }))) : undefined)
   if (key !== undefined && URL.parse(baseUrl)?.protocol === 'http:' && !isHere(baseUrl))
