@@ -293,7 +293,7 @@ export function apiMessage(random: Random, host: string, key: string): Message {
 function pathOf(random: Random, path: string): string {
   if (!once(random, 12)) return path
   const other = `/${mutated(path, random).replace(/[^\x21-\x7e]|^\//g, '')}`
-  return /events\/+stream/.test(decoded(other)) ? path : other
+  return /(?:events|live)\/+stream/.test(decoded(other)) ? path : other
 }
 
 function decoded(path: string): string {
