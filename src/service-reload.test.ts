@@ -45,6 +45,8 @@ async function createPlace(first: Record<string, unknown> = {}) {
       ...{ workers: ids('tor01', 'tor02', 'tor03', 'tor04') },
       ...first,
     } as Record<string, unknown>,
+    /** In a way that no check of the file sees: workers that are made then do not come up. */
+    isWrong: false,
   }
   const drivers: WatchedDriver[] = []
   const reread = () => parseConfig(written.document, {})
@@ -55,6 +57,7 @@ async function createPlace(first: Record<string, unknown> = {}) {
       createDriver(id) {
         if (id === 'unmakable') throw new Error(`Cannot use worker ${id}: there is no box file`)
         const driver = new WatchedDriver({ id, targets, exits, clock })
+        if (written.isWrong) driver.blackhole(true)
         drivers.push(driver)
         return driver
       },
@@ -73,7 +76,7 @@ async function createPlace(first: Record<string, unknown> = {}) {
   await settled(service.ready(never))
   const api: ApiClient = createApiClient({ baseUrl: service.url })
   return {
-    ...{ clock, service, drivers, settled, api, slow },
+    ...{ clock, service, drivers, settled, api, slow, written },
     write: (fields: Record<string, unknown>) => {
       written.document = { ...written.document, ...fields }
     },
@@ -214,6 +217,46 @@ describe('a configuration that is read anew', { timeout: 60_000 }, () => {
     assert.deepEqual(place.workers(), ['2 tor02'])
     assert.equal(await place.fetch(), '200 tor02')
     await settled(slow)
+  })
+
+  const WORKERS = ['tor01', 'tor02', 'tor03', 'tor04']
+  const anew = WORKERS.map((id) => ({ kind: 'local', id, torrc: ['NumCPUs 1'] }))
+
+  it('makes no more workers anew once one of them does not come up, and does so when it is asked again', async () => {
+    await using place = await createPlace()
+    place.written.isWrong = true
+    assert.deepEqual((await place.reload({ workers: anew })).workers.changed, WORKERS)
+    assert.deepEqual(
+      place.service.backend.workers().map(({ id, state }) => `${id} ${state}`),
+      ['tor01 recovery', 'tor02 healthy', 'tor03 healthy', 'tor04 healthy'],
+    )
+    assert.deepEqual(
+      place.drivers.map(({ isGone }) => isGone),
+      [true, false, false, false, false, true, true, true],
+    )
+    assert.match(await place.fetch(), /^200 tor0[234]$/)
+    place.written.isWrong = false
+    assert.deepEqual((await place.reload({ workers: ids(...WORKERS) })).workers.changed, ['tor01'])
+    await place.settled(place.service.ready(never))
+    assert.deepEqual((await place.reload({ workers: anew })).workers.changed, WORKERS)
+    assert.deepEqual(place.workers(), ['1 tor01', '2 tor02', '3 tor03', '4 tor04'])
+  })
+
+  it('waits for no worker of an earlier configuration, which may be why there is another', async () => {
+    await using place = await createPlace()
+    place.written.isWrong = true
+    place.write({ workers: [...anew, ...ids('tor05')] })
+    await place.settled(place.service.reload())
+    while (place.drivers.length < 5 || !place.drivers[0]?.isGone) await place.clock.advance(10)
+    const before = place.clock.monotonic()
+    place.written.isWrong = false
+    place.write({ workers: ids(...WORKERS) })
+    const { workers } = await place.settled(place.service.reload())
+    assert.deepEqual(workers, { added: [], removed: ['tor05'], changed: ['tor01'] })
+    await place.settled(place.service.reloadSettled())
+    await place.settled(place.service.ready(never))
+    assert.ok(place.clock.monotonic() - before < 60_000)
+    assert.deepEqual(place.workers(), ['1 tor01', '2 tor02', '3 tor03', '4 tor04'])
   })
 
   it('applies rules and limits from the next request on', async () => {

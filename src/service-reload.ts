@@ -41,8 +41,11 @@ export interface Reloadable {
   prepare(workers: readonly WorkerConfig[]): Promise<ReadonlyMap<string, WorkerPlan['come'][number]['driver']>>
   /** Tells the parts what holds from now on. `isChanged`: whether any field below that name is another. Returns what else is to be known. */
   apply(config: ServiceConfig, isChanged: (name: string) => boolean): readonly string[]
-  /** Brings workers in and takes others out; resolves when that is done, which may take minutes. It never rejects. */
-  change(plan: WorkerPlan): Promise<void>
+  /**
+   * Brings workers in and takes others out; resolves when that is done, which may take minutes, or soon after `superseded` aborts: with
+   * the ids of those that are still as they were. It never rejects.
+   */
+  change(plan: WorkerPlan, superseded: AbortSignal): Promise<readonly string[]>
   onReloaded(reloaded: Reloaded): void
   onRefused(error: ConfigError): void
 }
@@ -53,6 +56,7 @@ export class Reload {
   #running: ServiceConfig
   #last: Promise<unknown> = Promise.resolve()
   #changing: Promise<void> = Promise.resolve()
+  #superseded = new AbortController()
   #hasEnded = false
 
   /** `running`: what the service was started with. */
@@ -80,7 +84,7 @@ export class Reload {
 
   /**
    * Resolves once all is applied; workers that go may still finish their requests. Of a configuration with faults nothing is applied,
-   * and it rejects with all of them. What an earlier reload has begun with workers is waited for.
+   * and it rejects with all of them. Workers that an earlier reload has not come to yet go by this one.
    */
   reload(): Promise<Reloaded> {
     const reloaded = this.#last.then(() => this.#reload())
@@ -90,9 +94,11 @@ export class Reload {
 
   async #reload(): Promise<Reloaded> {
     this.#throwIfClosed()
+    const next = this.#read()
+    this.#superseded.abort()
     await this.#changing
     this.#throwIfClosed()
-    const { next, plan, drivers } = await this.#prepared()
+    const { plan, drivers } = await this.#prepared(next)
     const before = this.#running
     const fields = changesOf(before, next)
     const live = fields.filter(({ name }) => appliesLive(name))
@@ -105,10 +111,14 @@ export class Reload {
       needsRestart: fields.flatMap(({ name }) => (appliesLive(name) ? [] : [name])),
       notes,
     }
-    this.#changing = this.#service.change({
+    this.#superseded = new AbortController()
+    const change = {
       come: plan.added.map((id) => ({ id, driver: driverOf(id) })),
       leave: plan.removed,
       renew: plan.changed.map((id) => ({ id, driver: driverOf(id) })),
+    }
+    this.#changing = this.#service.change(change, this.#superseded.signal).then((asTheyWere) => {
+      this.#running = withFormer(this.#running, before.workers, asTheyWere)
     })
     this.#service.onReloaded(reloaded)
     return reloaded
@@ -125,16 +135,27 @@ export class Reload {
       throw new CbtorError('shutting_down', 'Cannot read the configuration anew: the service is shutting down')
   }
 
-  async #prepared() {
+  #read(): ServiceConfig {
     try {
-      const next = this.#service.read()
-      const plan = planOf(this.#running.workers, next.workers)
-      const come = next.workers.filter(({ id }) => plan.added.includes(id) || plan.changed.includes(id))
-      return { next, plan, drivers: await this.#service.prepare(come) }
+      return this.#service.read()
     } catch (error) {
-      if (error instanceof ConfigError) this.#service.onRefused(error)
-      throw error
+      throw this.#refused(error)
     }
+  }
+
+  async #prepared(next: ServiceConfig) {
+    const plan = planOf(this.#running.workers, next.workers)
+    const come = next.workers.filter(({ id }) => plan.added.includes(id) || plan.changed.includes(id))
+    try {
+      return { plan, drivers: await this.#service.prepare(come) }
+    } catch (error) {
+      throw this.#refused(error)
+    }
+  }
+
+  #refused(error: unknown): unknown {
+    if (error instanceof ConfigError) this.#service.onRefused(error)
+    return error
   }
 }
 
@@ -174,6 +195,17 @@ function changesOf(
     if (isDeepStrictEqual(from?.value, to?.value)) return []
     return [{ name, change: { field: name, from: shown(from), to: shown(to) } }]
   })
+}
+
+/** The configuration with those of its workers that are as they were before, gone or not. */
+function withFormer(
+  running: ServiceConfig,
+  before: readonly WorkerConfig[],
+  asTheyWere: readonly string[],
+): ServiceConfig {
+  if (asTheyWere.length === 0) return running
+  const former = before.filter(({ id }) => asTheyWere.includes(id))
+  return { ...running, workers: [...running.workers.filter(({ id }) => !asTheyWere.includes(id)), ...former] }
 }
 
 /** The running configuration with what can be applied of the next one. */

@@ -241,7 +241,7 @@ export async function createService(
         next,
         isChanged,
       ),
-    change: (plan) => changeWorkers(plan, { workers, clock, logger, life: life.signal }),
+    change: (plan, superseded) => changeWorkers(plan, { workers, clock, logger, life: life.signal, superseded }),
     onReloaded: (reloaded) => told.configReloaded(reloaded),
     onRefused: (error) => told.configRefused(error.details),
   })
