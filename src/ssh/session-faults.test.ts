@@ -95,7 +95,9 @@ it('a box that is killed ends what runs, is unreachable, and is connected to aga
   await dropbear.kill()
   await settled
   await assert.rejects(running, { fault: 'ended', message: /the box closed|connection failed/ })
-  await assert.rejects(waiting, { fault: 'unreachable', message: /nothing listens at 127\.0\.0\.1:.*dropbear start/ })
+  // Its next connection may still get to a listener that is killed right then.
+  const message = /nothing listens at 127\.0\.0\.1:.*dropbear start|closed the connection before the SSH handshake/
+  await assert.rejects(waiting, { fault: 'unreachable', message })
   await dropbear.boot()
   assert.equal((await session.run(command`true`, { limitMs }, never)).code, 0)
 })
