@@ -27,7 +27,7 @@ interface Fault {
 /** A fault that is a fact, and not a matter of patience. */
 const AT_ONCE = 5_000
 const SOON = 20_000
-/** How long such a fault lasts. */
+/** How long such a fault lasts at least. */
 const HOLD_MS = 15_000
 /** By the ladder: the settling of a hang, a greeting that is not answered, procd, a handshake. */
 const BY_LADDER = 60_000
@@ -203,9 +203,12 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
       each.toldBy === 'problem'
         ? type === 'problem_opened' && code === 'box_ailing'
         : type === 'health_changed' && (to === 'suspect' || to === 'dead')
+    const noticed = () => eventually(async () => first(isNotice, since), each.noticedWithinMs + 5_000)
     const endsByItself = typeof end === 'function'
     if (endsByItself) {
       await new Promise((resolve) => setTimeout(resolve, HOLD_MS))
+      // On a busy machine that may take longer than the fault would last, which then nobody notices.
+      if (each.toldBy !== 'nothing') await noticed()
       await end()
     }
     const healFrom = endsByItself ? performance.now() : since
@@ -214,7 +217,7 @@ describe('four boxes under five requests a second', { timeout: 900_000 }, () => 
       assert.equal(first(isNotice, since), undefined, `${each.name}: nothing is the matter with the worker`)
       return [each.name, worker, '-', '-'].join('\t')
     }
-    const noticedAt = await eventually(async () => first(isNotice, since), each.noticedWithinMs + 5_000)
+    const noticedAt = await noticed()
     assert.ok(noticedAt - since <= each.noticedWithinMs, `${each.name}: noticed after ${noticedAt - since} ms`)
     const healedAt = await eventually(async () => await wellSince(each, worker, healFrom), each.healedWithinMs + 30_000)
     assert.ok(healedAt - healFrom <= each.healedWithinMs, `${each.name}: healed after ${healedAt - healFrom} ms`)

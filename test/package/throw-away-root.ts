@@ -24,7 +24,8 @@ mount -t proc none proc
 mount --rbind /sys sys
 mount --rbind /dev dev
 mount -t tmpfs none run
-for hidden in tmp "$@"; do mount -t tmpfs none "./$hidden"; done
+# What was in a directory that is hidden is hidden with it.
+for hidden in tmp "$@"; do [ ! -d "./$hidden" ] || mount -t tmpfs none "./$hidden"; done
 chmod 1777 tmp
 pivot_root . mnt
 cd /
