@@ -145,6 +145,7 @@ const CASES: readonly Case[] = [
   coded('session_invalid', 'sticky_key empty', { url, sticky_key: '' }, 'sticky_key'),
   coded('session_invalid', 'sticky_key too long', { url, sticky_key: 'a'.repeat(65) }, 'sticky_key'),
   coded('session_invalid', 'sticky_key with a line end', { url, sticky_key: 'a\r\nSIGNAL HALT' }, 'sticky_key'),
+  coded('session_invalid', 'sticky_key that no path can say', { url, sticky_key: '..' }, 'sticky_key'),
   coded('session_invalid', 'sticky_key with a blank', { url, sticky_key: 'a b' }, 'sticky_key'),
   coded('session_invalid', 'sticky_key with an emoji', { url, sticky_key: '🧅' }, 'sticky_key'),
   invalid('sticky_key and another mode', { url, sticky_key: 'a', mode: 'random' }, 'mode'),

@@ -362,6 +362,7 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
       'http://',
       'http://a/?x',
       'http://a/#key=b',
+      'http://a:b@a/',
       'unix:a',
       '',
     ])

@@ -67,6 +67,7 @@ describe('parseUserName()', () => {
       [`key-${'k'.repeat(65)}`, /1 to 64/],
       ['key-a-distinct-b c', /"distinct".*printable ASCII/],
       ['mode-fast', /"mode" must be one of round_robin, sticky/],
+      ['key-..', /neither \. nor \.\./],
       ['isolate-all', /"isolate" must be one of destination, request, none/],
       ['key-a-onloss-cry', /"onloss" must be one of migrate, fail/],
       ['key-a-ttl-0', /from 1 to 604800/],
@@ -156,7 +157,9 @@ describe('parseUserName()', () => {
 })
 
 function routing(): fc.Arbitrary<Routing> {
-  const key = fc.string({ minLength: 1, maxLength: 64, unit: fc.constantFrom(...'abz09-_.,/<>!~=') })
+  const key = fc
+    .string({ minLength: 1, maxLength: 64, unit: fc.constantFrom(...'abz09-_.,/<>!~=') })
+    .filter((text) => text !== '.' && text !== '..')
   const countries = fc.uniqueArray(fc.constantFrom('us', 'gb', 'fr'), { minLength: 1 })
   const some = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined })
   const rule = fc

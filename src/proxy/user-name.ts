@@ -20,7 +20,7 @@ type Word = (typeof WORDS)[number]
 type Values = ReadonlyMap<Word, string>
 
 /** As the API has it; a colon and a semicolon cannot be written in a user name. */
-const STICKY_KEY = /^[\x21-\x39\x3c-\x7e]{1,64}$/
+const STICKY_KEY = /^(?!\.{1,2}$)[\x21-\x39\x3c-\x7e]{1,64}$/
 const MAX_TTL_S = 7 * 24 * 60 * 60
 const HINT = 'for hyphens in a value, end each pair with a semicolon: key-my-shop;'
 
@@ -124,7 +124,9 @@ function parsed<T>(values: Values, word: Word, parse: (value: string, word: Word
 
 function keyOf(value: string, word: Word): string {
   if (STICKY_KEY.test(value)) return value
-  throw invalid(`the value of "${word}" must be 1 to 64 printable ASCII characters without blanks, ":" and ";"`)
+  throw invalid(
+    `the value of "${word}" must be 1 to 64 printable ASCII characters without blanks, ":" and ";", and neither . nor ..`,
+  )
 }
 
 function oneOf<const T extends string>(choices: readonly T[]): (value: string, word: Word) => T {

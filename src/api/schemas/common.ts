@@ -62,7 +62,7 @@ export function flag() {
 export const mode = oneOf(MODES).describe('How the pool chooses a worker.')
 export const isolation = oneOf(ISOLATIONS)
 
-const STICKY_KEY = 'must be 1 to 64 printable ASCII characters without blanks'
+const STICKY_KEY = 'must be 1 to 64 printable ASCII characters without blanks, and neither . nor ..'
 const WORKER_REF = 'must be the id of a worker, or its number from 1'
 export const workerRef = z
   .union(
@@ -74,7 +74,8 @@ export const workerRef = z
   )
   .describe('A worker: its id (`tor01`) or its number (`1`).')
 
-export const stickyKey = z.string({ error: STICKY_KEY }).regex(/^[\x21-\x7e]{1,64}$/, { error: STICKY_KEY })
+/** None that a path cannot say: whoever parses a URL takes `.` and `..` for directories. */
+export const stickyKey = z.string({ error: STICKY_KEY }).regex(/^(?!\.{1,2}$)[\x21-\x7e]{1,64}$/, { error: STICKY_KEY })
 
 const COUNTRY = 'must be the code of a country (ISO 3166-1): two lower-case letters, such as de'
 export const country = z

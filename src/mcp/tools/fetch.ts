@@ -24,7 +24,7 @@ const input = {
     .optional()
     .describe('Leave Tor by an exit in this country only: two lower-case letters. Not for onion services.'),
   sticky_key: z
-    .string({ error: 'must be 1 to 64 printable ASCII characters without blanks' })
+    .string({ error: 'must be 1 to 64 printable ASCII characters without blanks, and neither . nor ..' })
     .optional()
     .describe(
       'An identity that lasts: the same key keeps its exit address, circuits and connections from call to call.',
