@@ -11,6 +11,7 @@ import {
 } from '../domain/events.ts'
 import type { FetchAnswer, FetchRequest, Mode, StreamedAnswer } from '../domain/exchange.ts'
 import type { Reloaded } from '../domain/reload.ts'
+import type { RequestUnderWay } from '../domain/request-watch.ts'
 import { History } from '../lib/history.ts'
 import type { Backend } from './backend.ts'
 import { FakeJobs } from './fake-jobs.ts'
@@ -18,7 +19,6 @@ import type {
   EndpointView,
   InspectionView,
   LiveRequestsView,
-  LiveRequestView,
   LiveView,
   NewCircuitsOrder,
   ServiceView,
@@ -38,7 +38,7 @@ export class FakeBackend implements Backend {
   inspection: (id: string, signal: AbortSignal) => Promise<InspectionView> = async () => fakeInspection
   renewal: () => NewCircuitsOrder = () => ({ actsAt: 0, acted: Promise.resolve(fakeRenewal) })
   openProblems: readonly ServiceProblem[] = []
-  underWay: readonly LiveRequestView[] = []
+  underWay: readonly RequestUnderWay[] = []
   readonly events = new History<RecordedEvent>({
     capacity: 5,
     onListenerError: (error) => {

@@ -1,17 +1,10 @@
 import { onAbort } from '../lib/abort.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { EventHistory } from './backend.ts'
-import { beginning, messageOf, nextEvent, STALL_MS } from './event-stream.ts'
+import { beginning, type EventStreamOptions, messageOf, nextEvent, STALL_MS } from './event-stream.ts'
 import type { LiveLook, LiveLooks } from './live-looks.ts'
 
-export interface LiveStreamOptions {
+/** `sinceId`: of the events that are told, too. */
+export interface LiveStreamOptions extends Omit<EventStreamOptions, 'filter'> {
   readonly looks: LiveLooks
-  readonly history: EventHistory
-  /** Tell the events after the one with this id, too; undefined: from the next one on. */
-  readonly sinceId: number | undefined
-  readonly clock: Clock
-  /** Called when the reader takes nothing for so long that it must be given up. */
-  readonly cutOff: () => void
 }
 
 const CHANGE_EVERY_MS = 1_000

@@ -1,5 +1,5 @@
 import type { CircuitsRenewed, ServiceProblem } from '../domain/events.ts'
-import type { RequestKind } from '../domain/request-watch.ts'
+import type { RequestUnderWay } from '../domain/request-watch.ts'
 import type { DesiredState, Exit, HealthState, WorkerKind } from '../domain/worker.ts'
 
 /** A worker as its operator sees it. The service fills it in; `schemas/worker.ts` writes it as JSON. Instants are epoch ms. */
@@ -173,22 +173,6 @@ export interface ServiceView {
   readonly startedAt: number
 }
 
-/** A request to a target that is under way. */
-export interface LiveRequestView {
-  /** Counts up, in this run of the service. */
-  readonly id: number
-  readonly kind: RequestKind
-  readonly isOnion: boolean
-  readonly port: number | undefined
-  /** The id of the caller's key. */
-  readonly key: string | undefined
-  /** The worker that it is tried on; undefined while it waits for one. */
-  readonly worker: string | undefined
-  readonly startedAt: number
-  /** For those alone who may know targets. Undefined of what is no URL. */
-  readonly host: string | undefined
-}
-
 /** The requests of ten seconds. */
 export interface SeriesPointView {
   /** When they began. */
@@ -232,6 +216,6 @@ export interface LiveView {
 
 /** Those under way: the oldest first and no more than are shown, and how many there are. */
 export interface LiveRequestsView {
-  readonly requests: readonly LiveRequestView[]
+  readonly requests: readonly RequestUnderWay[]
   readonly total: number
 }

@@ -32,6 +32,23 @@ export interface BegunRequest {
   readonly parent: TraceParent | undefined
 }
 
+/** A request to a target that is under way. */
+export interface RequestUnderWay {
+  /** Counts up, in this run of the service. */
+  readonly id: number
+  readonly kind: RequestKind
+  readonly isOnion: boolean
+  readonly port: number | undefined
+  /** The id of the caller's key. */
+  readonly key: string | undefined
+  /** The worker that it is tried on; undefined while it waits for one. */
+  readonly worker: string | undefined
+  /** Epoch milliseconds. */
+  readonly startedAt: number
+  /** For those alone who may know targets. Undefined of what is no URL. */
+  readonly host: string | undefined
+}
+
 /** A target has answered: the answer is whole, or its body comes, or the tunnel stands. */
 export interface AnsweredRequest {
   readonly worker: string

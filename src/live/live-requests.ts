@@ -1,26 +1,9 @@
 import { PROBLEMS, type ProblemCode } from '../domain/problems.ts'
-import type { BegunRequest, RequestKind, RequestProgress, RequestWatch } from '../domain/request-watch.ts'
+import type { BegunRequest, RequestProgress, RequestUnderWay, RequestWatch } from '../domain/request-watch.ts'
 import type { Clock } from '../lib/clock.ts'
 import { RecentRequests } from './recent-requests.ts'
 
-/** A request to a target that is under way. */
-export interface LiveRequest {
-  /** Counts up, in this run of the service. */
-  readonly id: number
-  readonly kind: RequestKind
-  readonly isOnion: boolean
-  readonly port: number | undefined
-  /** The id of the caller's key. */
-  readonly key: string | undefined
-  /** The worker that it is tried on; undefined while it waits for one. */
-  readonly worker: string | undefined
-  /** Epoch milliseconds. */
-  readonly startedAt: number
-  /** For those alone who may know targets. Undefined of what is no URL. */
-  readonly host: string | undefined
-}
-
-type Held = { -readonly [K in keyof LiveRequest]: LiveRequest[K] } & { isStanding: boolean }
+type Held = { -readonly [K in keyof RequestUnderWay]: RequestUnderWay[K] } & { isStanding: boolean }
 
 /** The requests to targets that are under way, each from its begin to its end, and figures of those that were of late. */
 export class LiveRequests implements RequestWatch {
@@ -47,8 +30,8 @@ export class LiveRequests implements RequestWatch {
   }
 
   /** The oldest first, and no more than `limit`. */
-  list(limit: number): readonly LiveRequest[] {
-    const oldest: LiveRequest[] = []
+  list(limit: number): readonly RequestUnderWay[] {
+    const oldest: RequestUnderWay[] = []
     for (const { isStanding: _, ...request } of this.#held.values()) {
       if (oldest.length === limit) break
       oldest.push(request)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import type { RequestUnderWay } from '../../domain/request-watch.ts'
 import { isoTime } from '../../lib/iso-time.ts'
-import type { LiveRequestView } from '../views.ts'
 import { count, instant, oneOf, requestObject } from './common.ts'
 
 /** So many requests under way are shown at most, the oldest of them. */
@@ -42,7 +42,7 @@ export const requestsQuery = requestObject({
     .meta({ examples: ['false'] }),
 })
 
-export function toLiveRequestBody(request: LiveRequestView): LiveRequestBody {
+export function toLiveRequestBody(request: RequestUnderWay): LiveRequestBody {
   const { id, kind, isOnion, port, key, worker, startedAt } = request
   return {
     ...{ id, kind },
