@@ -121,7 +121,9 @@ describe('the page of real workers', { timeout: 300_000 }, () => {
     await page.getByText('tor03 is in the pool again.').waitFor()
     const { pid } = (await api.worker('tor03')).process
     await press('Restart')
+    await page.getByRole('dialog').waitFor()
     await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'hidden' })
     assert.equal((await api.worker('tor03')).process.pid, pid)
     await press('Restart')
     await confirm('Restart')
