@@ -143,7 +143,7 @@ function requestWriter({ way, url, isKept }: LoadOrder): () => Buffer {
   const { host, pathname } = new URL(url)
   if (way.kind === 'fetch') {
     const body = JSON.stringify({ url, ...way.fields })
-    const head = `POST ${way.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`
+    const head = `POST ${way.path} HTTP/1.1\r\nHost: 127.0.0.1:${way.port}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`
     const request = Buffer.from(head + body)
     return () => request
   }
