@@ -29,8 +29,14 @@ export interface Missing {
 
 export type Peer = Contestant | Missing
 
+/** Tells when something listens: the load generator, which is where they are. */
+type PortWatch = Pick<Loader, 'listening'>
+
+/** Where they run, as far as they need it. */
+export type PeersRoom = Pick<Room, 'run' | 'start' | 'logOf'>
+
 export interface PeersOptions {
-  readonly loader: Loader
+  readonly loader: PortWatch
   /** For files that are written for them. */
   readonly directory: string
   readonly tors: TorPorts
@@ -39,7 +45,7 @@ export interface PeersOptions {
 }
 
 /** One by one: who does not come up is told of, and the others do. */
-export async function startPeers(room: Room, options: PeersOptions): Promise<readonly Peer[]> {
+export async function startPeers(room: PeersRoom, options: PeersOptions): Promise<readonly Peer[]> {
   const { directory, tors, offset = 0 } = options
   const at = (port: number) => port + offset
   const privoxyPorts = tors.socks.map((_, n) => at(9_251 + n))
@@ -67,13 +73,16 @@ export async function startPeers(room: Room, options: PeersOptions): Promise<rea
 }
 
 export interface PeersAloneOptions {
-  readonly loader: Loader
+  readonly loader: PortWatch
   /** Of a SOCKS server. */
   readonly upstream: number
 }
 
 /** The same programs with no Tor behind them. */
-export async function startPeersAlone(room: Room, { loader, upstream }: PeersAloneOptions): Promise<readonly Peer[]> {
+export async function startPeersAlone(
+  room: PeersRoom,
+  { loader, upstream }: PeersAloneOptions,
+): Promise<readonly Peer[]> {
   const upstreams = [upstream, upstream, upstream, upstream]
   return await startEach(room, loader, [
     haproxyTcp('socks', 'haproxy-tcp', 'haproxy', 9_500, upstreams),
@@ -86,7 +95,7 @@ export function isMissing(peer: Peer): peer is Missing {
 }
 
 interface Plan extends Omit<Contestant, 'version' | 'pids'> {
-  readonly version: (room: Room) => Promise<string>
+  readonly version: (room: PeersRoom) => Promise<string>
   readonly parts: readonly Part[]
 }
 
@@ -143,14 +152,14 @@ function proxyChain(port: number, upstreams: readonly number[]): Plan {
 
 /** Debian has servers where PATH of somebody who is not root does not lead. `env` becomes the program, which so keeps its pid. */
 function system(command: readonly string[], variables: readonly string[] = []): string[] {
-  return ['env', `PATH=${process.env.PATH}:/usr/sbin:/sbin`, ...variables, ...command]
+  return ['env', `PATH=${process.env.PATH ?? ''}:/usr/sbin:/sbin`, ...variables, ...command]
 }
 
-async function startEach(room: Room, loader: Loader, plans: readonly Plan[]): Promise<Peer[]> {
+async function startEach(room: PeersRoom, loader: PortWatch, plans: readonly Plan[]): Promise<Peer[]> {
   return await Promise.all(plans.map((plan) => start(room, loader, plan)))
 }
 
-async function start(room: Room, loader: Loader, { parts, ...plan }: Plan): Promise<Peer> {
+async function start(room: PeersRoom, loader: PortWatch, { parts, ...plan }: Plan): Promise<Peer> {
   try {
     const version = await plan.version(room)
     const pids = await Promise.all(parts.map((part) => comeUp(room, loader, part)))
@@ -161,7 +170,7 @@ async function start(room: Room, loader: Loader, { parts, ...plan }: Plan): Prom
 }
 
 /** Resolves with its pid once it listens. */
-async function comeUp(room: Room, loader: Loader, { name, command, port }: Part): Promise<number> {
+async function comeUp(room: PeersRoom, loader: PortWatch, { name, command, port }: Part): Promise<number> {
   const { pid, child } = room.start(name, command)
   const ended = once(child, 'exit').then(([code]: (number | null)[]) => {
     throw new Error(whyEnded(name, code ?? null, readFileSync(room.logOf(name), 'utf8')))
@@ -170,11 +179,11 @@ async function comeUp(room: Room, loader: Loader, { name, command, port }: Part)
   return pid
 }
 
-async function versionOfTor(room: Room): Promise<string> {
+async function versionOfTor(room: PeersRoom): Promise<string> {
   return await versionOf(room, 'tor', '--version')
 }
 
-async function versionOf(room: Room, program: string, flag: string): Promise<string> {
+async function versionOf(room: PeersRoom, program: string, flag: string): Promise<string> {
   try {
     return `${program} ${parseVersion(await room.run(system([program, flag])))}`
   } catch (error) {
