@@ -24,3 +24,9 @@ it('seededRandom repeats itself for a seed, and differs between seeds', () => {
   assert.deepEqual(draw(3), draw(3))
   assert.notDeepEqual(draw(3), draw(4))
 })
+
+it('systemRandom gives no bytes twice, however many are asked for at a time', () => {
+  const taken = Array.from({ length: 3_000 }, (_, index) => systemRandom.bytes(8 + (index % 60)))
+  assert.ok(taken.every((bytes, index) => bytes.length === 8 + (index % 60)))
+  assert.equal(new Set(taken.map((bytes) => bytes.toString('hex'))).size, taken.length)
+})
