@@ -47,6 +47,7 @@ import { sessionRoutes } from './routes/sessions.ts'
 import { torRoutes } from './routes/tor.ts'
 import { whoamiRoutes } from './routes/whoami.ts'
 import { workerRoutes } from './routes/workers.ts'
+import { rule } from './rule.ts'
 import { SECURITY_HEADERS } from './security-headers.ts'
 import { refuseSlowClients } from './slow-clients.ts'
 
@@ -139,20 +140,27 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     isClosing = true
   })
 
-  app.addHook('onRequest', async (request, reply) => {
-    prepare(request, reply)
-    checkSender(request)
-    if (auth === 'on') refuseKeyInQuery(request.url)
-    if (isClosing) throw new CbtorError('shutting_down', 'Cannot take the request: the service is shutting down')
-    if (request.is404) refuseUnknown(request, reply)
-    admit(request)
-    checkMediaType(request.headers)
-  })
-  app.addHook('preHandler', async ({ caller, onKeyGone }) => {
-    if (onKeyGone !== undefined) checkStillGood(caller, keys)
-  })
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook(
+    'onRequest',
+    rule((request, reply) => {
+      prepare(request, reply)
+      checkSender(request)
+      if (auth === 'on') refuseKeyInQuery(request.url)
+      if (isClosing) throw new CbtorError('shutting_down', 'Cannot take the request: the service is shutting down')
+      if (request.is404) refuseUnknown(request, reply)
+      admit(request)
+      checkMediaType(request.headers)
+    }),
+  )
+  app.addHook(
+    'preHandler',
+    rule(({ caller, onKeyGone }) => {
+      if (onKeyGone !== undefined) checkStillGood(caller, keys)
+    }),
+  )
+  app.addHook('onSend', (_request, reply, payload, done) => {
     if (isClosing) reply.header('connection', 'close')
+    done(null, payload)
   })
   app.setNotFoundHandler(refuseUnknown)
   app.setErrorHandler(sendProblem)

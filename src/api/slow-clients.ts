@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import { PaceWatch } from '../lib/pace-watch.ts'
 import type { ApiApp } from './app.ts'
 import { inPieces, PIECE } from './in-pieces.ts'
+import { rule } from './rule.ts'
 
 /** A body comes no slower than this: 500 bytes a second. */
 const BODY_PACE = { bytes: 5_000, withinMs: 10_000 }
@@ -14,12 +15,18 @@ const ANSWER_PACE = { bytes: 1024 * 1024, withinMs: 120_000 }
  * of its connection, as from Node when the whole request takes longer than 30 s; the other, which has part of its answer, the end.
  */
 export function refuseSlowClients(app: ApiApp, clock: Clock): void {
-  app.addHook('onRequest', async ({ raw }) => watchBody(raw))
-  app.addHook('onSend', async (_request, reply, payload) => {
+  app.addHook(
+    'onRequest',
+    rule(({ raw }) => watchBody(raw)),
+  )
+  app.addHook('onSend', (_request, reply, payload, done) => {
     watchAnswer(reply.raw, clock)
-    if (typeof payload !== 'string' || payload.length <= PIECE) return
+    if (typeof payload !== 'string' || payload.length <= PIECE) {
+      done(null, payload)
+      return
+    }
     reply.header('content-length', Buffer.byteLength(payload))
-    return inPieces(payload)
+    done(null, inPieces(payload))
   })
 
   function watchBody(request: IncomingMessage): void {

@@ -34,10 +34,11 @@ export function toFetchAnswerBody(answer: FetchAnswer, encoding: ResponseEncodin
   }
 }
 
-/** Cookies are a list because they may contain commas (RFC 6265 section 3). */
+/** Cookies are a list because they may contain commas (RFC 6265 section 3). A name that would be an object's prototype is left out. */
 function joinHeaders(headers: FetchAnswer['headers']): FetchAnswerBody['headers'] {
   const joined = new Map<string, string | string[]>()
   for (const [name, value] of headers) {
+    if (name === '__proto__') continue
     const earlier = joined.get(name)
     if (name === 'set-cookie') joined.set(name, [earlier ?? [], value].flat())
     else joined.set(name, earlier === undefined ? value : `${earlier}, ${value}`)
