@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Way } from '../load/order.ts'
 import type { Room, Started } from './room.ts'
 import { ROOT } from './root.ts'
 
@@ -8,6 +9,25 @@ export interface CbtorPorts {
   readonly api: number
   readonly http: number
   readonly socks: number
+}
+
+/** The ways into a service. */
+export interface CbtorWays {
+  readonly fetch: Way & { readonly kind: 'fetch' }
+  readonly raw: Way & { readonly kind: 'fetch' }
+  readonly http: Way & { readonly kind: 'absolute' }
+  readonly connect: Way & { readonly kind: 'connect' }
+  readonly socks: Way & { readonly kind: 'socks' }
+}
+
+export function waysOf({ api, http, socks }: CbtorPorts): CbtorWays {
+  return {
+    fetch: { kind: 'fetch', port: api, path: '/api/v1/fetch' },
+    raw: { kind: 'fetch', port: api, path: '/api/v1/fetch/raw' },
+    http: { kind: 'absolute', ports: [http] },
+    connect: { kind: 'connect', ports: [http] },
+    socks: { kind: 'socks', ports: [socks] },
+  }
 }
 
 export interface CbtorOptions {
@@ -56,8 +76,16 @@ export class Cbtor {
     this.pid = pid
   }
 
+  get ways(): CbtorWays {
+    return waysOf(this.ports)
+  }
+
   async get(path: string): Promise<string> {
     return await this.#room.run(['curl', '-sS', '-m', '5', `http://127.0.0.1:${this.ports.api}${path}`])
+  }
+
+  async post(path: string): Promise<string> {
+    return await this.#room.run(['curl', '-sS', '-m', '30', '-X', 'POST', `http://127.0.0.1:${this.ports.api}${path}`])
   }
 
   async #receives(workers: number, log: string, { child }: Started): Promise<void> {

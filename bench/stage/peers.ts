@@ -56,7 +56,6 @@ export async function startPeers(room: PeersRoom, options: PeersOptions): Promis
       way: { kind: 'connect', ports: tors.httpTunnel },
     },
     haproxyTcp('socks', 'haproxy-tcp', 'haproxy → tor', at(9_100), tors.socks),
-    haproxyTcp('connect', 'haproxy-http-tunnel', 'haproxy → HTTPTunnelPort', at(9_400), tors.httpTunnel),
     {
       ...{ id: 'haproxy-privoxy', title: 'haproxy → privoxy → tor' },
       version: async (room) =>

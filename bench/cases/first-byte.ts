@@ -1,0 +1,105 @@
+import type { Case } from '../lib/case.ts'
+import { inTurns } from '../lib/case.ts'
+import type { Figure } from '../lib/figures.ts'
+import { BARE } from '../lib/report.ts'
+import type { Way } from '../load/order.ts'
+import { firstByteMs } from '../stage/curl.ts'
+import type { TorStage } from '../stage/stages.ts'
+
+/** Identities are told apart so that each has its own warm circuit; as many as there are Tors. */
+const KEYS = 4
+const SCHEMES = ['http', 'https', 'onion'] as const
+type Scheme = (typeof SCHEMES)[number]
+
+let names = 0
+
+export const firstByteAt20: Case = {
+  name: 'first-byte',
+  title: 'First byte, by curl, 20 ms a hop',
+  run: async (stages, { rounds }, say) => {
+    const stage = await stages.tor(20)
+    return [
+      ...(await newStreams('first-byte', stage, SCHEMES, rounds * 4, say)),
+      ...(await freshIdentities('first-byte', stage, rounds * 3, say)),
+    ]
+  },
+}
+
+export const firstByteAt0: Case = {
+  name: 'first-byte-0',
+  title: 'First byte, by curl, no added latency',
+  run: async (stages, { rounds }, say) => {
+    const stage = await stages.tor(0)
+    return [
+      ...(await newStreams('first-byte-0', stage, SCHEMES, rounds * 6, say)),
+      ...(await freshIdentities('first-byte-0', stage, rounds * 4, say)),
+    ]
+  },
+}
+
+/** A new stream on a circuit that has carried others: the name of the host is a new one, so no connection to it is kept. */
+export async function newStreams(
+  name: string,
+  stage: TorStage,
+  schemes: readonly Scheme[],
+  rounds: number,
+  say: (what: string) => void,
+  only: readonly string[] = stage.contestants.map(({ title }) => title),
+): Promise<Figure[]> {
+  const contestants = stage.contestants.filter(({ title }) => only.includes(title))
+  const figures: Figure[] = []
+  for (const scheme of schemes) {
+    const variant = `new stream, warm circuit, ${scheme}`
+    say(`${name}: ${variant}`)
+    const ask = (way: Way, round: number) =>
+      firstByteMs(stage.room, way, { url: urlOf(stage, scheme), key: `bench-${round % KEYS}`, caFile: stage.caFile })
+    for (const { way } of contestants) for (let n = 0; n < KEYS; n++) await ask(way, n)
+    const times = await inTurns(rounds, contestants, ({ way }, round) => ask(way, round))
+    for (const [{ title: contestant }, values] of times)
+      figures.push({ case: name, variant, contestant, unit: 'ms', values })
+    figures.push(...stage.missing.map((peer) => ({ ...peer, case: name, variant, unit: 'ms' as const, values: [] })))
+  }
+  return figures
+}
+
+/** Every request as somebody else: a new user name to bare Tor, a clean circuit of the stock to CBTOR. */
+export async function freshIdentities(
+  name: string,
+  stage: TorStage,
+  rounds: number,
+  say: (what: string) => void,
+): Promise<Figure[]> {
+  const variant = 'fresh identity, http'
+  say(`${name}: ${variant}`)
+  const { cbtor, caFile, room } = stage
+  const bare = stage.contestants.find(({ title }) => title === BARE)
+  const asked: readonly (readonly [string, () => Promise<number>])[] = [
+    [BARE, () => firstByteMs(room, bareWay(bare?.way), { url: urlOf(stage, 'http'), key: `fresh-${++names}`, caFile })],
+    [
+      'CBTOR /fetch',
+      () =>
+        firstByteMs(room, cbtor.ways.fetch, { url: urlOf(stage, 'http'), fields: { isolation: 'request' }, caFile }),
+    ],
+    [
+      'CBTOR HTTP port',
+      () => firstByteMs(room, { ...cbtor.ways.http, user: 'isolate-request' }, { url: urlOf(stage, 'http'), caFile }),
+    ],
+    [
+      'CBTOR SOCKS5 port',
+      () => firstByteMs(room, { ...cbtor.ways.socks, user: 'isolate-request' }, { url: urlOf(stage, 'http'), caFile }),
+    ],
+  ]
+  // Longer than the stock takes to have another circuit, as by the budget of a public network.
+  const times = await inTurns(rounds, asked, ([, ask]) => ask())
+  return [...times].map(([[contestant], values]) => ({ case: name, variant, contestant, unit: 'ms', values }))
+}
+
+function bareWay(way: Way | undefined): Way {
+  if (way === undefined) throw new Error('There is no bare Tor')
+  return way
+}
+
+function urlOf({ onion }: TorStage, scheme: Scheme): string {
+  const host = `s${++names}.${scheme === 'onion' ? onion : 'cbtor.test'}`
+  return `${scheme === 'https' ? 'https' : 'http'}://${host}/status/200`
+}

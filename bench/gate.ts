@@ -1,0 +1,179 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bytes, tunnels } from './cases/alone.ts'
+import { newStreams } from './cases/first-byte.ts'
+import { keptAlive } from './cases/kept-alive.ts'
+import { rates } from './cases/requests.ts'
+import { rates as streamRates } from './cases/streams.ts'
+import { type Figure, type Goal, measured } from './lib/figures.ts'
+import { commitText, machineText } from './lib/machine.ts'
+import { BARE } from './lib/report.ts'
+import { median } from './lib/stats.ts'
+import { ROOT } from './stage/root.ts'
+import { Stages } from './stage/stages.ts'
+
+const FILE = join(ROOT, 'bench', 'results', 'gate.json')
+/** However steady the runs were from which it was learned: another machine is another one. */
+const LEAST_NOISE = 0.15
+/** Of the spread of the runs that were learned from. */
+const SPREADS = 3
+const ROUNDS = 3
+
+type Ratio = Omit<Goal, 'text' | 'atMost' | 'atLeast'> & { readonly better: 'lower' | 'higher' }
+
+/** What the gate looks at: each a ratio of two contestants of the same run. */
+const RATIOS: Readonly<Record<string, Ratio>> = {
+  'new tunnels, HTTP port, of proxy-chain': {
+    ...{ case: 'alone', variant: 'new tunnels, 64 at a time', contestant: 'CBTOR HTTP port' },
+    ...{ against: { contestant: 'proxy-chain' }, better: 'higher' },
+  },
+  'new tunnels, SOCKS5 port, of proxy-chain': {
+    ...{ case: 'alone', variant: 'new tunnels, 64 at a time', contestant: 'CBTOR SOCKS5 port' },
+    ...{ against: { contestant: 'proxy-chain' }, better: 'higher' },
+  },
+  'one stream, HTTP port, of proxy-chain': {
+    ...{ case: 'alone', variant: 'one stream', contestant: 'CBTOR HTTP port' },
+    ...{ against: { contestant: 'proxy-chain' }, better: 'higher' },
+  },
+  'small GET, HTTP port, of haproxy': {
+    ...{ case: 'requests', variant: '1 kB, 64 at a time, a connection each', contestant: 'CBTOR HTTP port' },
+    ...{ against: { contestant: 'haproxy → tor' }, better: 'higher' },
+  },
+  'small GET, HTTP port, of proxy-chain': {
+    ...{ case: 'requests', variant: '1 kB, 64 at a time, a connection each', contestant: 'CBTOR HTTP port' },
+    ...{ against: { contestant: 'proxy-chain → tor' }, better: 'higher' },
+  },
+  'small GET, /fetch, of bare tor with kept connections': {
+    ...{ case: 'requests', variant: '1 kB, 64 at a time, kept connections', contestant: 'CBTOR /fetch' },
+    ...{ against: { contestant: BARE }, better: 'higher' },
+  },
+  'small GET, HTTP port, of haproxy → privoxy': {
+    ...{ case: 'requests', variant: '1 kB, 64 at a time, a connection each', contestant: 'CBTOR HTTP port' },
+    ...{ against: { contestant: 'haproxy → privoxy → tor' }, better: 'higher' },
+  },
+  'kept-alive request, /fetch, of bare tor': {
+    ...{ case: 'kept-alive-0', variant: 'http, first byte', contestant: 'CBTOR /fetch' },
+    ...{ against: { contestant: BARE }, better: 'lower' },
+  },
+  '50 MB, HTTP port, of bare tor': {
+    ...{ case: 'streams', variant: 'one stream', contestant: 'CBTOR HTTP port' },
+    ...{ against: { contestant: BARE }, better: 'higher' },
+  },
+  'first byte at 20 ms a hop, http, HTTP port, of bare tor': {
+    ...{ case: 'first-byte', variant: 'new stream, warm circuit, http', contestant: 'CBTOR HTTP port' },
+    ...{ against: { contestant: BARE }, better: 'lower' },
+  },
+  'first byte at 20 ms a hop, https, /fetch, of bare tor': {
+    ...{ case: 'first-byte', variant: 'new stream, warm circuit, https', contestant: 'CBTOR /fetch' },
+    ...{ against: { contestant: BARE }, better: 'lower' },
+  },
+}
+
+interface Learned {
+  readonly ratio: number
+  /** By what share a ratio may be worse by chance. */
+  readonly noise: number
+  readonly better: Ratio['better']
+}
+
+interface GateFile {
+  readonly commit: string
+  readonly machine: string
+  readonly runs: number
+  readonly ratios: Readonly<Record<string, Learned>>
+}
+
+/** 0 when no ratio is worse than it was by more than its noise; one that is gets a second look first. */
+export async function checkGate(say: (what: string) => void): Promise<number> {
+  const known = JSON.parse(readFileSync(FILE, 'utf8')) as GateFile
+  await using stages = new Stages(say)
+  const figures = await look(stages, say)
+  const missing = [
+    ...new Set(figures.flatMap(({ contestant, missing }) => (missing ? `${contestant}: ${missing}` : []))),
+  ]
+  let worse = report(known, ratiosOf(figures))
+  if (worse.length > 0 && missing.length === 0) {
+    say('gate: a second look')
+    // Both looks together, so that chance has less to say.
+    worse = report(known, ratiosOf(together(figures, await look(stages, say))))
+  }
+  for (const peer of missing) process.stdout.write(`missing: ${peer}\n`)
+  return worse.length > 0 || missing.length > 0 ? 1 : 0
+}
+
+export async function learnGate(runs: number, say: (what: string) => void): Promise<number> {
+  const seen = new Map<string, number[]>()
+  for (let run = 1; run <= runs; run++) {
+    say(`gate: run ${run} of ${runs}`)
+    await using stages = new Stages(say)
+    for (const [name, ratio] of ratiosOf(await look(stages, say))) seen.set(name, [...(seen.get(name) ?? []), ratio])
+  }
+  const lacking = Object.keys(RATIOS).filter((name) => seen.get(name)?.length !== runs)
+  if (lacking.length > 0) {
+    say(`gate: nothing was learned, as these were not measured in every run: ${lacking.join('; ')}`)
+    return 1
+  }
+  const ratios = Object.fromEntries(
+    Object.entries(RATIOS).map(([name, { better }]) => {
+      const values = seen.get(name) ?? []
+      const ratio = median(values)
+      const spread = (Math.max(...values) - Math.min(...values)) / ratio
+      return [name, { ratio: round(ratio), noise: round(Math.max(LEAST_NOISE, SPREADS * (spread / 2))), better }]
+    }),
+  )
+  const file: GateFile = { commit: commitText(), machine: machineText(), runs, ratios }
+  writeFileSync(FILE, `${JSON.stringify(file, undefined, 2)}\n`)
+  report(file, new Map(Object.entries(ratios).map(([name, { ratio }]) => [name, ratio])))
+  return 0
+}
+
+async function look(stages: Stages, say: (what: string) => void): Promise<readonly Figure[]> {
+  const figures: Figure[] = []
+  const alone = await stages.alone()
+  figures.push(...(await tunnels('alone', alone, 64, ROUNDS, 1, say)))
+  figures.push(...(await bytes('alone', alone, ROUNDS, 1, say)))
+  const near = await stages.tor(0)
+  const small = { page: 'small', concurrency: 64 } as const
+  const both = [BARE, 'haproxy → tor', 'haproxy → privoxy → tor', 'proxy-chain → tor', 'CBTOR HTTP port']
+  figures.push(...(await rates('requests', near, { ...small, isKept: false }, ROUNDS, 1, say, both)))
+  figures.push(...(await rates('requests', near, { ...small, isKept: true }, ROUNDS, 1, say, [BARE, 'CBTOR /fetch'])))
+  figures.push(...(await keptAlive('kept-alive-0', near, ROUNDS, 60, say, [BARE, 'CBTOR /fetch'])))
+  figures.push(...(await streamRates('streams', near, 1, ROUNDS, 2, say, [BARE, 'CBTOR HTTP port'])))
+  const far = await stages.tor(20)
+  const ours = [BARE, 'CBTOR HTTP port', 'CBTOR /fetch']
+  figures.push(...(await newStreams('first-byte', far, ['http', 'https'], 8, say, ours)))
+  return figures
+}
+
+function ratiosOf(figures: readonly Figure[]): Map<string, number> {
+  return new Map(
+    Object.entries(RATIOS).flatMap(([name, ratio]) => {
+      const got = measured(ratio, figures)
+      return got === undefined ? [] : [[name, got] as const]
+    }),
+  )
+}
+
+/** Prints each ratio beside the known one, and returns those that are worse by more than their noise, or were not measured. */
+function report({ ratios }: GateFile, got: ReadonlyMap<string, number>): string[] {
+  return Object.entries(ratios).flatMap(([name, { ratio, noise, better }]) => {
+    const now = got.get(name)
+    const bound = better === 'lower' ? ratio * (1 + noise) : ratio * (1 - noise)
+    const isWorse = now === undefined || (better === 'lower' ? now > bound : now < bound)
+    const limit = `${better === 'lower' ? '≤' : '≥'} ${bound.toFixed(2)}`
+    process.stdout.write(
+      `${isWorse ? 'worse' : 'ok   '}  ${name.padEnd(60)} ${now?.toFixed(2) ?? 'not measured'}  (${ratio.toFixed(2)}; ${limit})\n`,
+    )
+    return isWorse ? [name] : []
+  })
+}
+
+function together(first: readonly Figure[], second: readonly Figure[]): Figure[] {
+  const keyOf = (figure: Figure) => [figure.case, figure.variant, figure.contestant].join('|')
+  const more = new Map(second.map((figure) => [keyOf(figure), figure.values]))
+  return first.map((figure) => ({ ...figure, values: [...figure.values, ...(more.get(keyOf(figure)) ?? [])] }))
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(3))
+}

@@ -1,0 +1,113 @@
+/**
+ * CBTOR beside what people would pick instead: all on the same Tors of a private network, in turns.
+ *
+ *   npm run bench                    everything, and writes bench/results/latest.md and .json
+ *   npm run bench -- NAME…           these cases, which are printed
+ *   npm run bench -- gate            a few ratios against those of bench/results/gate.json; exit code 1 if one is worse
+ *   npm run bench -- gate --learn 5  writes that file anew, from so many runs
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { alone } from './cases/alone.ts'
+import { failures } from './cases/failures.ts'
+import { firstByteAt0, firstByteAt20 } from './cases/first-byte.ts'
+import { idleTunnels } from './cases/idle-tunnels.ts'
+import { keptAliveAt0, keptAliveAt20 } from './cases/kept-alive.ts'
+import { memory } from './cases/memory.ts'
+import { micro } from './cases/micro.ts'
+import { requests } from './cases/requests.ts'
+import { start } from './cases/start.ts'
+import { streams } from './cases/streams.ts'
+import { warmth } from './cases/warmth.ts'
+import { checkGate, learnGate } from './gate.ts'
+import { GOALS } from './goals.ts'
+import type { Case } from './lib/case.ts'
+import { type Figure, judge } from './lib/figures.ts'
+import { commitText, machineText } from './lib/machine.ts'
+import { markdown, type Report, tableLines, verdictLines } from './lib/report.ts'
+import { ROOT } from './stage/root.ts'
+import { Stages } from './stage/stages.ts'
+
+/** In this order, as one stage after the other is set up. */
+const CASES: readonly Case[] = [
+  ...[micro, alone],
+  ...[requests, streams, keptAliveAt0, firstByteAt0, idleTunnels, start, failures, memory],
+  ...[firstByteAt20, keptAliveAt20, warmth],
+]
+const RESULTS = join(ROOT, 'bench', 'results')
+
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { rounds: { type: 'string' }, learn: { type: 'string' }, time: { type: 'string' } },
+  })
+  const [first] = positionals
+  const names = ['gate', ...CASES.map(({ name }) => name)]
+  const unknown = positionals.filter((name) => !names.includes(name))
+  if (unknown.length > 0) {
+    const list = CASES.map(({ name, title }) => `  ${name.padEnd(14)}${title}`).join('\n')
+    say(
+      `bench: there is no case ${unknown.map((name) => `"${name}"`).join(', ')}. There are:\n${list}\n  ${'gate'.padEnd(14)}A few ratios, against those that were committed`,
+    )
+    return 2
+  }
+  if (first === 'gate')
+    return values.learn === undefined ? await checkGate(say) : await learnGate(number(values.learn), say)
+  const wanted = positionals.length === 0 ? CASES : CASES.filter(({ name }) => positionals.includes(name))
+  const effort = { rounds: number(values.rounds ?? '3'), time: number(values.time ?? '1') }
+
+  const startedAt = performance.now()
+  await using stages = new Stages(say)
+  const figures: Figure[] = []
+  for (const each of wanted) {
+    const measured = await each.run(stages, effort, (what) => say(`[${elapsed(startedAt)}] ${what}`))
+    figures.push(...measured)
+    print(each, measured)
+  }
+  const measuredGoals = GOALS.filter((goal) => wanted.some(({ name }) => name === goal.case))
+  const verdicts = measuredGoals.map((goal) => judge(goal, figures))
+  process.stdout.write(`\n${verdictLines(verdicts).join('\n')}\n\nTook ${elapsed(startedAt)}.\n`)
+  const isWhole = wanted === CASES && effort.time >= 1
+  if (isWhole) write({ figures, verdicts }, stages.versions)
+  return 0
+}
+
+function write(measured: Pick<Report, 'figures' | 'verdicts'>, versions: Report['versions']): void {
+  const report: Report = {
+    at: new Date().toISOString().slice(0, 16).replace('T', ' '),
+    ...{ commit: commitText(), machine: machineText(), versions },
+    ...measured,
+  }
+  mkdirSync(RESULTS, { recursive: true })
+  writeFileSync(join(RESULTS, 'latest.json'), `${JSON.stringify(report, (_, value) => short(value), 1)}\n`)
+  writeFileSync(join(RESULTS, 'latest.md'), markdown(report, new Map(CASES.map(({ name, title }) => [name, title]))))
+}
+
+function print({ title }: Case, figures: readonly Figure[]): void {
+  const variants = [...Map.groupBy(figures, ({ variant }) => variant)]
+  const tables = variants.map(([variant, rows]) => `\n${variant}\n${tableLines(rows).join('\n')}\n`)
+  process.stdout.write(`\n== ${title}\n${tables.join('')}`)
+}
+
+/** Four digits are more than anything here is worth. */
+function short(value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(4)) : value
+}
+
+function number(text: string): number {
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  throw new Error(`Expected a number above 0, not "${text}"`)
+}
+
+function elapsed(from: number): string {
+  const seconds = Math.round((performance.now() - from) / 1_000)
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+}
+
+function say(what: string): void {
+  process.stderr.write(`${what}\n`)
+}
