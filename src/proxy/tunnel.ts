@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
 import { IdleWatch } from '../lib/idle-watch.ts'
 import type { TunnelOutcome } from './backend.ts'
+import { carry } from './carry.ts'
 import { cutOff } from './cut-off.ts'
 import { beginsTls } from './early-data.ts'
 import { endGently } from './end-gently.ts'
@@ -43,17 +44,14 @@ export function splice(
   const { promise, resolve } = Promise.withResolvers<TunnelOutcome>()
   let isOver = false
   let mayWait = ahead.length > 0 && !beginsTls(ahead)
-  const onFirstData = (chunk: Buffer) => {
-    mayWait = !beginsTls(chunk)
-  }
+  let flows: readonly Disposable[] = []
 
   const settle = (outcome: TunnelOutcome): void => {
     if (isOver) return
     isOver = true
     watch[Symbol.dispose]()
-    client.unpipe(upstream)
-    upstream.unpipe(client)
-    client.off('data', onFirstData).off('end', onClientEnd).off('close', onClientClose)
+    for (const flow of flows) flow[Symbol.dispose]()
+    client.off('end', onClientEnd).off('close', onClientClose)
     upstream.off('end', onUpstreamEnd).off('close', onUpstreamClose)
     upstream.destroy()
     if (outcome === 'ok') endGently(client, clock, limits.idleMs)
@@ -81,9 +79,10 @@ export function splice(
   else if (upstream.destroyed) onUpstreamClose()
   else {
     if (client.readableEnded) onClientEnd()
-    if (ahead.length === 0) client.once('data', onFirstData)
-    client.pipe(upstream, { end: false })
-    upstream.pipe(client, { end: false })
+    const onFirst = (chunk: Buffer) => {
+      if (ahead.length === 0) mayWait = !beginsTls(chunk)
+    }
+    flows = [carry(client, upstream, onFirst), carry(upstream, client)]
   }
   return promise
 }
