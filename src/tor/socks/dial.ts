@@ -102,50 +102,58 @@ function addressOf({ host, port, from }: Exclude<SocksProxy, { path: string }>) 
   return { host, port, noDelay: true, ...(from !== undefined && { localAddress: from }) }
 }
 
-/** Does what the handshake asks for, one step at a time. Destroys the socket when it fails. */
-async function perform<T>(handshake: Handshake<T>, socket: Duplex, signal: AbortSignal): Promise<T> {
-  using _ = onAbort(signal, () => socket.destroy())
-  try {
-    let next = handshake.next()
-    while (!next.done) {
-      const step = next.value
-      switch (step.type) {
-        case 'write':
-          if (socket.readableLength > 0) throw new SocksProtocolError('The SOCKS proxy spoke before it was asked')
-          socket.write(step.bytes)
-          next = handshake.next()
-          break
-        case 'read':
-          next = handshake.next(await readExactly(socket, step.count))
-          break
+/**
+ * Does what the handshake asks for, as far as what has come allows, each time that more has come. What is left over stays in the
+ * socket's own buffer, where its next reader finds it. Destroys the socket when it fails. `signal` has not aborted yet.
+ */
+function perform<T>(handshake: Handshake<T>, socket: Duplex, signal: AbortSignal): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  let next = handshake.next()
+  const goOn = () => {
+    try {
+      while (!next.done) {
+        const step = next.value
+        switch (step.type) {
+          case 'write':
+            if (socket.readableLength > 0) throw new SocksProtocolError('The SOCKS proxy spoke before it was asked')
+            socket.write(step.bytes)
+            next = handshake.next()
+            break
+          case 'read': {
+            const bytes = take(socket, step.count)
+            if (bytes === undefined) return
+            next = handshake.next(bytes)
+            break
+          }
+        }
       }
+      stop()
+      resolve(next.value)
+    } catch (error) {
+      fail(error)
     }
-    signal.throwIfAborted()
-    return next.value
-  } catch (error) {
+  }
+  const fail = (error: unknown) => {
+    stop()
     socket.destroy()
-    throw signal.aborted ? signal.reason : error
+    reject(error)
   }
+  const stop = () => {
+    aborted[Symbol.dispose]()
+    socket.off('readable', goOn).off('end', goOn).off('close', goOn)
+  }
+  const aborted = onAbort(signal, fail)
+  socket.on('readable', goOn).on('end', goOn).on('close', goOn)
+  goOn()
+  return promise
 }
 
-/** Takes `count` bytes and leaves the rest in the socket's own buffer, where its next reader finds them. */
-async function readExactly(socket: Duplex, count: number): Promise<Buffer> {
-  for (;;) {
-    const bytes: Buffer | null = socket.read(count)
-    if (bytes?.length === count) return bytes
-    if (bytes !== null || socket.readableEnded || socket.destroyed) throw closedEarly(socket)
-    await readable(socket)
-  }
-}
-
-/** Resolves when there may be more to read, or when there will never be. */
-function readable(socket: Duplex): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const events = ['readable', 'end', 'close'] as const
-  for (const event of events) socket.on(event, resolve)
-  return promise.finally(() => {
-    for (const event of events) socket.off(event, resolve)
-  })
+/** Exactly `count` bytes; undefined while there may still be as many. */
+function take(socket: Duplex, count: number): Buffer | undefined {
+  const bytes: Buffer | null = socket.read(count)
+  if (bytes?.length === count) return bytes
+  if (bytes !== null || socket.readableEnded || socket.destroyed) throw closedEarly(socket)
+  return undefined
 }
 
 function closedEarly(socket: Duplex & { readonly bytesRead?: number }): Error {
