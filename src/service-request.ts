@@ -33,9 +33,9 @@ export async function carryOut<T, R extends Asked & Routing>(
   const line = requests.begin(kind, asked)
   using ends = new DisposableStack()
   try {
-    const admitted = ends.use(admission.admit(asked.caller))
+    const admitted = ends.use(admission.admit(asked.caller, signal))
     const request = { ...asked, onTry: (worker: string) => line.triedOn(worker) }
-    return await work({ request, line, admitted, ends, signal: AbortSignal.any([signal, admitted.signal]) })
+    return await work({ request, line, admitted, ends, signal: admitted.signal })
   } catch (error) {
     line.failed(error)
     throw error

@@ -46,26 +46,25 @@ export class Passage implements Disposable {
   readonly #options: PassageOptions
   readonly #polite: PoliteSource | undefined
   readonly #source: SessionSource | undefined
-  readonly #ends: DisposableStack
-  readonly #rule: string
+  readonly #ends = new DisposableStack()
 
   constructor(options: PassageOptions) {
     this.#options = options
     const { clock, budget, sessions, routing, host, signal, life } = options
     const { politeness } = options.order
     const { caller, stickyKey, workerId, mode, onLoss = 'migrate' } = routing
-    using ends = new DisposableStack()
     // A request that names its worker has the identity of its sticky key, but says nothing about where the session is.
     this.#session =
       stickyKey === undefined || workerId !== undefined ? undefined : sessions.open(sessionName(caller, stickyKey))
-    if (this.#session) ends.use(this.#session.use(sessions.idleLimit(routing.sessionTtlMs)))
     this.#polite = politeness && new PoliteSource(options.source, politeness, host, options.isPaced)
     const source = this.#polite ?? options.source
     this.#source = this.#session && new SessionSource(source, this.#session, onLoss)
     this.identity = options.identityOf(this.#session)
-    this.#session?.isKnownAs(this.identity)
-    this.#rule = JSON.stringify(routing.exitRule ?? '')
 
+    // Nothing throws from here on, so that what is held is given back.
+    const ends = this.#ends
+    if (this.#session) ends.use(this.#session.use(sessions.idleLimit(routing.sessionTtlMs)))
+    this.#session?.isKnownAs(this.identity)
     const over = new AbortController()
     ends.use(onAbort(signal, (reason) => over.abort(reason)))
     ends.use(onAbort(life, (reason) => over.abort(reason)))
@@ -78,7 +77,6 @@ export class Passage implements Disposable {
     this.tries = new Tries({ source: this.#source ?? source, selection, clock, budget, onTry: routing.onTry })
     if (this.identity.isOneOff) ends.defer(() => this.#forget())
     ends.use(this.tries)
-    this.#ends = ends.move()
   }
 
   /**
@@ -128,7 +126,9 @@ export class Passage implements Disposable {
    * sees another worker or exit than before.
    */
   answered(worker: string, exit: Exit | undefined): boolean {
-    return this.#source !== undefined && this.#session?.answered(worker, exit, this.#source.lost, this.#rule) === true
+    if (this.#source === undefined || this.#session === undefined) return false
+    const rule = JSON.stringify(this.#options.routing.exitRule ?? '')
+    return this.#session.answered(worker, exit, this.#source.lost, rule)
   }
 
   /** An answer came from the clearnet, and nobody tells by which exit. */

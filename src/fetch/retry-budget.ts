@@ -53,9 +53,13 @@ export class RetryBudget {
     this.#active++
     if (this.#owed > 0) this.#owed--
     else this.#activeParts++
-    const ends = new DisposableStack()
-    ends.defer(() => this.#end())
-    return ends
+    let goesOn = true
+    return {
+      [Symbol.dispose]: () => {
+        if (goesOn) this.#end()
+        goesOn = false
+      },
+    }
   }
 
   /** Learns from how a try went which workers cannot be reached. */

@@ -88,7 +88,6 @@ export class Traffic implements Disposable {
     signal.throwIfAborted()
     this.#life.signal.throwIfAborted()
     const exit = exitDemandOf(routing, host, this.sessions)
-    using ends = new DisposableStack()
     const passage = new Passage({
       clock: this.clock,
       source: this.#source,
@@ -103,9 +102,12 @@ export class Traffic implements Disposable {
         ...(exit && { exit }),
       }),
     })
-    ends.use(passage)
-    await passage.start(withinMs)
-    ends.move()
+    try {
+      await passage.start(withinMs)
+    } catch (error) {
+      passage[Symbol.dispose]()
+      throw error
+    }
     return passage
   }
 

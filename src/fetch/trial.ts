@@ -29,7 +29,7 @@ export class Trial implements Disposable {
   hasStream = false
   readonly #options: TrialOptions
   readonly #controller = new AbortController()
-  readonly #ends = new DisposableStack()
+  readonly #unlink: Disposable
   #phase: StallPhase | 'over' = 'connect'
   #mayHaveBeenSent = false
   #progressedAt: number
@@ -41,9 +41,8 @@ export class Trial implements Disposable {
     this.workerId = options.workerId
     this.startedAt = options.clock.monotonic()
     this.#progressedAt = this.startedAt
-    this.#ends.use(options.trials.add(this))
-    this.#ends.use(onAbort(options.parent, (reason) => this.#controller.abort(reason)))
-    this.#ends.defer(() => this.over())
+    options.trials.add(this)
+    this.#unlink = onAbort(options.parent, (reason) => this.#controller.abort(reason))
     this.#look()
   }
 
@@ -139,7 +138,9 @@ export class Trial implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#ends.dispose()
+    this.over()
+    this.#unlink[Symbol.dispose]()
+    this.#options.trials.remove(this)
   }
 
   /** A phase begins: that is not the worker's progress, but it has its time. */

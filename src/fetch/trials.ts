@@ -7,9 +7,12 @@ export class Trials {
   /** Workers whose stalled tries are to leave, and why: until something moves on them again. */
   readonly #distrusted = new Map<string, string>()
 
-  add(trial: Trial): Disposable {
+  add(trial: Trial): void {
     this.#going.add(trial)
-    return { [Symbol.dispose]: () => void this.#going.delete(trial) }
+  }
+
+  remove(trial: Trial): void {
+    this.#going.delete(trial)
   }
 
   progressed({ workerId }: Trial): void {

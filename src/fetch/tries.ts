@@ -20,7 +20,7 @@ export class Tries implements Disposable {
   readonly #options: TriesOptions
   readonly #tried = new Set<string>()
   readonly #begun: Try[] = []
-  readonly #ends = new DisposableStack()
+  #share: Disposable | undefined
   #reserved: Lease | undefined
   #refusal: CbtorError | undefined
 
@@ -31,7 +31,7 @@ export class Tries implements Disposable {
   /** Reserves the first worker; throws what the source throws, and may then be called again. */
   start(): void {
     this.#reserved = this.#acquire(this.#options.selection)
-    this.#ends.use(this.#options.budget.begin())
+    this.#share = this.#options.budget.begin()
   }
 
   /** Those that have ended, in the order in which they began. */
@@ -98,7 +98,7 @@ export class Tries implements Disposable {
   settle(): void {
     this.#reserved?.[Symbol.dispose]()
     this.#reserved = undefined
-    this.#ends.dispose()
+    this.#share?.[Symbol.dispose]()
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { abortable, deadline, onAbort } from './abort.ts'
+import { abortable, deadline, either, onAbort } from './abort.ts'
 import { FakeClock } from './fake-clock.ts'
 
 describe('deadline()', () => {
@@ -40,6 +40,73 @@ describe('onAbort()', () => {
     onAbort(controller.signal, (reason) => reasons.push(reason))[Symbol.dispose]()
     controller.abort('gone')
     assert.deepEqual(reasons, [])
+  })
+
+  it('calls all who wait for one signal, once and in order, but nobody who is disposed meanwhile', () => {
+    const controller = new AbortController()
+    const told: string[] = []
+    onAbort(controller.signal, () => {
+      told.push('first')
+      third[Symbol.dispose]()
+      onAbort(controller.signal, () => told.push('late'))
+    })
+    onAbort(controller.signal, () => told.push('second'))
+    const third = onAbort(controller.signal, () => told.push('third'))
+    controller.abort()
+    controller.abort()
+    assert.deepEqual(told, ['first', 'late', 'second'])
+  })
+
+  it('takes the same listener twice', () => {
+    const controller = new AbortController()
+    const reasons: unknown[] = []
+    const listener = (reason: unknown) => reasons.push(reason)
+    onAbort(controller.signal, listener)[Symbol.dispose]()
+    onAbort(controller.signal, listener)
+    onAbort(controller.signal, listener)
+    controller.abort('gone')
+    assert.deepEqual(reasons, ['gone', 'gone'])
+  })
+
+  it('calls the others when a listener throws, whose error is nobody’s to catch', async () => {
+    const controller = new AbortController()
+    const reasons: unknown[] = []
+    const failed = new Promise((resolve) => {
+      process.setUncaughtExceptionCaptureCallback(resolve)
+    })
+    onAbort(controller.signal, () => {
+      throw new Error('a bug')
+    })
+    onAbort(controller.signal, (reason) => reasons.push(reason))
+    controller.abort('gone')
+    assert.deepEqual(reasons, ['gone'])
+    assert.match(String(await failed), /a bug/)
+    process.setUncaughtExceptionCaptureCallback(null)
+  })
+})
+
+describe('either()', () => {
+  it('aborts with the reason of the first of the two', () => {
+    for (const first of [0, 1] as const) {
+      const both = [new AbortController(), new AbortController()] as const
+      using linked = either(both[0].signal, both[1].signal)
+      both[first].abort(`by ${first}`)
+      both[1 - first]?.abort('too late')
+      assert.equal(linked.signal.reason, `by ${first}`)
+    }
+  })
+
+  it('is aborted from the beginning when one of them is', () => {
+    using linked = either(new AbortController().signal, AbortSignal.abort('gone'))
+    assert.equal(linked.signal.reason, 'gone')
+  })
+
+  it('does not abort after it was disposed', () => {
+    const one = new AbortController()
+    const linked = either(one.signal, new AbortController().signal)
+    linked[Symbol.dispose]()
+    one.abort()
+    assert.equal(linked.signal.aborted, false)
   })
 })
 

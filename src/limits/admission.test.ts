@@ -134,6 +134,10 @@ describe('bytes per day', () => {
     await clock.advance(1_000)
     assert.equal(tunnel.signal.reason.code, 'quota_exceeded')
     assert.equal(other.signal.aborted, false)
+    const caller = new AbortController()
+    using third = admission.admit(keyWith({}, 'b'), caller.signal)
+    caller.abort('the client left')
+    assert.equal(third.signal.reason, 'the client left')
   })
 
   it('ends each when its own limit is reached', async () => {

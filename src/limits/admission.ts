@@ -1,6 +1,7 @@
 import { ANYBODY, type Caller, type KeyLimits } from '../domain/caller.ts'
 import { CbtorError } from '../domain/errors.ts'
 import type { ProblemCode } from '../domain/problems.ts'
+import { onAbort } from '../lib/abort.ts'
 import { ByteMeter, type Counted } from '../lib/byte-meter.ts'
 import type { Clock } from '../lib/clock.ts'
 import { DayBytes } from './day-bytes.ts'
@@ -28,7 +29,7 @@ export interface AdmissionOptions {
 
 /** One request that may go on as far as its key's limits are concerned. Dispose it when all of it has ended. */
 export interface Admitted extends Disposable {
-  /** Aborts with `quota_exceeded` when the key's bytes for the day are used up while the request goes on. */
+  /** Aborts as the caller's does, and with `quota_exceeded` when the key's bytes for the day are used up while the request goes on. */
   readonly signal: AbortSignal
   /** Says that it is a tunnel that stands: it does not count any more for how many requests the key may have under way. */
   stands(): void
@@ -87,9 +88,9 @@ export class Admission implements Disposable {
 
   /**
    * Lets one request of the caller in, to be held until it has ended. Throws `rate_limited`, `concurrency_limited` or
-   * `quota_exceeded` with when to come back. Whoever comes without a key is `ANYBODY`.
+   * `quota_exceeded` with when to come back. Whoever comes without a key is `ANYBODY`. `signal`: the caller's.
    */
-  admit(caller: Caller = ANYBODY): Admitted {
+  admit(caller: Caller = ANYBODY, signal?: AbortSignal): Admitted {
     const { clock } = this.#options
     const { rate, burst, concurrent, bytesPerDay } = this.#limitsOf(caller)
     const now = clock.monotonic()
@@ -102,7 +103,7 @@ export class Admission implements Disposable {
     const waitMs = account.bucket.waitMs(flow, now)
     if (waitMs > 0) throw this.#refused(tooMany(rate, waitMs), caller)
     account.bucket.take(flow, now)
-    return this.#admitted(account, bytesPerDay)
+    return this.#admitted(account, bytesPerDay, signal)
   }
 
   /** Counts what flows through the socket for the key, until it closes. */
@@ -125,8 +126,9 @@ export class Admission implements Disposable {
     this.#bytes[Symbol.dispose]()
   }
 
-  #admitted(account: Account, bytesPerDay: number): Admitted {
+  #admitted(account: Account, bytesPerDay: number, signal: AbortSignal | undefined): Admitted {
     const ending = new AbortController()
+    const unlink = signal && onAbort(signal, (reason) => ending.abort(reason))
     let isUnderWay = true
     const land = () => {
       if (isUnderWay) account.underWay--
@@ -140,6 +142,7 @@ export class Admission implements Disposable {
       stands: land,
       [Symbol.dispose]() {
         land()
+        unlink?.[Symbol.dispose]()
         account.admitted.delete(ending)
       },
     }

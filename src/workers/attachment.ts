@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { CbtorError } from '../domain/errors.ts'
-import { abortable, deadline, onAbort } from '../lib/abort.ts'
+import { abortable, deadline, either } from '../lib/abort.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
@@ -120,9 +120,7 @@ export class Attachment implements AsyncDisposable {
   ): Promise<WorkerConnection> {
     const life = this.#life.signal
     life.throwIfAborted()
-    const wanted = new AbortController()
-    using _caller = onAbort(signal, (reason) => wanted.abort(reason))
-    using _life = onAbort(life, (reason) => wanted.abort(reason))
+    using wanted = either(signal, life)
     const connection = await connect(wanted.signal)
     const { socket } = connection
     if (life.aborted) {

@@ -1,6 +1,7 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import { type Exit, isOnionHost, type Target } from '../domain/worker.ts'
+import { either } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { within } from '../lib/within.ts'
@@ -82,7 +83,8 @@ export class TorLink implements WorkerLink {
     const ticket = needsTicket ? await this.#ticket(identity, signal) : undefined
     const expected = watch.expect({ user: identity.token, target })
     const auth = { username: identity.token, password: SOCKS_PASSWORD }
-    const wanted = AbortSignal.any([signal, expected.stopped])
+    using linked = either(signal, expected.stopped)
+    const wanted = linked.signal
     try {
       const socket = await dialThroughSocks({ proxy: socks, auth, target, ...(earlyData && { earlyData }) }, wanted)
       // Tor has told of the stream before it answered, and so whether it isolates it; by TCP that may come a little later.

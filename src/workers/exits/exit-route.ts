@@ -2,7 +2,7 @@ import { isIPv6, type Socket } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import type { ExitDemand, Identity } from '../../domain/identity.ts'
 import { isOnionHost, type Target } from '../../domain/worker.ts'
-import { abortable, deadline } from '../../lib/abort.ts'
+import { abortable, deadline, either } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type Random, systemRandom } from '../../lib/random.ts'
 import { within } from '../../lib/within.ts'
@@ -108,9 +108,9 @@ export class ExitRoute {
         const target = { host: name, port: to.port }
         using expected = this.#watch.expect({ user: username, target })
         try {
-          const both = AbortSignal.any([wanted, expected.stopped])
+          using both = either(wanted, expected.stopped)
           const auth = { username, password: SOCKS_PASSWORD }
-          return await dialThroughSocks({ proxy, auth, target, ...(earlyData && { earlyData }) }, both)
+          return await dialThroughSocks({ proxy, auth, target, ...(earlyData && { earlyData }) }, both.signal)
         } catch (error) {
           throw expected.stopped.aborted ? expected.stopped.reason : error
         }
@@ -194,7 +194,8 @@ export class ExitRoute {
     if (this.#watch.refusal) throw this.#watch.refusal
     using mapping = await this.#mappings.map(host, exit.fingerprint, signal)
     using awaited = this.#streams.expect({ name: mapping.name, user, exit: exit.fingerprint })
-    const wanted = AbortSignal.any([signal, awaited.failed])
+    using linked = either(signal, awaited.failed)
+    const wanted = linked.signal
     let result: T | undefined
     try {
       result = await ask(mapping.name, wanted)

@@ -2,7 +2,7 @@ import { BlockList, isIPv4, isIPv6, type Socket } from 'node:net'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import type { Target } from '../../domain/worker.ts'
-import { abortable, deadline, onAbort } from '../../lib/abort.ts'
+import { abortable, deadline, either, onAbort } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { within } from '../../lib/within.ts'
 import { dialTransparently, resolveTransparently } from '../../tor/transparent/dial.ts'
@@ -111,7 +111,8 @@ export class TransparentRoute {
     try {
       if (watch?.refusal) throw watch.refusal
       if (!isCheck) ticket = await watch?.stock.take(lease.host, 'circuit', signal, identity.owner)
-      const wanted = expected ? AbortSignal.any([signal, expected.stopped]) : signal
+      using linked = expected && either(signal, expected.stopped)
+      const wanted = linked?.signal ?? signal
       const socket = await this.#dial(target, lease, wanted)
       isDialled = true
       socket.once('close', () => lease[Symbol.dispose]())
