@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
+import { ExchangeBody } from './exchange-body.ts'
 import type { HeaderList } from './headers.ts'
 
 export interface WireRequest {
@@ -23,7 +23,7 @@ export interface ResponseHead {
  * the socket's error. Destroying `body` before its end destroys the connection.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
-  readonly body: Readable
+  readonly body: ExchangeBody
   /** How far it came: `sent` as soon as a byte may have left, `answered` at the first byte of the answer. */
   progress: 'waiting' | 'sent' | 'answered' = 'waiting'
   /** By the monotonic clock. */
@@ -38,15 +38,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   constructor(clock: Clock, onReceived: () => void) {
     this.#clock = clock
     this.#onReceived = onReceived
-    this.body = new Readable({
-      read: () => this.#controller?.resume(),
-      destroy: (error, done) => {
-        if (!this.body.readableEnded) this.#controller?.abort(error ?? new Error('The rest of the body is not wanted'))
-        done(error)
-      },
+    this.body = new ExchangeBody({
+      pause: () => this.#controller?.pause(),
+      resume: () => this.#controller?.resume(),
+      abort: (reason) => this.#controller?.abort(reason),
     })
-    // Whoever reads the body learns of its failure; when nobody does, the head has failed as well.
-    this.body.on('error', () => {})
     this.head.catch(() => {})
   }
 
@@ -76,25 +72,29 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (!isInterim) this.#head.resolve({ status, statusText, headers: headerListOf(controller.rawHeaders) })
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_: unknown, chunk: Buffer): void {
     this.#onReceived()
-    if (!this.body.push(chunk)) controller.pause()
+    this.body.push(chunk)
   }
 
   onResponseEnd(): void {
-    this.body.push(null)
+    this.body.complete()
   }
 
   onResponseError(_: unknown, error: Error): void {
     this.#head.reject(error)
-    this.body.destroy(error)
+    this.body.fail(error)
   }
 }
 
 /** undici gives names and values in turn, as bytes. */
 function headerListOf(raw: Dispatcher.DispatchController['rawHeaders']): HeaderList {
   if (!Array.isArray(raw)) return []
-  const texts = raw.map((text) => (typeof text === 'string' ? text : text.toString('latin1')))
-  const names = texts.filter((_, index) => index % 2 === 0)
-  return names.map((name, index) => [name.toLowerCase(), texts[index * 2 + 1] ?? ''] as const)
+  const list: [string, string][] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) list.push([textOf(raw[at]).toLowerCase(), textOf(raw[at + 1])])
+  return list
+}
+
+function textOf(bytes: Buffer | string = ''): string {
+  return typeof bytes === 'string' ? bytes : bytes.toString('latin1')
 }

@@ -1,4 +1,4 @@
-import type { Readable, Transform } from 'node:stream'
+import type { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import {
   constants,
@@ -19,6 +19,12 @@ export interface ResponseBody {
   readonly isDecoded: boolean
   /** Whether it goes on. */
   readonly isTruncated: boolean
+}
+
+/** A body that comes: the exchange's, or any readable stream of bytes. */
+export interface BodyStream extends AsyncIterable<Buffer> {
+  /** Nobody wants the rest of it. */
+  destroy(): unknown
 }
 
 export interface BodyLimits {
@@ -54,7 +60,7 @@ const DECODERS: Readonly<Record<string, (firstByte: number) => Transform>> = {
  * Throws `response_too_large` (more than `maxBytes`), `decompression_limit`, `encoding_invalid` (not what
  * its header says, or coded more than once), or the fault of the exchange; then `source` is destroyed.
  */
-export async function readBody(source: Readable, headers: HeaderList, limits: BodyLimits): Promise<ResponseBody> {
+export async function readBody(source: BodyStream, headers: HeaderList, limits: BodyLimits): Promise<ResponseBody> {
   try {
     return await read(source, headers, limits)
   } finally {
@@ -63,7 +69,7 @@ export async function readBody(source: Readable, headers: HeaderList, limits: Bo
 }
 
 async function read(
-  source: Readable,
+  source: BodyStream,
   headers: HeaderList,
   { maxBytes, allowTruncated = false }: BodyLimits,
 ): Promise<ResponseBody> {
@@ -106,7 +112,7 @@ async function read(
 }
 
 /** Reads a short body that nobody wants, so that its connection can serve on. Destroys `source` when it is not short. */
-export async function discardBody(source: Readable, clock: Clock): Promise<void> {
+export async function discardBody(source: BodyStream, clock: Clock): Promise<void> {
   using _ = clock.timer(MAX_UNWANTED_MS, () => source.destroy())
   let length = 0
   try {
@@ -130,31 +136,37 @@ class Enough extends Error {
 }
 
 /** What came over the wire: counted, and with its faults told apart from those of decoding it. */
-class Received implements AsyncIterable<Buffer> {
+class Received implements AsyncIterableIterator<Buffer> {
   bytes = 0
   readonly #chunks: AsyncIterator<Buffer>
   #ahead: Buffer | undefined
 
-  constructor(source: Readable) {
+  constructor(source: BodyStream) {
     this.#chunks = source[Symbol.asyncIterator]()
   }
 
   /** The first byte, which stays to be read; undefined for an empty body. */
   async first(): Promise<number | undefined> {
-    this.#ahead = await this.#next()
-    return this.#ahead?.[0]
+    const { done, value } = await this.next()
+    if (done) return undefined
+    this.#ahead = value
+    return value[0]
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    for (let chunk = this.#ahead; chunk !== undefined; chunk = await this.#next()) yield chunk
+  [Symbol.asyncIterator](): this {
+    return this
   }
 
-  async #next(): Promise<Buffer | undefined> {
+  async next(): Promise<IteratorResult<Buffer>> {
+    const value = this.#ahead
+    if (value !== undefined) {
+      this.#ahead = undefined
+      return { done: false, value }
+    }
     try {
-      const { done, value } = await this.#chunks.next()
-      if (done) return undefined
-      this.bytes += value.length
-      return value
+      const next = await this.#chunks.next()
+      if (!next.done) this.bytes += next.value.length
+      return next
     } catch (error) {
       throw exchangeFailure(error)
     }

@@ -94,17 +94,21 @@ class PassingBody extends Readable {
     this.over = over.promise
     this.on('error', () => {}) // whoever reads may have left
     finished(this, (error) => over.resolve(error ? this.#failure(error) : undefined))
-    exchange.body.on('data', (chunk: Buffer) => this.#pass(chunk))
-    // It may have failed already, right behind its head.
-    finished(exchange.body, (error) => {
-      if (this.isTruncated) return
-      if (error) this.destroy(error)
-      else void this.#sourceEnded()
+    exchange.body.onFailure((error) => {
+      if (!this.isTruncated) this.destroy(error)
     })
+    this.read(0) // what has come waits here, whoever reads it
   }
 
   override _read(): void {
-    this.#arrival.exchange.body.resume()
+    this.#arrival.exchange.body.next().then(
+      ({ done, value }) => {
+        if (this.destroyed) return
+        if (done) void this.#sourceEnded()
+        else this.#pass(value)
+      },
+      () => {}, // told by onFailure
+    )
   }
 
   override read(size?: number): ReturnType<Readable['read']> {
@@ -130,7 +134,7 @@ class PassingBody extends Readable {
       return
     }
     this.passed += fitting.length
-    if (!this.push(fitting)) exchange.body.pause()
+    this.push(fitting)
     if (fitting === chunk) return
     this.isTruncated = true
     exchange.body.destroy()
