@@ -12,20 +12,18 @@ const LINGER_MS = 2_000
 export function endGently(socket: Socket, clock: Clock, flushMs = LINGER_MS): void {
   if (socket.destroyed) return
   const destroy = () => socket.destroy()
-  let timer = clock.timer(flushMs, destroy)
-  let isFlushed = socket.writableFinished
+  let timer: Disposable | undefined
   const closeIfDone = () => {
-    if (isFlushed && socket.readableEnded) destroy()
+    if (socket.writableFinished && socket.readableEnded) destroy()
+    return socket.destroyed
   }
-  socket.once('close', () => timer[Symbol.dispose]())
+  socket.once('close', () => timer?.[Symbol.dispose]())
   socket.once('end', closeIfDone)
   socket.once('finish', () => {
-    isFlushed = true
-    timer[Symbol.dispose]()
-    timer = clock.timer(Math.min(flushMs, LINGER_MS), destroy)
-    closeIfDone()
+    timer?.[Symbol.dispose]()
+    if (!closeIfDone()) timer = clock.timer(Math.min(flushMs, LINGER_MS), destroy)
   })
   socket.end()
   socket.resume()
-  closeIfDone()
+  if (!closeIfDone()) timer = clock.timer(flushMs, destroy)
 }

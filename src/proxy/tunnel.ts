@@ -62,7 +62,8 @@ export function splice(
   const onClientEnd = () => (mayWait ? watch.shorten(limits.halfClosedIdleMs) : onClientClose())
   const onClientClose = () => settle(upstream.readableEnded ? 'ok' : 'client_gone')
   const onUpstreamEnd = () => {
-    upstream.off('close', onUpstreamClose)
+    // Its other half is of no use: Tor ends both at once.
+    upstream.off('close', onUpstreamClose).destroy()
     void lost().then((isLost) => settle(isLost ? 'connection_lost' : 'ok'))
   }
   const onUpstreamClose = () => settle('connection_lost')

@@ -23,7 +23,9 @@ export class ClientConnection implements Served {
   readonly #socket: Socket
   readonly #options: Pick<PortOptions, 'clock' | 'limits'>
   readonly #onLateHead: () => void
-  readonly #gone = new AbortController()
+  /** For those who ask: a tunnel, which is most of what comes, has a signal of its own. */
+  #gone: AbortController | undefined
+  #isGone = false
   #queue: Promise<void> = Promise.resolve()
   #waiting = 0
   #bytesAtRest = 0
@@ -41,7 +43,8 @@ export class ClientConnection implements Served {
     socket.on('error', ignore)
     socket.once('close', () => {
       this.#headTimer?.[Symbol.dispose]()
-      this.#gone.abort(clientGone())
+      this.#isGone = true
+      this.#gone?.abort(clientGone())
     })
     socket.once('end', () => this.#onEnd())
     this.#awaitHead()
@@ -49,6 +52,10 @@ export class ClientConnection implements Served {
 
   /** Aborted when the client has left. */
   get signal(): AbortSignal {
+    if (this.#gone === undefined) {
+      this.#gone = new AbortController()
+      if (this.#isGone) this.#gone.abort(clientGone())
+    }
     return this.#gone.signal
   }
 
@@ -95,7 +102,7 @@ export class ClientConnection implements Served {
       return
     }
     this.#queue = this.#queue.then(async () => {
-      if (!this.signal.aborted) await serve()
+      if (!this.#isGone) await serve()
       this.#waiting--
       if (this.#waiting > 0 || this.#isHandedOver || this.#socket.destroyed) return
       if (this.#isDraining) this.#socket.destroySoon()

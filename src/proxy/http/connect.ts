@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ClientBytes } from '../client-bytes.ts'
 import { endGently } from '../end-gently.ts'
@@ -6,22 +5,22 @@ import { runTunnel } from '../open-tunnel.ts'
 import type { PortOptions } from '../port.ts'
 import { problemOf } from '../problem-of.ts'
 import { admit } from './credentials.ts'
-import { headerList } from './headers.ts'
+import type { ConnectRequest } from './plain-connect.ts'
 import { writeProblem } from './problem-answer.ts'
 import { parseAuthority } from './request-target.ts'
 
 const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n\r\n'
 
-/** Serves one CONNECT, whose socket is no longer HTTP's, and settles when its tunnel has ended. Never rejects. */
+/** Serves one CONNECT, whose socket is not, or no longer, HTTP's, and settles when its tunnel has ended. Never rejects. */
 export async function serveConnect(
   options: PortOptions,
-  request: IncomingMessage,
+  { authority, headers }: ConnectRequest,
   socket: Socket,
   bytes: ClientBytes,
 ): Promise<void> {
   try {
-    const routing = admit(options.backend, headerList(request.rawHeaders))
-    const target = parseAuthority(request.url ?? '')
+    const routing = admit(options.backend, headers)
+    const target = parseAuthority(authority)
     const accept = () => socket.write(ESTABLISHED)
     await runTunnel(options, { ...routing, ...target }, { socket, bytes, accept })
   } catch (error) {

@@ -8,6 +8,8 @@ import type { Port, PortOptions, Served } from '../port.ts'
 import { ClientConnection } from './client-connection.ts'
 import { serveConnect } from './connect.ts'
 import { serveExchange } from './exchange.ts'
+import { headerList } from './headers.ts'
+import { type ConnectRequest, plainConnect } from './plain-connect.ts'
 import { writeProblem } from './problem-answer.ts'
 
 /** Cookies of long-lived sites alone may take 16 KiB. */
@@ -19,7 +21,7 @@ const CODE_OF: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: ['payload_too_large', 'its chunk extensions are too large'],
 }
 
-/** An HTTP proxy: CONNECT, and requests for http URLs in absolute form. Uses Node's parser, but none of its timeouts. */
+/** An HTTP proxy: CONNECT, and requests for http URLs in absolute form. Uses Node's parser for all but a plain CONNECT, and none of its timeouts. */
 export class HttpPort implements Port {
   readonly #options: PortOptions
   readonly #server: Server
@@ -40,7 +42,9 @@ export class HttpPort implements Port {
       .on('request', onRequest)
       .on('checkContinue', onRequest)
       .on('checkExpectation', onRequest)
-      .on('connect', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#onConnect(request, socket, head))
+      .on('connect', ({ url: authority = '', rawHeaders }: IncomingMessage, socket: Socket, head: Buffer) =>
+        this.#onConnect({ authority, headers: headerList(rawHeaders) }, socket, head),
+      )
       .on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#onClientError(error, socket))
   }
 
@@ -49,8 +53,22 @@ export class HttpPort implements Port {
       this.#break(client, 'request_timeout', 'it did not arrive in time'),
     )
     this.#connections.set(client, connection)
-    this.#server.emit('connection', client)
+    const onEnd = () => client.end()
+    client.once('end', onEnd).once('data', (first: Buffer) => {
+      client.off('end', onEnd)
+      const connect = plainConnect(first)
+      if (connect !== undefined) this.#onConnect(connect, client, connect.rest)
+      else this.#parse(client, first)
+    })
     return connection
+  }
+
+  /** Leaves a connection to Node's parser, with what has come of it. */
+  #parse(client: Socket, first: Buffer): void {
+    client.pause()
+    client.unshift(first)
+    this.#server.emit('connection', client)
+    client.resume()
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -58,7 +76,7 @@ export class HttpPort implements Port {
     connection?.take(request, response, (stop) => serveExchange(this.#options, { request, response, connection, stop }))
   }
 
-  #onConnect(request: IncomingMessage, socket: Socket, head: Buffer): void {
+  #onConnect(request: ConnectRequest, socket: Socket, head: Buffer): void {
     const bytes = new ClientBytes(socket, head)
     this.#connections.get(socket)?.handOver(() => serveConnect(this.#options, request, socket, bytes))
   }
