@@ -10,7 +10,7 @@ export interface WorkerSource {
    * A hold on a worker that is not in `tried`, nor `busy` with the target. Throws a CbtorError, such as `no_worker`, when there
    * is none to have; when one is only busy, `target_busy`.
    */
-  acquire(selection: Selection, tried: ReadonlySet<string>, busy?: Pick<ReadonlySet<string>, 'has'>): Lease
+  acquire(selection: Selection, tried: ReadonlySet<string>, busy?: Pick<ReadonlySet<string>, 'has' | 'size'>): Lease
   /** As `Lease.forget`, without a lease. */
   forget?(workerId: string, identity: Identity): void
 }

@@ -10,7 +10,7 @@ import { failover } from './failover.ts'
 import { leastConnections } from './least-connections.ts'
 import { random } from './random.ts'
 import { roundRobin } from './round-robin.ts'
-import { sticky } from './sticky.ts'
+import { markOf, sticky } from './sticky.ts'
 
 /** Some of the workers 1 to 6, at least one, in configured order, with any leases. */
 const someCandidates = fc
@@ -206,7 +206,7 @@ describe('choose()', () => {
 
 function candidate(n: number, more: Partial<Omit<Candidate, 'name'>> & { id?: string } = {}): Candidate {
   const { id = `tor0${n}`, ...rest } = more
-  return { name: { id, n }, health: 'healthy', isDoubted: false, share: 1, leases: 0, ...rest }
+  return { name: { id, n }, mark: markOf(id), health: 'healthy', isDoubted: false, share: 1, leases: 0, ...rest }
 }
 
 function several(first: number, ...others: number[]): Candidates<Candidate> {

@@ -4,6 +4,8 @@ import type { Random } from '../lib/random.ts'
 /** What a balancing mode may know of a worker that can take the request. */
 export interface Candidate {
   readonly name: WorkerName
+  /** `markOf` its id. */
+  readonly mark: number
   readonly health: HealthState
   /** Whether something speaks against it that is not confirmed. */
   readonly isDoubted: boolean
@@ -15,6 +17,10 @@ export interface Candidate {
 
 /** At least one: a mode never has to decide what to do with nobody. Ordered by number, so in configured order. */
 export type Candidates<C extends Candidate> = readonly [C, ...C[]]
+
+export function isSome<C extends Candidate>(candidates: readonly C[]): candidates is Candidates<C> {
+  return candidates.length > 0
+}
 
 /** What a mode decides by, besides the candidates. */
 export interface Turn {

@@ -1,6 +1,6 @@
 import type { Mode } from '../domain/exchange.ts'
 import type { HealthState } from '../domain/worker.ts'
-import type { Candidate, Choose, Turn } from './candidate.ts'
+import { type Candidate, type Candidates, type Choose, isSome, type Turn } from './candidate.ts'
 import { failover } from './failover.ts'
 import { leastConnections } from './least-connections.ts'
 import { random } from './random.ts'
@@ -19,11 +19,13 @@ const CHOOSERS: Record<Mode, Choose> = {
  * Who is asked first: one tier only when those before it have nobody left. Doubt weighs less than suspicion: it is there
  * within a second or two of a worker's silence, long before the thresholds of suspicion are reached.
  */
-const BEST_FIRST: readonly ((candidate: Candidate) => boolean)[] = [
-  ({ health, isDoubted }) => health === 'healthy' && !isDoubted,
-  ({ health }) => health === 'healthy',
-  ({ health }) => health === 'suspect',
-]
+function tierOf({ health, isDoubted }: Candidate): number {
+  if (health === 'healthy') return isDoubted ? 1 : 0
+  return health === 'suspect' ? 2 : NONE
+}
+
+/** That of those who take no traffic. */
+const NONE = Number.POSITIVE_INFINITY
 
 /**
  * `sticky` makes no difference between them. Its promise is the exit address, and a suspect worker most often comes
@@ -31,25 +33,48 @@ const BEST_FIRST: readonly ((candidate: Candidate) => boolean)[] = [
  * for the sake of at most a few slow requests (which fail over one by one if they must). So a key moves when its worker
  * is dead and not before. The price: a new session may also start on a suspect worker.
  */
-const ALIKE: typeof BEST_FIRST = [({ health }) => takesTraffic(health)]
+function alike({ health }: Candidate): number {
+  return takesTraffic(health) ? 0 : NONE
+}
 
 /**
  * Chooses by `mode` from the best tier that has anybody; undefined when no candidate takes traffic. There is no panic
- * rule that would ask the dead: with too few workers left, those are asked, up to their limits, and then nobody.
+ * rule that would ask the dead: with too few workers left, those are asked, up to their limits, and then nobody. Who may not be asked
+ * for other reasons is left out by `mayTake`.
  */
-export function choose<C extends Candidate>(candidates: readonly C[], mode: Mode, turn: Turn): C | undefined {
-  for (const isInTier of mode === 'sticky' ? ALIKE : BEST_FIRST) {
-    const [first, ...others] = present(candidates.filter(isInTier), mode, turn)
-    if (first !== undefined) return CHOOSERS[mode]([first, ...others], turn)
+export function choose<C extends Candidate>(
+  candidates: readonly C[],
+  mode: Mode,
+  turn: Turn,
+  mayTake: (candidate: C) => boolean = () => true,
+): C | undefined {
+  const tier = bestTier(candidates, mode === 'sticky' ? alike : tierOf, mayTake)
+  return isSome(tier) ? CHOOSERS[mode](present(tier, mode, turn), turn) : undefined
+}
+
+/** In one pass: there may be a thousand candidates. */
+function bestTier<C extends Candidate>(
+  candidates: readonly C[],
+  tierOfOne: (candidate: C) => number,
+  mayTake: (candidate: C) => boolean,
+): readonly C[] {
+  let best = NONE
+  let tier: C[] = []
+  for (const candidate of candidates) {
+    const own = tierOfOne(candidate)
+    if (own > best || own === NONE || !mayTake(candidate)) continue
+    if (own < best) tier = []
+    best = own
+    tier.push(candidate)
   }
-  return undefined
+  return tier
 }
 
 /** Those that take this turn. A tier is not left while it has anybody; and a key's worker is the same from the first moment on. */
-function present<C extends Candidate>(tier: readonly C[], mode: Mode, { random }: Turn): readonly C[] {
-  if (mode === 'sticky') return tier
+function present<C extends Candidate>(tier: Candidates<C>, mode: Mode, { random }: Turn): Candidates<C> {
+  if (mode === 'sticky' || tier.every(({ share }) => share >= 1)) return tier
   const taking = tier.filter(({ share }) => share >= 1 || random.float() < share)
-  return taking.length > 0 ? taking : tier
+  return isSome(taking) ? taking : tier
 }
 
 export function takesTraffic(health: HealthState): boolean {

@@ -6,7 +6,8 @@ import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { choose, takesTraffic } from './choose.ts'
 import { shareOfTurns } from './slow-start.ts'
-import { BUSY, FULL, whyNone, whyNot } from './why-none.ts'
+import { markOf } from './sticky.ts'
+import { BUSY, FULL, type Ids, whyNone, whyNot } from './why-none.ts'
 
 export interface PoolOptions {
   readonly clock: Clock
@@ -53,17 +54,20 @@ export type PoolEvent =
   | { readonly type: 'mode-changed'; readonly from: Mode; readonly to: Mode }
   | { readonly type: 'joined' | 'left'; readonly worker: string }
 
+/** A member's, which it is chosen by as it stands: a pool may have a thousand. */
 type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & {
+  readonly mark: number
   readonly idle: Set<() => void>
   /** How many of the leases are tunnels that stand: most of them carry nothing most of the time. */
   standing: number
-  /** When it came back from a failure, by the monotonic clock; undefined when it has been back for long. */
+  /** Whether it has as many leases as it may, those that stand aside. */
+  isFull: boolean
+  /** When it came back from a failure, by the monotonic clock; undefined when it takes all its turns. */
   backSince: number | undefined
+  /** The part of its turns that it takes, as of the last look. */
+  share: number
   isLeaving: boolean
 }
-
-/** Ids of workers. */
-type Ids = Pick<ReadonlySet<string>, 'has'>
 
 const NONE: ReadonlySet<string> = new Set()
 /** Tor serves more, but not well: the number of the design's facts A.3. */
@@ -76,7 +80,9 @@ const BUSY_RETRY_AFTER_MS = 1_000
  * opinion on either of the first two: it is told. `W` is whatever the caller needs of a worker to use it.
  */
 export class Pool<W extends { readonly name: WorkerName }> {
+  /** By number. */
   #seats: readonly Seat<W>[] = []
+  readonly #byId = new Map<string, Seat<W>>()
   readonly #clock: Clock
   readonly #random: Random
   readonly #retryAfterMs: number
@@ -114,13 +120,14 @@ export class Pool<W extends { readonly name: WorkerName }> {
   remove(id: string): void {
     const gone = this.#find(id)
     this.#seats = this.#seats.filter((seat) => seat !== gone)
+    this.#byId.delete(id)
     this.#tell({ type: 'left', worker: gone.name.id })
     // Who waits for it learns that it is gone, and may go elsewhere.
     this.#onRoom(gone.name)
   }
 
   has(id: string): boolean {
-    return this.#seats.some(({ name }) => name.id === id)
+    return this.#byId.has(id)
   }
 
   /** The lowest number that no member has, from 1. */
@@ -161,14 +168,15 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const { workerId, key, mode = this.#mode } = selection
     if (workerId !== undefined) return this.#grant(this.#pinned(workerId, tried, busy))
 
-    const open = this.#seats.filter((seat) => this.#whyNot(seat, tried, busy) === undefined)
-    const candidates = open.map((seat) => ({ ...seat, share: this.#shareOf(seat), seat }))
-    const turn = { key, after: this.#last.get(mode) ?? 0, random: this.#random }
-    const chosen = choose(candidates, mode, turn)?.seat
-    if (chosen === undefined) {
-      const members = this.#seats.map((seat) => this.#member(seat, busy))
-      throw this.#noWorker(`Cannot choose a worker: ${whyNone(members, tried)}`, this.#seats, tried, busy)
+    const mayTake = (seat: Seat<W>) => {
+      if (whyNot(seat, tried, busy) !== undefined) return false
+      if (seat.backSince !== undefined) this.#slowStart(seat, seat.backSince)
+      return true
     }
+    const turn = { key, after: this.#last.get(mode) ?? 0, random: this.#random }
+    const chosen = choose(this.#seats, mode, turn, mayTake)
+    if (chosen === undefined)
+      throw this.#noWorker(`Cannot choose a worker: ${whyNone(this.#seats, tried, busy)}`, this.#seats, tried, busy)
     this.#last.set(mode, chosen.name.n)
     return this.#grant(chosen)
   }
@@ -185,6 +193,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const { slowStart = from === 'dead' || from === 'recovery' } = options
     if (health === 'healthy') {
       seat.backSince = slowStart ? this.#clock.monotonic() : undefined
+      seat.share = 1
       seat.isDoubted = false
     }
     this.#tell({ type: 'health-changed', worker: seat.name.id, from, to: health })
@@ -263,56 +272,49 @@ export class Pool<W extends { readonly name: WorkerName }> {
 
   #pinned(ref: string, tried: ReadonlySet<string>, busy: Ids): Seat<W> {
     const seat = this.#find(ref)
-    const why = this.#whyNot(seat, tried, busy)
+    const why = whyNot(seat, tried, busy)
     if (why === undefined) return seat
     const message = `Cannot use worker "${seat.name.id}": it is ${why}`
     if (seat.desired !== 'enabled') throw new CbtorError('conflict', message)
     throw this.#noWorker(message, [seat], tried, busy)
   }
 
-  #whyNot(seat: Seat<W>, tried: ReadonlySet<string>, busy: Ids): string | undefined {
-    return whyNot(this.#member(seat, busy), tried)
+  #slowStart(seat: Seat<W>, backSince: number): void {
+    seat.share = shareOfTurns(this.#clock.monotonic() - backSince)
+    if (seat.share >= 1) seat.backSince = undefined
   }
 
-  #member(seat: Seat<W>, busy: Ids) {
-    return { ...seat, isFull: this.#isFull(seat), isBusy: busy.has(seat.name.id) }
-  }
-
-  #isFull({ leases, standing }: Seat<W>): boolean {
-    return leases - standing >= this.#maxLeases
-  }
-
-  #shareOf({ backSince }: Seat<W>): number {
-    return backSince === undefined ? 1 : shareOfTurns(this.#clock.monotonic() - backSince)
+  #count(seat: Seat<W>, leases: number, standing: number): void {
+    seat.leases += leases
+    seat.standing += standing
+    seat.isFull = seat.leases - seat.standing >= this.#maxLeases
   }
 
   #grant(seat: Seat<W>): Lease<W> {
-    seat.leases += 1
+    this.#count(seat, 1, 0)
     seat.lastUsedAt = this.#clock.now()
     let isHeld = true
     let isStanding = false
-    const freed = () => this.#onRoom(seat.name)
     return {
       member: seat.member,
-      stands() {
+      stands: () => {
         if (!isHeld || isStanding) return
         isStanding = true
-        seat.standing += 1
-        freed()
+        this.#count(seat, 0, 1)
+        this.#onRoom(seat.name)
       },
-      [Symbol.dispose]() {
+      [Symbol.dispose]: () => {
         if (!isHeld) return
         isHeld = false
-        seat.leases -= 1
-        if (isStanding) seat.standing -= 1
+        this.#count(seat, -1, isStanding ? -1 : 0)
         if (seat.leases === 0) for (const resolve of seat.idle) resolve()
-        freed()
+        this.#onRoom(seat.name)
       },
     }
   }
 
   #noWorker(message: string, seats: readonly Seat<W>[], tried: ReadonlySet<string>, busy: Ids): CbtorError {
-    const reasons = seats.map((seat) => this.#whyNot(seat, tried, busy))
+    const reasons = seats.map((seat) => whyNot(seat, tried, busy))
     if (reasons.includes(BUSY)) return new CbtorError('target_busy', message)
     if (reasons.includes(FULL)) return new CbtorError('overloaded', message, { retryAfterMs: BUSY_RETRY_AFTER_MS })
     // Waiting helps when healing may bring a worker back, not when only the operator can.
@@ -334,14 +336,16 @@ export class Pool<W extends { readonly name: WorkerName }> {
     }
     const seat: Seat<W> = {
       ...{ member, name: member.name, desired, health: 'starting', isDoubted: false, leases: 0 },
-      ...{ lastUsedAt: undefined, idle: new Set(), standing: 0, backSince: undefined, isLeaving: false },
+      ...{ lastUsedAt: undefined, idle: new Set(), standing: 0, isFull: this.#maxLeases <= 0 },
+      ...{ mark: markOf(member.name.id), backSince: undefined, share: 1, isLeaving: false },
     }
+    this.#byId.set(member.name.id, seat)
     this.#seats = [...this.#seats, seat].sort((a, b) => a.name.n - b.name.n)
   }
 
   #find(ref: string | number): Seat<W> {
-    const found =
-      this.#seats.find(({ name }) => name.id === ref) ?? this.#seats.find(({ name }) => String(name.n) === String(ref))
+    const named = typeof ref === 'string' ? this.#byId.get(ref) : undefined
+    const found = named ?? this.#seats.find(({ name }) => String(name.n) === String(ref))
     if (found === undefined)
       throw new CbtorError('worker_not_found', `Cannot find the worker: no worker is called "${ref}"`)
     return found
