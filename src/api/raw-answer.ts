@@ -41,6 +41,7 @@ export async function sendRaw(reply: FastifyReply, answer: StreamedAnswer, clock
   if (isChunked) raw.setHeader('trailer', TRAILERS)
   else if (answer.bodyLength !== undefined && ![204, 304].includes(answer.status))
     raw.setHeader('content-length', answer.bodyLength)
+  holdBack(raw)
   raw.writeHead(answer.status, FIELD_TEXT.test(answer.statusText) ? answer.statusText : '')
   raw.flushHeaders()
 
@@ -111,9 +112,16 @@ function foreignHeaders(received: Headers): Headers {
   })
 }
 
+/** What is written in this turn of the loop goes out together: of a short answer all of it, for each write takes as long as much of the rest. */
+function holdBack({ socket }: ServerResponse): void {
+  socket?.cork()
+  setImmediate(() => socket?.uncork())
+}
+
 /** In a way that nobody takes for an orderly end: where only that tells the end of a body, by a reset. */
 function breakOff(raw: ServerResponse): void {
   const { socket } = raw
+  while (socket !== null && socket.writableCorked > 0) socket.uncork() // what was held back is still said
   if (socket === null || raw.chunkedEncoding) {
     raw.destroy()
     return
