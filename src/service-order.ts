@@ -72,6 +72,7 @@ export function createOrder(config: Pick<ServiceConfig, 'limits' | 'politeness'>
       return lines.waiting
     },
     onRoom({ id, n }) {
+      if (lines.waiting === 0) return
       // A client may call it by its number.
       lines.look(LINES.worker(id))
       lines.look(LINES.worker(String(n)))

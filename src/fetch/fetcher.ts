@@ -1,7 +1,6 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { FetchAnswer, FetchRequest, Receipt, StreamedAnswer } from '../domain/exchange.ts'
 import { isOnionHost } from '../domain/worker.ts'
-import { onAbort } from '../lib/abort.ts'
 import { Connection } from './connection.ts'
 import { type ConnectionCounts, Connections } from './connections.ts'
 import { Dialer } from './dialer.ts'
@@ -111,9 +110,7 @@ export class Fetcher implements Disposable {
       await this.#traffic.begin(request, first.to.target.host, signal, { withinMs: request.timeoutMs }),
     )
     const { tries, identity } = passage
-    const over = new AbortController()
-    ends.use(onAbort(passage.signal, (reason) => over.abort(reason)))
-    using _ = clock.timer(startedAt + request.timeoutMs - clock.monotonic(), () => over.abort(timeoutOf(request)))
+    using _ = clock.timer(startedAt + request.timeoutMs - clock.monotonic(), () => passage.abort(timeoutOf(request)))
     const ledger = new Ledger({ clock, request, tries, startedAt })
     const run = new FetchRun({
       ...{ clock, policy, request, tries, identity, ledger, ending },
@@ -125,7 +122,7 @@ export class Fetcher implements Disposable {
       verdictMs: this.#traffic.verdictMs,
       endBy: startedAt + request.timeoutMs,
       onHop: (host) => passage.goesTo(host),
-      signal: over.signal,
+      signal: passage.signal,
     })
     try {
       const found = await run.follow(first)

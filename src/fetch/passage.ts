@@ -40,8 +40,9 @@ export interface PassageOptions {
 export class Passage implements Disposable {
   readonly identity: Identity
   readonly tries: Tries
-  /** Aborts when the caller is gone and when the service ends. */
+  /** Aborts when the caller is gone, when the service ends, and by `abort`. */
   readonly signal: AbortSignal
+  readonly #over = new AbortController()
   readonly #session: Session | undefined
   readonly #options: PassageOptions
   readonly #polite: PoliteSource | undefined
@@ -65,10 +66,10 @@ export class Passage implements Disposable {
     const ends = this.#ends
     if (this.#session) ends.use(this.#session.use(sessions.idleLimit(routing.sessionTtlMs)))
     this.#session?.isKnownAs(this.identity)
-    const over = new AbortController()
-    ends.use(onAbort(signal, (reason) => over.abort(reason)))
-    ends.use(onAbort(life, (reason) => over.abort(reason)))
-    this.signal = over.signal
+    const abort = (reason: unknown) => this.abort(reason)
+    ends.use(onAbort(signal, abort))
+    ends.use(onAbort(life, abort))
+    this.signal = this.#over.signal
     const selection = {
       key: stickyKey ?? host, // the same worker for all callers, whose circuits on it are apart
       ...(mode !== undefined && { mode }),
@@ -134,6 +135,11 @@ export class Passage implements Disposable {
   /** An answer came from the clearnet, and nobody tells by which exit. */
   cameByUnknownExit(): void {
     this.#session?.cameByUnknownExit()
+  }
+
+  /** Ends what is under way of it. */
+  abort(reason: unknown): void {
+    this.#over.abort(reason)
   }
 
   /** Disposes `part` at the end. */

@@ -36,7 +36,9 @@ export class Tries implements Disposable {
 
   /** Those that have ended, in the order in which they began. */
   get attempts(): readonly Attempt[] {
-    return this.#begun.flatMap(({ attempt }) => attempt ?? [])
+    const ended: Attempt[] = []
+    for (const { attempt } of this.#begun) if (attempt !== undefined) ended.push(attempt)
+    return ended
   }
 
   /** The one that began last. */
