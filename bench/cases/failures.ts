@@ -4,7 +4,7 @@ import type { Case } from '../lib/case.ts'
 import type { Figure } from '../lib/figures.ts'
 import { quantile } from '../lib/stats.ts'
 import type { LoadResult } from '../load/order.ts'
-import type { Contestant } from '../stage/peers.ts'
+import { type Contestant, plainWay } from '../stage/peers.ts'
 import type { FaultStage, TorStage } from '../stage/stages.ts'
 
 const FAULTS = ['killed', 'frozen', 'cut off'] as const
@@ -42,9 +42,16 @@ export const failures: Case = {
 async function failing(stage: TorStage, faults: FaultStage, fault: Fault, perSecond: number): Promise<Figure[]> {
   const ours = stage.contestants.filter(({ title }) => /^CBTOR (\/fetch|HTTP port)$/.test(title))
   const contestants = [...faults.contestants, ...ours]
-  const loads = contestants.map(({ way }) =>
+  const loads = contestants.map((contestant) =>
     stage.loader.load({
-      ...{ way, url: stage.siteUrl('small'), concurrency: 1, perSecond, seconds: SECONDS, limitMs: LIMIT_MS },
+      ...{
+        way: plainWay(contestant),
+        url: stage.siteUrl('small'),
+        concurrency: 1,
+        perSecond,
+        seconds: SECONDS,
+        limitMs: LIMIT_MS,
+      },
     }),
   )
   await sleep(BEFORE_MS)

@@ -4,6 +4,7 @@ import type { Figure } from '../lib/figures.ts'
 import { BARE } from '../lib/report.ts'
 import type { Way } from '../load/order.ts'
 import { firstByteMs } from '../stage/curl.ts'
+import { plainWay } from '../stage/peers.ts'
 import type { TorStage } from '../stage/stages.ts'
 
 /** Identities are told apart so that each has its own warm circuit; as many as there are Tors. */
@@ -52,9 +53,9 @@ export async function newStreams(
     const variant = `new stream, warm circuit, ${scheme}`
     say(`${name}: ${variant}`)
     const ask = (way: Way, round: number) =>
-      firstByteMs(stage.room, way, { url: urlOf(stage, scheme), key: `bench-${round % KEYS}`, caFile: stage.caFile })
-    for (const { way } of contestants) for (let n = 0; n < KEYS; n++) await ask(way, n)
-    const times = await inTurns(rounds, contestants, ({ way }, round) => ask(way, round))
+      firstByteMs(stage.room, way, { url: urlOf(stage, scheme), key: `bench${round % KEYS}`, caFile: stage.caFile })
+    for (const each of contestants) for (let n = 0; n < KEYS; n++) await ask(plainWay(each), n)
+    const times = await inTurns(rounds, contestants, (each, round) => ask(plainWay(each), round))
     for (const [{ title: contestant }, values] of times)
       figures.push({ case: name, variant, contestant, unit: 'ms', values })
     figures.push(...stage.missing.map((peer) => ({ ...peer, case: name, variant, unit: 'ms' as const, values: [] })))
@@ -74,7 +75,7 @@ export async function freshIdentities(
   const { cbtor, caFile, room } = stage
   const bare = stage.contestants.find(({ title }) => title === BARE)
   const asked: readonly (readonly [string, () => Promise<number>])[] = [
-    [BARE, () => firstByteMs(room, bareWay(bare?.way), { url: urlOf(stage, 'http'), key: `fresh-${++names}`, caFile })],
+    [BARE, () => firstByteMs(room, bareWay(bare?.way), { url: urlOf(stage, 'http'), key: `fresh${++names}`, caFile })],
     [
       'CBTOR /fetch',
       () =>

@@ -14,8 +14,7 @@ export const idleTunnels: Case = {
     const stage = await stages.tor(0)
     const figures: Figure[] = []
     for (const { title: contestant, way, pids } of stage.contestants) {
-      const port =
-        way.kind === 'connect' ? way.ports[0] : way === stage.cbtor.ways.http ? stage.cbtor.ports.http : undefined
+      const port = way.kind === 'connect' ? way.ports[0] : undefined
       if (port === undefined || pids.length === 0) continue
       say(`idle-tunnels: ${contestant}`)
       await stage.loader.openIdle(FIRST, port, stage.site)

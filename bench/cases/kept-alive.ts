@@ -1,6 +1,7 @@
 import { type Case, inTurns } from '../lib/case.ts'
 import type { Figure } from '../lib/figures.ts'
 import { median } from '../lib/stats.ts'
+import { plainWay } from '../stage/peers.ts'
 import type { TorStage } from '../stage/stages.ts'
 
 const WORKERS = 4
@@ -28,8 +29,14 @@ export async function keptAlive(
 ): Promise<Figure[]> {
   say(name)
   const contestants = stage.contestants.filter(({ title }) => only.includes(title))
-  const times = await inTurns(rounds, contestants, async ({ way }) => {
-    const order = { way, url: stage.siteUrl('small'), concurrency: 1, isKept: true, limitMs: 30_000 }
+  const times = await inTurns(rounds, contestants, async (contestant) => {
+    const order = {
+      way: plainWay(contestant),
+      url: stage.siteUrl('small'),
+      concurrency: 1,
+      isKept: true,
+      limitMs: 30_000,
+    }
     const { firstByteMs } = await stage.loader.load({ ...order, count: count + WORKERS })
     return median(firstByteMs.slice(WORKERS)) // those before make the connections, one through each worker
   })

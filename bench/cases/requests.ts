@@ -2,7 +2,7 @@ import { type Case, inTurns } from '../lib/case.ts'
 import type { Figure } from '../lib/figures.ts'
 import { quantile } from '../lib/stats.ts'
 import type { LoadResult } from '../load/order.ts'
-import type { Contestant } from '../stage/peers.ts'
+import { type Contestant, plainWay } from '../stage/peers.ts'
 import { cpuSeconds } from '../stage/room.ts'
 import type { TorStage } from '../stage/stages.ts'
 
@@ -49,7 +49,7 @@ export async function rates(
   const turn = async (contestant: Contestant) => {
     const before = cpuSeconds(...contestant.pids)
     const result = await stage.loader.load({
-      ...{ way: contestant.way, url: stage.siteUrl(page), concurrency, isKept, seconds, limitMs: 30_000 },
+      ...{ way: plainWay(contestant), url: stage.siteUrl(page), concurrency, isKept, seconds, limitMs: 30_000 },
     })
     return { result, cpu: cpuSeconds(...contestant.pids) - before }
   }

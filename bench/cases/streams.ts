@@ -1,6 +1,6 @@
 import { type Case, inTurns } from '../lib/case.ts'
 import type { Figure } from '../lib/figures.ts'
-import type { Contestant } from '../stage/peers.ts'
+import { type Contestant, plainWay } from '../stage/peers.ts'
 import { cpuSeconds } from '../stage/room.ts'
 import type { TorStage } from '../stage/stages.ts'
 
@@ -36,12 +36,13 @@ export async function rates(
   say(`${name}: ${variant}`)
   const contestants = stage.contestants.filter(({ title }) => only.includes(title))
   const parts = count === 1 ? PARTS : 1
-  const turn = async ({ way, pids }: Contestant) => {
+  const turn = async (contestant: Contestant) => {
+    const { pids } = contestant
     const before = cpuSeconds(...pids)
     let [bytes, took] = [0, 0]
     for (let part = 0; part < parts; part++) {
       const load = await stage.loader.load({
-        ...{ way, url: stage.siteUrl('50mb'), concurrency: count, limitMs: 60_000 },
+        ...{ way: plainWay(contestant), url: stage.siteUrl('50mb'), concurrency: count, limitMs: 60_000 },
         ...{ seconds: seconds / parts, isCutOff: true },
       })
       bytes += load.bytes

@@ -70,7 +70,9 @@ class Load {
     const under: Promise<unknown>[] = []
     const idle: HttpExchange[] = []
     const one = async () => {
-      const done = await this.#request(this.#order.way.kind === 'fetch' ? idle.pop() : undefined)
+      let kept = idle.pop()
+      while (kept !== undefined && !kept.isOpen) kept = idle.pop() // the server ends those that it has not heard of for long
+      const done = await this.#request(kept)
       if (done === undefined) return
       if (this.#order.way.kind === 'fetch' && done.isOpen) idle.push(done)
       else this.#close(done)

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Way } from '../load/order.ts'
@@ -93,7 +93,8 @@ export class Cbtor {
     for (;;) {
       const health = await this.get('/api/v1/health').catch(() => '{}')
       if (((JSON.parse(health || '{}') as { receiving_traffic?: number }).receiving_traffic ?? 0) >= workers) return
-      if (child.exitCode !== null || performance.now() > until) throw new Error(`CBTOR does not come up: see ${log}`)
+      if (child.exitCode !== null || performance.now() > until)
+        throw new Error(`CBTOR does not come up: ${readFileSync(log, 'utf8').trim().split('\n').slice(-5).join('\n')}`)
       await sleep(100)
     }
   }

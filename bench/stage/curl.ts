@@ -27,7 +27,8 @@ function argumentsOf(way: Way, { url, key, fields }: CurlRequest): string[] {
   }
   const port = way.ports[turn++ % way.ports.length]
   const scheme = way.kind === 'socks' ? 'socks5h' : 'http'
-  const user = way.user ?? key
+  // As CBTOR reads user names; to Tor, any is as good.
+  const user = way.user ?? (key && `key-${key}`)
   return [
     ...['-x', `${scheme}://127.0.0.1:${port}`],
     ...(way.kind === 'connect' ? ['--proxytunnel'] : []),

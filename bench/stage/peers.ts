@@ -42,13 +42,14 @@ export interface PeersOptions {
   readonly tors: TorPorts
   /** Added to their ports, so that there can be a second set of them. */
   readonly offset?: number
+  /** A second row of privoxy, which has `forward-socks5` rather than `forward-socks5t`: it waits for a stream before it sends. */
+  readonly hasPatientPrivoxy?: boolean
 }
 
 /** One by one: who does not come up is told of, and the others do. */
 export async function startPeers(room: PeersRoom, options: PeersOptions): Promise<readonly Peer[]> {
-  const { directory, tors, offset = 0 } = options
+  const { directory, tors, offset = 0, hasPatientPrivoxy = false } = options
   const at = (port: number) => port + offset
-  const privoxyPorts = tors.socks.map((_, n) => at(9_251 + n))
   return await startEach(room, options.loader, [
     { id: 'tor', title: 'bare tor', version: versionOfTor, way: { kind: 'socks', ports: tors.socks }, parts: [] },
     {
@@ -56,17 +57,8 @@ export async function startPeers(room: PeersRoom, options: PeersOptions): Promis
       way: { kind: 'connect', ports: tors.httpTunnel },
     },
     haproxyTcp('socks', 'haproxy-tcp', 'haproxy → tor', at(9_100), tors.socks),
-    {
-      ...{ id: 'haproxy-privoxy', title: 'haproxy → privoxy → tor' },
-      version: async (room) =>
-        `${await versionOf(room, 'haproxy', '-v')}, ${await versionOf(room, 'privoxy', '--version')}`,
-      way: { kind: 'connect', ports: [at(9_200)] },
-      absolute: { kind: 'absolute', ports: [at(9_200)] },
-      parts: [
-        ...tors.socks.map((socks, n) => privoxy(directory, privoxyPorts[n] ?? 0, socks)),
-        haproxy('haproxy-privoxy', at(9_200), privoxyPorts),
-      ],
-    },
+    haproxyPrivoxy('forward-socks5t', directory, at(9_200), tors.socks),
+    ...(hasPatientPrivoxy ? [haproxyPrivoxy('forward-socks5', directory, at(9_600), tors.socks)] : []),
     proxyChain(at(9_300), tors.socks),
   ])
 }
@@ -87,6 +79,11 @@ export async function startPeersAlone(
     haproxyTcp('socks', 'haproxy-tcp', 'haproxy', 9_500, upstreams),
     { ...proxyChain(9_600, upstreams), title: 'proxy-chain' },
   ])
+}
+
+/** By which a contestant is asked for plain http. */
+export function plainWay({ way, absolute }: Contestant): Way {
+  return absolute ?? way
 }
 
 export function isMissing(peer: Peer): peer is Missing {
@@ -126,12 +123,39 @@ function haproxy(config: string, port: number, upstreams: readonly number[]): Pa
   }
 }
 
-function privoxy(directory: string, port: number, upstream: number): Part {
+/** Its four privoxies are on the ports from 51 after its own on. */
+function haproxyPrivoxy(
+  forward: 'forward-socks5' | 'forward-socks5t',
+  directory: string,
+  port: number,
+  upstreams: readonly number[],
+): Plan {
+  const ports = upstreams.map((_, n) => port + 51 + n)
+  const isPatient = forward === 'forward-socks5'
+  return {
+    id: isPatient ? 'haproxy-privoxy-patient' : 'haproxy-privoxy',
+    title: isPatient ? 'haproxy → privoxy, forward-socks5 → tor' : 'haproxy → privoxy → tor',
+    version: async (room) =>
+      `${await versionOf(room, 'haproxy', '-v')}, ${await versionOf(room, 'privoxy', '--version')}`,
+    way: { kind: 'connect', ports: [port] },
+    absolute: { kind: 'absolute', ports: [port] },
+    parts: [
+      ...upstreams.map((upstream, n) => privoxy(forward, directory, ports[n] ?? 0, upstream)),
+      haproxy('haproxy-privoxy', port, ports),
+    ],
+  }
+}
+
+function privoxy(forward: string, directory: string, port: number, upstream: number): Part {
   const file = join(directory, `privoxy-${port}.config`)
   const template = readFileSync(`${ROOT}/bench/peers/privoxy.config`, 'utf8')
   mkdirSync(directory, { recursive: true })
+  const values = { '@LISTEN@': `${port}`, '@UPSTREAM@': `${upstream}`, '@FORWARD@': forward }
   // In comments, too, where it does no harm.
-  writeFileSync(file, template.replaceAll('@LISTEN@', `${port}`).replaceAll('@UPSTREAM@', `${upstream}`))
+  writeFileSync(
+    file,
+    Object.entries(values).reduce((text, [name, value]) => text.replaceAll(name, value), template),
+  )
   return { name: `privoxy-${port}`, port, command: system(['privoxy', '--no-daemon', file]) }
 }
 

@@ -5,9 +5,9 @@ import { TorNetwork } from '../../src/testnet/network.ts'
 import { torVersion } from '../lib/machine.ts'
 import type { Way } from '../load/order.ts'
 import { SOCKS_PORT, startAlone } from './alone.ts'
-import { Cbtor, waysOf } from './cbtor.ts'
+import { type Cbtor, waysOf } from './cbtor.ts'
 import { Loader } from './loader.ts'
-import { type Contestant, isMissing, type Missing, type Peer, startPeers, startPeersAlone } from './peers.ts'
+import { type Contestant, isMissing, type Missing, type Peer, plainWay, startPeers, startPeersAlone } from './peers.ts'
 import { Room } from './room.ts'
 import { startSite } from './site.ts'
 import { type PlainTors, startPlainTors, startTors, type Tors } from './tors.ts'
@@ -21,7 +21,6 @@ export interface TorStage {
   readonly room: Room
   readonly loader: Loader
   readonly tors: Tors
-  /** Each with the `way` of plain http. */
   readonly contestants: readonly Contestant[]
   readonly missing: readonly Gone[]
   readonly cbtor: Cbtor
@@ -74,19 +73,20 @@ export class Stages implements AsyncDisposable {
     const loader = new Loader(room)
     const tors = await startTors(room, network, { directory: network.directory })
     const url = await startSite(room)
-    const peers = await startPeers(room, { loader, directory: network.directory, tors: tors.ports })
+    const options = { loader, directory: network.directory, tors: tors.ports, hasPatientPrivoxy: latencyMs > 0 }
+    const peers = await startPeers(room, options)
     this.#know(peers)
     const { cbtor } = tors
     const stage: TorStage = {
       ...{ network, room, loader, tors, cbtor, caFile: network.caFile, onion: new URL(network.urls.onion).host },
-      contestants: [...present(peers), ...ours(cbtor)],
+      contestants: [...peers.filter(isHere), ...ours(cbtor)],
       missing: gone(peers),
       site: new URL(url).host,
       siteUrl: (page) => `${url}/${page}`,
       async newCircuits(contestants) {
         await Promise.all([1, 2, 3, 4].map((n) => cbtor.post(`/api/v1/tor/workers/${n}/newnym`)))
-        for (const { way } of contestants)
-          await loader.load({ way, url: `${url}/small`, concurrency: 4, count: 12, limitMs: 10_000 })
+        for (const each of contestants)
+          await loader.load({ way: plainWay(each), url: `${url}/small`, concurrency: 4, count: 12, limitMs: 10_000 })
       },
     }
     this.#network = { latencyMs, stage, parts: parts.move() }
@@ -130,30 +130,22 @@ export class Stages implements AsyncDisposable {
       const directory = join(network.directory, 'faults')
       const peers = await startPeers(room, { loader, directory, tors: plain.ports, offset: 10 })
       const wanted = ['haproxy-tcp', 'haproxy-privoxy', 'proxy-chain']
-      return { plain, contestants: present(peers).filter(({ id }) => wanted.includes(id)) }
+      return { plain, contestants: peers.filter(isHere).filter(({ id }) => wanted.includes(id)) }
     })()
     return await this.#faults
   }
 
-  /** A service on the same Tors that builds no circuits ahead. */
+  /** A service with Tors of its own that builds no circuits ahead. */
   async withoutStock(): Promise<Cbtor> {
     const stage = this.#network?.stage
     if (stage === undefined) throw new Error('There is no network')
     const { network, room } = stage
-    const state = join(network.directory, 'cbtor', 'workers')
     const ports = { api: 32_213, http: 8_120, socks: 1_082 }
-    return await Cbtor.start(room, {
-      ...{ name: 'cold', directory: network.directory, ports },
-      config: {
-        workers: [1, 2, 3, 4].map((n) => ({
-          ...{ kind: 'external', id: `tor0${n}`, socks: `unix:${state}/tor0${n}/socks` },
-          ...{ control: `unix:${state}/tor0${n}/control`, cookie_file: `${state}/tor0${n}/control.authcookie` },
-        })),
-        circuits: { stock: 0, rate: 10_000, burst: 10_000 },
-        checks: { clearnet: [`${network.urls.check}/api/ip`], onion: [`${network.urls.onion}/`] },
-        targets: { allow_reserved: ['203.0.113.0/24', '198.51.100.0/24'], ca_file: network.caFile },
-      },
+    const { cbtor } = await startTors(room, network, {
+      ...{ directory: network.directory, name: 'cold', ports, firstSocks: 9_071, firstClient: 25 },
+      config: { circuits: { stock: 0, rate: 10_000, burst: 10_000 } },
     })
+    return cbtor
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -218,13 +210,9 @@ function ours({ ways, pid }: Cbtor): Contestant[] {
   return [
     { id: 'cbtor-fetch', title: 'CBTOR /fetch', way: ways.fetch, ...us },
     { id: 'cbtor-raw', title: 'CBTOR /fetch/raw', way: ways.raw, ...us },
-    { id: 'cbtor-http', title: 'CBTOR HTTP port', way: ways.http, ...us },
+    { id: 'cbtor-http', title: 'CBTOR HTTP port', way: ways.connect, absolute: ways.http, ...us },
     { id: 'cbtor-socks', title: 'CBTOR SOCKS5 port', way: ways.socks, ...us },
   ]
-}
-
-function present(peers: readonly Peer[]): Contestant[] {
-  return peers.filter(isHere).map((peer) => ({ ...peer, way: peer.absolute ?? peer.way }))
 }
 
 function isHere(peer: Peer): peer is Contestant {
