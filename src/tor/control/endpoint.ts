@@ -6,8 +6,15 @@ export interface Endpoint {
   readonly port: number
 }
 
+const PORT = /^\d{1,5}$/
+
 /** Tor does not bracket IPv6 in events (`2001:db8::1:80`), so the port is what follows the last colon. Total. */
 export function parseEndpoint(text: string): Endpoint {
-  const [, host = text, port = '0'] = /^(.*):(\d{1,5})$/s.exec(text) ?? []
-  return { host: host.replace(/^\[(.*)\]$/s, '$1'), port: Number(port) }
+  const colon = text.lastIndexOf(':')
+  const hasPort = colon !== -1 && PORT.test(text.slice(colon + 1))
+  const host = hasPort ? text.slice(0, colon) : text
+  return {
+    host: host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host,
+    port: hasPort ? Number(text.slice(colon + 1)) : 0,
+  }
 }

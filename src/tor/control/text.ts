@@ -4,7 +4,7 @@ export interface Fields {
   readonly values: ReadonlyMap<string, string>
 }
 
-const KEY = /([A-Za-z][\w-]*)=/y
+const KEY = /[A-Za-z][\w-]*=/y
 
 /** What Tor writes for a byte that it escapes: `\n`, `\t`, `\r` and octal. */
 const ESCAPE = /\\([0-3][0-7]{0,2}|[4-7][0-7]?|.)/gs
@@ -54,7 +54,7 @@ export function parseNumber(text: string | undefined): number | undefined {
 
 function keyAt(line: string, at: number): string | undefined {
   KEY.lastIndex = at
-  return KEY.exec(line)?.[1]
+  return KEY.test(line) ? line.slice(at, KEY.lastIndex - 1) : undefined
 }
 
 function valueAt(line: string, start: number): { readonly value: string; readonly end: number } {
@@ -63,13 +63,15 @@ function valueAt(line: string, start: number): { readonly value: string; readonl
     const end = space === -1 ? line.length : space
     return { value: line.slice(start, end), end }
   }
+  const quote = line.indexOf('"', start + 1)
+  const plain = line.slice(start + 1, quote === -1 ? line.length : quote)
+  if (!plain.includes('\\')) return { value: plain, end: start + plain.length + 2 }
   let end = start + 1
   while (end < line.length && line[end] !== '"') end += line[end] === '\\' ? 2 : 1
   return { value: unescapeText(line.slice(start + 1, end)), end: end + 1 }
 }
 
 function unescapeText(text: string): string {
-  if (!text.includes('\\')) return text
   return text.replace(ESCAPE, (_, escaped: string) =>
     /[0-7]/.test(escaped) ? String.fromCharCode(parseInt(escaped, 8)) : (CONTROL_CHARACTERS[escaped] ?? escaped),
   )
