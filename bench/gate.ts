@@ -5,21 +5,17 @@ import { newStreams } from './cases/first-byte.ts'
 import { keptAlive } from './cases/kept-alive.ts'
 import { rates } from './cases/requests.ts'
 import { rates as streamRates } from './cases/streams.ts'
-import { type Figure, type Goal, measured } from './lib/figures.ts'
+import { type Figure, type Goal, measured, together } from './lib/figures.ts'
+import { type Better, type Compared, compare, type GateFile, learn } from './lib/gate-ratios.ts'
 import { commitText, machineText } from './lib/machine.ts'
 import { BARE } from './lib/report.ts'
-import { median } from './lib/stats.ts'
 import { ROOT } from './stage/root.ts'
 import { Stages } from './stage/stages.ts'
 
 const FILE = join(ROOT, 'bench', 'results', 'gate.json')
-/** However steady the runs were from which it was learned: another machine is another one. */
-const LEAST_NOISE = 0.15
-/** Of the spread of the runs that were learned from. */
-const SPREADS = 3
 const ROUNDS = 3
 
-type Ratio = Omit<Goal, 'text' | 'atMost' | 'atLeast'> & { readonly better: 'lower' | 'higher' }
+type Ratio = Omit<Goal, 'text' | 'atMost' | 'atLeast'> & { readonly better: Better }
 
 /** What the gate looks at: each a ratio of two contestants of the same run. */
 const RATIOS: Readonly<Record<string, Ratio>> = {
@@ -69,20 +65,6 @@ const RATIOS: Readonly<Record<string, Ratio>> = {
   },
 }
 
-interface Learned {
-  readonly ratio: number
-  /** By what share a ratio may be worse by chance. */
-  readonly noise: number
-  readonly better: Ratio['better']
-}
-
-interface GateFile {
-  readonly commit: string
-  readonly machine: string
-  readonly runs: number
-  readonly ratios: Readonly<Record<string, Learned>>
-}
-
 /** 0 when no ratio is worse than it was by more than its noise; one that is gets a second look first. */
 export async function checkGate(say: (what: string) => void): Promise<number> {
   const known = JSON.parse(readFileSync(FILE, 'utf8')) as GateFile
@@ -114,12 +96,7 @@ export async function learnGate(runs: number, say: (what: string) => void): Prom
     return 1
   }
   const ratios = Object.fromEntries(
-    Object.entries(RATIOS).map(([name, { better }]) => {
-      const values = seen.get(name) ?? []
-      const ratio = median(values)
-      const spread = (Math.max(...values) - Math.min(...values)) / ratio
-      return [name, { ratio: round(ratio), noise: round(Math.max(LEAST_NOISE, SPREADS * (spread / 2))), better }]
-    }),
+    Object.entries(RATIOS).map(([name, { better }]) => [name, learn(seen.get(name) ?? [], better)]),
   )
   const file: GateFile = { commit: commitText(), machine: machineText(), runs, ratios }
   writeFileSync(FILE, `${JSON.stringify(file, undefined, 2)}\n`)
@@ -154,26 +131,13 @@ function ratiosOf(figures: readonly Figure[]): Map<string, number> {
   )
 }
 
-/** Prints each ratio beside the known one, and returns those that are worse by more than their noise, or were not measured. */
-function report({ ratios }: GateFile, got: ReadonlyMap<string, number>): string[] {
-  return Object.entries(ratios).flatMap(([name, { ratio, noise, better }]) => {
-    const now = got.get(name)
-    const bound = better === 'lower' ? ratio * (1 + noise) : ratio * (1 - noise)
-    const isWorse = now === undefined || (better === 'lower' ? now > bound : now < bound)
+/** Prints each ratio beside the known one, and returns those that are worse. */
+function report(known: GateFile, got: ReadonlyMap<string, number>): readonly Compared[] {
+  const all = compare(known.ratios, got)
+  for (const { name, now, known: was, bound, isWorse, better } of all) {
     const limit = `${better === 'lower' ? '≤' : '≥'} ${bound.toFixed(2)}`
-    process.stdout.write(
-      `${isWorse ? 'worse' : 'ok   '}  ${name.padEnd(60)} ${now?.toFixed(2) ?? 'not measured'}  (${ratio.toFixed(2)}; ${limit})\n`,
-    )
-    return isWorse ? [name] : []
-  })
-}
-
-function together(first: readonly Figure[], second: readonly Figure[]): Figure[] {
-  const keyOf = (figure: Figure) => [figure.case, figure.variant, figure.contestant].join('|')
-  const more = new Map(second.map((figure) => [keyOf(figure), figure.values]))
-  return first.map((figure) => ({ ...figure, values: [...figure.values, ...(more.get(keyOf(figure)) ?? [])] }))
-}
-
-function round(value: number): number {
-  return Number(value.toPrecision(3))
+    const seen = now?.toFixed(2) ?? 'not measured'
+    process.stdout.write(`${isWorse ? 'worse' : 'ok   '}  ${name.padEnd(60)} ${seen}  (${was.toFixed(2)}; ${limit})\n`)
+  }
+  return all.filter(({ isWorse }) => isWorse)
 }

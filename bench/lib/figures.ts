@@ -59,3 +59,10 @@ export function measured(
   const ratio = base && pairedRatio(ours.values, base.values)
   return ratio === undefined || Number.isNaN(ratio) ? undefined : ratio
 }
+
+/** Two runs as one of as many rounds. */
+export function together(first: readonly Figure[], second: readonly Figure[]): Figure[] {
+  const keyOf = (figure: Figure) => [figure.case, figure.variant, figure.contestant].join('|')
+  const more = new Map(second.map((figure) => [keyOf(figure), figure.values]))
+  return first.map((figure) => ({ ...figure, values: [...figure.values, ...(more.get(keyOf(figure)) ?? [])] }))
+}
