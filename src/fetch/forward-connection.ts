@@ -60,6 +60,7 @@ export class ForwardConnection extends KeptConnection {
 
 function exchangeOf(request: ClientRequest, socket: Duplex): RawExchange {
   const head = Promise.withResolvers<IncomingMessage>()
+  let response: IncomingMessage | undefined
   const over = Promise.withResolvers<boolean>()
   head.promise.catch(() => {})
   // Node stops listening for it when the answer is complete, and a body that is not all sent by then would stand still.
@@ -67,18 +68,16 @@ function exchangeOf(request: ClientRequest, socket: Duplex): RawExchange {
     if (request.writableNeedDrain) request.emit('drain')
   }
   request
-    .on('response', (response) => {
-      head.resolve(response.on('error', () => {}))
+    .on('response', (answer) => {
+      response = answer.on('error', () => {})
+      head.resolve(response)
       socket.on('drain', drained)
     })
     .on('error', (error) => head.reject(error))
     .once('close', () => {
       socket.off('drain', drained)
-      head.reject(hungUp())
-      void head.promise.then(
-        ({ complete }) => over.resolve(complete && request.writableFinished && request.shouldKeepAlive),
-        () => over.resolve(false),
-      )
+      if (response === undefined) head.reject(hungUp())
+      over.resolve(response?.complete === true && request.writableFinished && request.shouldKeepAlive)
     })
   return { head: head.promise, over: over.promise }
 }
