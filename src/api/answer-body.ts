@@ -32,10 +32,14 @@ function isText(contentType: string | undefined): boolean {
   return contentType === undefined || TEXT_TYPE.test(type.trim().toLowerCase())
 }
 
+/** Most are of it. It keeps nothing from one body to the next. */
+const UTF_8 = new TextDecoder('utf-8', { fatal: true })
+
 /** Undefined when the charset is unknown or a byte is not of it. */
 function decode(bytes: Uint8Array, charset: string): string | undefined {
   try {
-    return new TextDecoder(charset, { fatal: true }).decode(bytes)
+    const decoder = charset.toLowerCase() === 'utf-8' ? UTF_8 : new TextDecoder(charset, { fatal: true })
+    return decoder.decode(bytes)
   } catch {
     return undefined
   }

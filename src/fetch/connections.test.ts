@@ -49,7 +49,11 @@ describe('Connections', { timeout: 20_000 }, () => {
     const connection = await lab.use('w1', to('a.test', ALICE))
     lab.connections.release(connection, ALICE)
     const closed = Promise.withResolvers<void>()
-    connection.onClose(closed.resolve)
+    const { whenClosed } = connection
+    connection.whenClosed = () => {
+      whenClosed?.()
+      closed.resolve()
+    }
     for (const socket of lab.server.sockets) socket.end()
     await closed.promise
     assert.equal(lab.connections.counts.idle, 0)

@@ -55,7 +55,7 @@ export class Connections<C extends KeptConnection> implements Disposable {
   readonly #createOver: (options: ConnectionOptions) => C
   readonly #idleMs: number
   readonly #maxIdle: number
-  /** Those that wait, longest first, each with what ends its waiting. */
+  /** Those that wait, longest first, each with the timer that ends its waiting. */
   readonly #idle = new Map<C, Disposable>()
   /** Those that are in use. */
   readonly #busy = new Set<C>()
@@ -114,7 +114,8 @@ export class Connections<C extends KeptConnection> implements Disposable {
   /** The connection used last of those that wait for just this, if there is one. */
   takeIdle(workerId: string, to: Destination): C | undefined {
     const key = keyOf(workerId, to)
-    const connection = [...this.#idle.keys()].findLast((waiting) => waiting.isOpen && isSameKey(waiting.key, key))
+    let connection: C | undefined
+    for (const waiting of this.#idle.keys()) if (waiting.isOpen && isSameKey(waiting.key, key)) connection = waiting
     if (connection === undefined) return undefined
     this.#stopWaiting(connection)
     this.#busy.add(connection)
@@ -129,10 +130,11 @@ export class Connections<C extends KeptConnection> implements Disposable {
       return
     }
 
-    const ends = new DisposableStack()
-    ends.use(connection.onClose(() => this.#stopWaiting(connection)))
-    ends.use(this.#clock.timer(this.#idleMs, () => this.#end(connection)))
-    this.#idle.set(connection, ends)
+    connection.whenClosed = () => this.#stopWaiting(connection)
+    this.#idle.set(
+      connection,
+      this.#clock.timer(this.#idleMs, () => this.#end(connection)),
+    )
     const [longest] = this.#idle.keys()
     if (this.#idle.size > this.#maxIdle && longest !== undefined) this.#end(longest)
   }
@@ -177,6 +179,7 @@ export class Connections<C extends KeptConnection> implements Disposable {
   #stopWaiting(connection: C): void {
     this.#idle.get(connection)?.[Symbol.dispose]()
     this.#idle.delete(connection)
+    connection.whenClosed = undefined
   }
 }
 

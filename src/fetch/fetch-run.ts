@@ -8,7 +8,7 @@ import { type Hop, nextHop } from './redirect.ts'
 import { Retries } from './retries.ts'
 import { type FailedTry, hedgeAfterMs, mayHedge } from './retry-policy.ts'
 import { type Good, type Result, Sender, type SenderOptions } from './sender.ts'
-import type { TargetPolicy } from './target-policy.ts'
+import type { CheckedUrl, TargetPolicy } from './target-policy.ts'
 import { Trial } from './trial.ts'
 import type { Trials } from './trials.ts'
 import type { Try } from './tries.ts'
@@ -45,6 +45,8 @@ export class FetchRun<A extends Answered> {
   readonly #options: FetchRunOptions<A>
   readonly #sender: Sender<A>
   readonly #redirects: Redirect[] = []
+  /** Where it is, or was when it ended. */
+  #at: CheckedUrl | undefined
   /** The worker's turn that goes on, from hop to hop. */
   #turn: Try
   #isHedged = false
@@ -61,12 +63,18 @@ export class FetchRun<A extends Answered> {
     return this.#redirects
   }
 
+  /** Whether it has come to an onion service. */
+  get isAtOnion(): boolean {
+    return this.#at?.isOnion === true
+  }
+
   /** Rejects with a CbtorError, or with the signal's reason. The worker of an answer is held until its tries are disposed. */
   async follow(first: Hop): Promise<A & History> {
     const { request, policy, tries, signal } = this.#options
     const redirects = this.#redirects
     try {
       for (let hop = first; ; ) {
+        this.#at = hop.to
         const result = await this.#request(hop)
         if (result.type === 'answered') {
           this.#turn.succeed()
@@ -107,7 +115,7 @@ export class FetchRun<A extends Answered> {
    */
   async #round(hop: Hop, failed: FailedTry[]): Promise<Good<A> | undefined> {
     const first = this.#begin(hop, this.#turn)
-    const second = await this.#hedge(hop, first)
+    const second = this.#mayHedge(hop) ? await this.#hedge(hop, first) : undefined
     if (second === undefined) return this.#conclude(first, await first.result, failed)
 
     const [early, result] = await Promise.race([first, second].map(async (each) => [each, await each.result] as const))
@@ -159,10 +167,13 @@ export class FetchRun<A extends Answered> {
     return isWorkers ? { ...result, error: abortFailure(trial.signal.reason) } : result
   }
 
+  #mayHedge(hop: Hop): boolean {
+    return !this.#isHedged && mayHedge(hop.method, this.#options.request)
+  }
+
   /** A second worker's try, begun when the first took too long to answer; undefined when there is none. */
   async #hedge(hop: Hop, first: Running<A>): Promise<Running<A> | undefined> {
-    const { clock, request, tries, latencies } = this.#options
-    if (this.#isHedged || !mayHedge(hop.method, request)) return undefined
+    const { clock, tries, latencies } = this.#options
     const slow = Promise.withResolvers<true>()
     const afterMs = hedgeAfterMs(latencies[hop.to.isOnion ? 'onion' : 'clearnet'].p95())
     using _ = clock.timer(afterMs, () => slow.resolve(true))

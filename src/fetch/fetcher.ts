@@ -1,6 +1,5 @@
 import { CbtorError } from '../domain/errors.ts'
 import type { FetchAnswer, FetchRequest, Receipt, StreamedAnswer } from '../domain/exchange.ts'
-import { isOnionHost } from '../domain/worker.ts'
 import { Connection } from './connection.ts'
 import { type ConnectionCounts, Connections } from './connections.ts'
 import { Dialer } from './dialer.ts'
@@ -129,7 +128,7 @@ export class Fetcher implements Disposable {
       passage.heard(found.status, valuesOf(found.headers, 'retry-after')[0])
       const answer = { ...found, bytes: { ...found.bytes, ...ledger.wire } }
       const isMoved = passage.answered(answer.worker, answer.exit)
-      if (answer.exit === undefined && !isOnionHost(new URL(answer.url).hostname)) passage.cameByUnknownExit()
+      if (answer.exit === undefined && !run.isAtOnion) passage.cameByUnknownExit()
       return { answer: isMoved ? { ...answer, sessionMoved: true } : answer, ledger }
     } catch (error) {
       const fault: unknown = signal.aborted ? signal.reason : error

@@ -50,6 +50,7 @@ const HOP_BY_HOP = new Set([
  * `header_forbidden` or `headers_too_large`.
  */
 export function requestHeaders(given: HeaderList, without: readonly string[] = []): HeaderList {
+  if (given.length === 0 && without.length === 0) return DEFAULT_HEADERS
   checkSizes(given)
   const dropped = new Set(without.map((name) => droppedName(name)))
   const callers = given.map(([name, value]) => [checkedName(name), checkedValue(name, value)] as const)
@@ -66,8 +67,8 @@ export function requestHeaders(given: HeaderList, without: readonly string[] = [
 /** A response's header list without what concerns only the connection it came over. Names must be in lower case. */
 export function endToEndHeaders(received: HeaderList): HeaderList {
   const named = valuesOf(received, 'connection').flatMap((value) => value.toLowerCase().split(','))
-  const dropped = new Set([...HOP_BY_HOP, ...named.map((name) => name.trim())])
-  return received.filter(([name]) => !dropped.has(name))
+  const alsoDropped = named.map((name) => name.trim())
+  return received.filter(([name]) => !HOP_BY_HOP.has(name) && !alsoDropped.includes(name))
 }
 
 export function withoutHeaders(headers: HeaderList, dropped: ReadonlySet<string>): HeaderList {

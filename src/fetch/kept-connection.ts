@@ -43,6 +43,8 @@ export abstract class KeptConnection implements Disposable {
   readonly key: ConnectionKey
   protected readonly clock: Clock
   protected readonly socket: Duplex
+  /** Called when it has closed, for whoever keeps it. */
+  whenClosed: (() => void) | undefined
   protected exchanges = 0
   #counted: WireBytes = { received: 0, sent: 0 }
   #stands: Standing | undefined
@@ -51,8 +53,10 @@ export abstract class KeptConnection implements Disposable {
     this.key = key
     this.clock = clock
     this.socket = socket
-    // TLS may leave the stream below it open.
-    socket.once('close', () => this.#stands?.stream.socket.destroy())
+    socket.once('close', () => {
+      this.#stands?.stream.socket.destroy() // TLS may leave the stream below it open
+      this.whenClosed?.()
+    })
   }
 
   /** To be called once, when the stream is there and TLS, if any, is spoken on it. */
@@ -77,11 +81,6 @@ export abstract class KeptConnection implements Disposable {
   /** Where the target has ended its side, nothing can be answered any more, though much can be sent. */
   get isOpen(): boolean {
     return !this.socket.destroyed && !this.socket.readableEnded
-  }
-
-  onClose(listener: () => void): Disposable {
-    this.socket.once('close', listener)
-    return { [Symbol.dispose]: () => this.socket.off('close', listener) }
   }
 
   /** What to call the failure of an exchange. */

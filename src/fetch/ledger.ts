@@ -20,6 +20,14 @@ export interface LedgerOptions {
   readonly startedAt: number
 }
 
+interface Used {
+  readonly connection: Connection
+  readonly told: Promise<Exit | undefined>
+  isTold: boolean
+  /** Once it is told. */
+  exit: Exit | undefined
+}
+
 /** How an answer came, as of its first byte. */
 export type Delivery = Pick<Receipt, 'identity' | 'worker' | 'route' | 'exit' | 'circuitPath' | 'connectionReused'>
 
@@ -29,9 +37,8 @@ export class Ledger {
   readonly #identity: IdentityKind
   readonly #queueMs: number
   #wire: WireBytes = { received: 0, sent: 0 }
-  /** The connection that each try used last, and its exit once that is known. */
-  readonly #used = new Map<Try, { readonly connection: Connection; exit: Exit | undefined }>()
-  readonly #exits = new Map<Connection, Promise<Exit | undefined>>()
+  /** The connection that each try used last. */
+  readonly #used = new Map<Try, Used>()
 
   constructor(options: LedgerOptions) {
     const { clock, request, startedAt } = options
@@ -42,12 +49,12 @@ export class Ledger {
 
   /** A request goes out on the connection, in this try. */
   uses(connection: Connection, turn: Try): void {
-    const used = { connection, exit: undefined as Exit | undefined }
-    this.#used.set(turn, used)
     const told = connection.exit(EXIT_KNOWN_WITHIN_MS)
-    this.#exits.set(connection, told)
+    const used: Used = { connection, told, isTold: false, exit: undefined }
+    this.#used.set(turn, used)
     told.then(
       (exit) => {
+        used.isTold = true
         used.exit = exit
       },
       () => {}, // whoever needs it hears of it
@@ -72,12 +79,10 @@ export class Ledger {
 
   /** Waits a little for Tor to tell what it has not told yet. */
   async delivery(connection: Connection): Promise<Delivery> {
-    const { clock, request } = this.#options
-    const isAsked = request.circuitPath === true
-    const [exit, circuitPath] = await Promise.all([
-      within(clock, EXIT_WAIT_MS, this.#exits.get(connection) ?? connection.exit(EXIT_WAIT_MS)),
-      isAsked ? connection.path(EXIT_WAIT_MS) : undefined,
-    ])
+    const isAsked = this.#options.request.circuitPath === true
+    const path = isAsked ? connection.path(EXIT_WAIT_MS) : undefined
+    const exit = await this.#exitOf(connection)
+    const circuitPath = await path
     return {
       identity: this.#identity,
       worker: connection.key.workerId,
@@ -119,6 +124,12 @@ export class Ledger {
       },
       bytes: this.#wire,
     }
+  }
+
+  async #exitOf(connection: Connection): Promise<Exit | undefined> {
+    const used = [...this.#used.values()].find((each) => each.connection === connection)
+    if (used?.isTold) return used.exit
+    return await within(this.#options.clock, EXIT_WAIT_MS, used?.told ?? connection.exit(EXIT_WAIT_MS))
   }
 
   get #totalMs(): number {
