@@ -216,5 +216,7 @@ function isCloseDelimited({ headers, statusCode = 0 }: IncomingMessage): boolean
 
 /** Node gives names and values in turn. */
 function pairs(raw: readonly string[]): HeaderList {
-  return Array.from({ length: raw.length / 2 }, (_, index) => [raw[index * 2] ?? '', raw[index * 2 + 1] ?? ''] as const)
+  const list: [string, string][] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) list.push([raw[at] ?? '', raw[at + 1] ?? ''])
+  return list
 }

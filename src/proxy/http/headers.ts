@@ -10,7 +10,9 @@ const OF_THE_HOP = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encod
 
 /** Pairs of what Node has as a flat list. */
 export function headerList(raw: readonly string[]): HeaderList {
-  return Array.from({ length: raw.length / 2 }, (_, index) => [raw[index * 2] ?? '', raw[index * 2 + 1] ?? ''] as const)
+  const list: [string, string][] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) list.push([raw[at] ?? '', raw[at + 1] ?? ''])
+  return list
 }
 
 /** All values of `name`, which is in lower case. */
