@@ -53,6 +53,11 @@ export class ClientBytes implements Disposable {
     return this.#take(count)
   }
 
+  /** The same when they are here already, at once; undefined when they are not. */
+  readAtOnce(count: number): Buffer | undefined {
+    return this.#held.length < count ? undefined : this.#take(count)
+  }
+
   /**
    * The handshake is over: what comes now is for the target. A client that ends without having sent anything for it has
    * left; one that has sent something may just have nothing to add.

@@ -69,7 +69,7 @@ export class SocksPort implements Port {
           next = handshake.next()
           break
         case 'read':
-          next = handshake.next(await bytes.read(step.count))
+          next = handshake.next(bytes.readAtOnce(step.count) ?? (await bytes.read(step.count)))
           break
       }
     }
