@@ -61,11 +61,11 @@ export class Room implements AsyncDisposable {
   }
 
   /**
-   * Starts a program, which is killed at the end. `stdout`: read by the caller rather than written to `NAME.log` with standard error.
-   * Its pid is that of the program itself, as nsenter becomes it.
+   * Starts a program, which is ended with the room, and killed should this process end before. `readsOutput`: its output is the
+   * caller's to read, rather than in `NAME.log` with its errors. The pid is that of the program, as those before it become it.
    */
   start(name: string, command: readonly string[], { readsOutput = false } = {}): Started {
-    const [program = '', ...args] = this.command(command)
+    const [program = '', ...args] = this.command(['setpriv', '--pdeathsig', 'KILL', ...command])
     const log = openSync(this.logOf(name), 'a')
     const child = spawn(program, args, { stdio: ['pipe', readsOutput ? 'pipe' : log, log] })
     closeSync(log)

@@ -50,6 +50,8 @@ export interface FaultStage {
   readonly contestants: readonly Contestant[]
 }
 
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 /** Sets the stage as it is asked for: one private network at a time. All of it goes when it is disposed of. */
 export class Stages implements AsyncDisposable {
   /** Of what took part. */
@@ -60,6 +62,7 @@ export class Stages implements AsyncDisposable {
 
   constructor(say: (what: string) => void) {
     this.#say = say
+    for (const signal of ENDING) process.once(signal, this.#onSignal)
   }
 
   /** With so many milliseconds of delay for each hop, one way. The one before, with others, ends. */
@@ -149,7 +152,12 @@ export class Stages implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const signal of ENDING) process.off(signal, this.#onSignal)
     await this.#end()
+  }
+
+  readonly #onSignal = (): void => {
+    void this[Symbol.asyncDispose]().finally(() => process.exit(130))
   }
 
   async #end(): Promise<void> {
