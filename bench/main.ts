@@ -32,7 +32,8 @@ import { Stages } from './stage/stages.ts'
 /** In this order, as one stage after the other is set up. */
 const CASES: readonly Case[] = [
   ...[micro, alone],
-  ...[requests, streams, keptAliveAt0, firstByteAt0, idleTunnels, start, failures, memory],
+  // Tunnels first: memory that was in use is there to be had.
+  ...[idleTunnels, requests, streams, keptAliveAt0, firstByteAt0, start, failures, memory],
   ...[firstByteAt20, keptAliveAt20, warmth],
 ]
 const RESULTS = join(ROOT, 'bench', 'results')

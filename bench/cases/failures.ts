@@ -15,8 +15,8 @@ const FAILING = 1
 
 /** When the fault comes, how long it lasts, and how long is looked on. */
 const BEFORE_MS = 3_000
-const LASTS_MS = 12_000
-const SECONDS = 20
+const LASTS_MS = 10_000
+const SECONDS = 16
 /** What a client waits for an answer. */
 const LIMIT_MS = 10_000
 const RECOVERED_WITHIN_MS = 4_000

@@ -10,13 +10,13 @@ const WORKERS = 4
 export const keptAliveAt20: Case = {
   name: 'kept-alive',
   title: 'A kept-alive request, 20 ms a hop',
-  run: async (stages, { rounds }, say) => await keptAlive('kept-alive', await stages.tor(20), rounds + 2, 12, say),
+  run: async (stages, { rounds }, say) => await keptAlive('kept-alive', await stages.tor(20), rounds, 8, say),
 }
 
 export const keptAliveAt0: Case = {
   name: 'kept-alive-0',
   title: 'A kept-alive request, no added latency',
-  run: async (stages, { rounds }, say) => await keptAlive('kept-alive-0', await stages.tor(0), rounds + 2, 60, say),
+  run: async (stages, { rounds }, say) => await keptAlive('kept-alive-0', await stages.tor(0), rounds, 40, say),
 }
 
 export async function keptAlive(

@@ -27,7 +27,7 @@ export const requests: Case = {
     ]
     const figures: Figure[] = []
     for (const variant of variants)
-      figures.push(...(await rates('requests', stage, variant, Math.max(2, rounds - 1), time, say)))
+      figures.push(...(await rates('requests', stage, variant, Math.max(2, rounds - 1), 0.7 * time, say)))
     return figures
   },
 }
