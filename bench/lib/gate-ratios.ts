@@ -28,7 +28,7 @@ export interface Compared {
 }
 
 /** However steady the runs were that it was learned from: another machine is another one. */
-const LEAST_NOISE = 0.15
+const LEAST_NOISE = 0.25
 /** How many times what the runs were apart from their median. */
 const MARGIN = 2
 
