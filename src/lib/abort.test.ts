@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import v8 from 'node:v8'
+import vm from 'node:vm'
 import { abortable, deadline, either, onAbort } from './abort.ts'
 import { FakeClock } from './fake-clock.ts'
+
+v8.setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = vm.runInNewContext('gc')
 
 describe('deadline()', () => {
   it('aborts with its own reason when the time is up', async () => {
@@ -55,6 +60,39 @@ describe('onAbort()', () => {
     controller.abort()
     controller.abort()
     assert.deepEqual(told, ['first', 'late', 'second'])
+  })
+
+  it('calls who comes after all others have gone', () => {
+    const controller = new AbortController()
+    const reasons: unknown[] = []
+    onAbort(controller.signal, () => reasons.push('too early'))[Symbol.dispose]()
+    const first = onAbort(controller.signal, (reason) => reasons.push(`first: ${reason}`))
+    first[Symbol.dispose]()
+    first[Symbol.dispose]()
+    onAbort(controller.signal, (reason) => reasons.push(`second: ${reason}`))
+    first[Symbol.dispose]()
+    controller.abort('gone')
+    assert.deepEqual(reasons, ['second: gone'])
+  })
+
+  it('keeps nothing of a signal that nobody waits for any more', async () => {
+    const life = new AbortController()
+    const kinds = {
+      any: () => AbortSignal.any([life.signal, new AbortController().signal]),
+      timeout: () => AbortSignal.timeout(1_000_000),
+      plain: () => new AbortController().signal,
+    }
+    for (const [kind, create] of Object.entries(kinds)) {
+      const signals = Array.from({ length: 20 }, () => {
+        const signal = create()
+        onAbort(signal, () => {})[Symbol.dispose]()
+        return new WeakRef(signal)
+      })
+      await new Promise((resolve) => setImmediate(resolve)) // a WeakRef holds on to what was made in the same turn
+      collectGarbage()
+      // The last one may still be on the stack.
+      assert.ok(signals.filter((signal) => signal.deref()).length <= 1, kind)
+    }
   })
 
   it('takes the same listener twice', () => {

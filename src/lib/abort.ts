@@ -35,17 +35,41 @@ export function either(one: AbortSignal, other: AbortSignal): Linked {
 
 const WAITING = Symbol('those who wait for the signal to abort')
 
+type AwaitedSignal = AbortSignal & { [WAITING]?: AllWaiting }
+
 /**
  * All who wait for one signal by `onAbort` share one listener of it. Node looks through all listeners of a signal at each that comes
- * or goes; and to the signal of what lives long, thousands of tunnels listen.
+ * or goes; and to the signal of what lives long, thousands of tunnels listen. It goes with the last of them: Node keeps a signal of
+ * `AbortSignal.any` for ever while somebody listens to it.
  */
-type AwaitedSignal = AbortSignal & { [WAITING]?: Set<Waiting> }
+class AllWaiting {
+  readonly #signal: AbortSignal
+  readonly #all = new Set<Waiting>()
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+  }
+
+  add(waiting: Waiting): void {
+    if (this.#all.size === 0) this.#signal.addEventListener('abort', this, ONCE)
+    this.#all.add(waiting)
+  }
+
+  remove(waiting: Waiting): void {
+    if (this.#all.delete(waiting) && this.#all.size === 0) this.#signal.removeEventListener('abort', this)
+  }
+
+  handleEvent(): void {
+    for (const each of this.#all) each.call(this.#signal.reason)
+    this.#all.clear()
+  }
+}
 
 class Waiting implements Disposable {
-  readonly #all: Set<Waiting>
+  readonly #all: AllWaiting
   readonly #listener: (reason: unknown) => void
 
-  constructor(all: Set<Waiting>, listener: (reason: unknown) => void) {
+  constructor(all: AllWaiting, listener: (reason: unknown) => void) {
     this.#all = all
     this.#listener = listener
     all.add(this)
@@ -63,7 +87,7 @@ class Waiting implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#all.delete(this)
+    this.#all.remove(this)
   }
 }
 
@@ -71,25 +95,13 @@ const NOTHING: Disposable = { [Symbol.dispose]() {} }
 const ONCE = { once: true }
 
 /** Calls `listener` once with the signal's reason: at once if it is aborted already. Dispose it to stop listening. */
-export function onAbort(signal: AbortSignal, listener: (reason: unknown) => void): Disposable {
+export function onAbort(signal: AwaitedSignal, listener: (reason: unknown) => void): Disposable {
   if (signal.aborted) {
     listener(signal.reason)
     return NOTHING
   }
-  return new Waiting(waitingFor(signal), listener)
-}
-
-function waitingFor(signal: AwaitedSignal): Set<Waiting> {
-  const known = signal[WAITING]
-  if (known !== undefined) return known
-  const waiting = new Set<Waiting>()
-  signal[WAITING] = waiting
-  const callAll = () => {
-    for (const each of waiting) each.call(signal.reason)
-    waiting.clear()
-  }
-  signal.addEventListener('abort', callAll, ONCE)
-  return waiting
+  signal[WAITING] ??= new AllWaiting(signal)
+  return new Waiting(signal[WAITING], listener)
 }
 
 /** Settles as `promise` does, or rejects with the signal's reason if that comes first. `promise` itself goes on. */
