@@ -67,8 +67,8 @@ export function requestHeaders(given: HeaderList, without: readonly string[] = [
 /** A response's header list without what concerns only the connection it came over. Names must be in lower case. */
 export function endToEndHeaders(received: HeaderList): HeaderList {
   const named = valuesOf(received, 'connection').flatMap((value) => value.toLowerCase().split(','))
-  const alsoDropped = named.map((name) => name.trim())
-  return received.filter(([name]) => !HOP_BY_HOP.has(name) && !alsoDropped.includes(name))
+  const alsoDropped = new Set(named.map((name) => name.trim())) // a target may name thousands, and send thousands
+  return received.filter(([name]) => !HOP_BY_HOP.has(name) && !alsoDropped.has(name))
 }
 
 export function withoutHeaders(headers: HeaderList, dropped: ReadonlySet<string>): HeaderList {
