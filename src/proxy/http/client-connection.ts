@@ -68,6 +68,7 @@ export class ClientConnection implements Served {
    * connection is busy until `serve` has settled, which must not reject.
    */
   take(request: IncomingMessage, response: ServerResponse, serve: (stop: AbortController) => Promise<void>): void {
+    if (this.#isHandedOver) return // its client was told that it came too late
     const stop = new AbortController()
     this.#newest = { request, stop, isLast: !response.shouldKeepAlive }
     this.#enqueue(() => serve(stop))
@@ -75,6 +76,7 @@ export class ClientConnection implements Served {
 
   /** From here on, and once the requests before it are done, the socket is for `serve`: its bytes, its end, its close. */
   handOver(serve: () => Promise<void> | void): void {
+    if (this.#isHandedOver) return
     this.#isHandedOver = true
     this.#enqueue(async () => await serve())
   }
@@ -113,7 +115,8 @@ export class ClientConnection implements Served {
   #awaitHead(): void {
     const { clock, limits } = this.#options
     this.#newest = undefined
-    this.#bytesAtRest = this.#socket.bytesRead
+    // What was read to tell what the client speaks is of the head still.
+    this.#bytesAtRest = this.#socket.bytesRead - this.#socket.readableLength
     this.#headTimer = clock.timer(limits.handshakeMs, () => {
       if (this.#socket.bytesRead > this.#bytesAtRest) this.#onLateHead()
       else this.#socket.destroy()

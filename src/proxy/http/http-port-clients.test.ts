@@ -130,6 +130,30 @@ describe('clients of the HTTP port that are slow', { timeout: 20_000 }, () => {
     assert.match(await kept.readsAll(), /hello/)
   })
 
+  it('are told so on a port for both protocols as well, and have nothing done for them any more', async () => {
+    for (const protocol of ['http', 'any'] as const) {
+      for (const [head, rest] of [
+        ['POST http://a.example/ HTTP/1.1\r\nContent-Length: 0\r\n', '\r\n'],
+        ['CONNECT a.example:443 HTTP/1.1\r\n', '\r\nahead'],
+      ] as const) {
+        await using port = await startPort(protocol)
+        const slow = await port.dial()
+        slow.send(head)
+        while (port.clock.pending === 0) await turn()
+        for (let turns = 0; turns < 20; turns++) await turn()
+        await port.clock.advance(10_000)
+        await slow.reads('request_timeout')
+        slow.send(rest)
+        for (let turns = 0; turns < 20; turns++) await turn()
+        assert.deepEqual(port.backend.calls, [])
+        assert.equal((await slow.readsAll()).match(/HTTP\/1\.1/g)?.length, 1)
+        slow.socket.end()
+        await port.isQuiet()
+        assert.equal(port.clock.pending, 0)
+      }
+    }
+  })
+
   it('may send the rest of a body long after its answer', async () => {
     await using port = await startPort('http')
     let received = Promise.resolve('')
