@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -159,6 +160,22 @@ describe('dialThroughSocks()', { timeout: 20_000 }, () => {
       await assert.rejects(dialling, new RegExp(`stage ${stage}`))
       await proxy.abandoned
     }
+  })
+
+  it('leaves no socket behind when its signal aborts between the last answer and whoever waits for it', async () => {
+    await using proxy = await ScriptedProxy.listen('unix', ['05 01 00', '>05 00', CONNECT, `>${SUCCESS}`])
+    const controller = new AbortController()
+    const onSocket = (message: unknown) => {
+      const { socket } = message as { socket: Socket }
+      socket.on('readable', () => {
+        if (socket.bytesRead > 2) process.nextTick(() => controller.abort(new Error('just now')))
+      })
+    }
+    subscribe('net.client.socket', onSocket)
+    const dialling = dialThroughSocks({ proxy: proxy.address, target }, controller.signal)
+    unsubscribe('net.client.socket', onSocket)
+    await assert.rejects(dialling, /just now/)
+    await proxy.abandoned
   })
 
   it('sends early data with the request, and what the target answers is not lost', async () => {

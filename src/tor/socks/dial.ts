@@ -89,6 +89,10 @@ async function converse(
   signal.throwIfAborted()
   const socket = open(proxy)
   const address = await perform(handshake, socket, signal)
+  if (signal.aborted) {
+    socket.destroy()
+    throw signal.reason
+  }
   return { socket, address }
 }
 
