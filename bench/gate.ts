@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bytes, tunnels } from './cases/alone.ts'
 import { newStreams } from './cases/first-byte.ts'
@@ -63,6 +63,10 @@ const RATIOS: Readonly<Record<string, Ratio>> = {
 
 /** 0 when no ratio is worse than it was by more than its noise; one that is gets a second look first. */
 export async function checkGate(say: (what: string) => void): Promise<number> {
+  if (!existsSync(FILE)) {
+    say('gate: there is no bench/results/gate.json to compare with; npm run bench -- gate --learn 5 writes it')
+    return 1
+  }
   const known = JSON.parse(readFileSync(FILE, 'utf8')) as GateFile
   await using stages = new Stages(say)
   const figures = await look(stages, say)

@@ -22,7 +22,7 @@ import { streams } from './cases/streams.ts'
 import { warmth } from './cases/warmth.ts'
 import { checkGate, learnGate } from './gate.ts'
 import { GOALS } from './goals.ts'
-import type { Case } from './lib/case.ts'
+import type { Case, Effort } from './lib/case.ts'
 import { type Figure, judge } from './lib/figures.ts'
 import { commitText, machineText } from './lib/machine.ts'
 import { markdown, type Report, tableLines, verdictLines } from './lib/report.ts'
@@ -41,39 +41,69 @@ const RESULTS = join(ROOT, 'bench', 'results')
 process.exitCode = await main()
 
 async function main(): Promise<number> {
+  let asked: Asked
+  try {
+    asked = readArguments()
+  } catch (error) {
+    say(`bench: ${error instanceof Error ? error.message : String(error)}`)
+    return 2
+  }
+  if ('gate' in asked) return asked.learn === undefined ? await checkGate(say) : await learnGate(asked.learn, say)
+  return await measure(asked)
+}
+
+type Asked =
+  | { readonly gate: true; readonly learn: number | undefined }
+  | { readonly cases: readonly Case[]; readonly effort: Effort; readonly isWhole: boolean }
+
+/** Throws what is wrong with them, and what would be right. */
+function readArguments(): Asked {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { rounds: { type: 'string' }, learn: { type: 'string' }, time: { type: 'string' } },
   })
-  const [first] = positionals
-  const names = ['gate', ...CASES.map(({ name }) => name)]
-  const unknown = positionals.filter((name) => !names.includes(name))
+  const unknown = positionals.filter((name) => name !== 'gate' && !CASES.some((each) => each.name === name))
   if (unknown.length > 0) {
-    const list = CASES.map(({ name, title }) => `  ${name.padEnd(14)}${title}`).join('\n')
-    say(
-      `bench: there is no case ${unknown.map((name) => `"${name}"`).join(', ')}. There are:\n${list}\n  ${'gate'.padEnd(14)}A few ratios, against those that were committed`,
+    const list = [...CASES, { name: 'gate', title: 'A few ratios, against those that were committed' }]
+    const lines = list.map(({ name, title }) => `  ${name.padEnd(14)}${title}`)
+    throw new Error(
+      [`there is no case ${unknown.map((name) => `"${name}"`).join(', ')}. There are:`, ...lines].join('\n'),
     )
-    return 2
   }
-  if (first === 'gate')
-    return values.learn === undefined ? await checkGate(say) : await learnGate(number(values.learn), say)
-  const wanted = positionals.length === 0 ? CASES : CASES.filter(({ name }) => positionals.includes(name))
-  const effort = { rounds: number(values.rounds ?? '3'), time: number(values.time ?? '1') }
+  const learn = values.learn === undefined ? undefined : number('learn', values.learn)
+  if (positionals.includes('gate')) {
+    if (positionals.length > 1) throw new Error('"gate" looks at cases of its own: write it alone')
+    return { gate: true, learn }
+  }
+  if (learn !== undefined) throw new Error('--learn is for "gate"')
+  const effort = { rounds: number('rounds', values.rounds ?? '3'), time: number('time', values.time ?? '1') }
+  const isWhole = positionals.length === 0
+  const cases = isWhole ? CASES : CASES.filter(({ name }) => positionals.includes(name))
+  return { cases, effort, isWhole: isWhole && effort.time >= 1 }
+}
 
+/** 1 when a case broke off; the others go on all the same. */
+async function measure({ cases, effort, isWhole }: Exclude<Asked, { gate: true }>): Promise<number> {
   const startedAt = performance.now()
   await using stages = new Stages(say)
   const figures: Figure[] = []
-  for (const each of wanted) {
-    const measured = await each.run(stages, effort, (what) => say(`[${elapsed(startedAt)}] ${what}`))
-    figures.push(...measured)
-    print(each, measured)
+  const brokenOff: string[] = []
+  for (const each of cases) {
+    try {
+      const measured = await each.run(stages, effort, (what) => say(`[${elapsed(startedAt)}] ${what}`))
+      figures.push(...measured)
+      print(each, measured)
+    } catch (error) {
+      brokenOff.push(each.name)
+      say(`bench: ${each.name} broke off: ${error instanceof Error ? error.stack : String(error)}`)
+    }
   }
-  const measuredGoals = GOALS.filter((goal) => wanted.some(({ name }) => name === goal.case))
-  const verdicts = measuredGoals.map((goal) => judge(goal, figures))
-  process.stdout.write(`\n${verdictLines(verdicts).join('\n')}\n\nTook ${elapsed(startedAt)}.\n`)
-  const isWhole = wanted === CASES && effort.time >= 1
-  if (isWhole) write({ figures, verdicts }, stages.versions)
-  return 0
+  const goals = GOALS.filter((goal) => cases.some(({ name }) => name === goal.case))
+  const verdicts = goals.map((goal) => judge(goal, figures))
+  if (goals.length > 0) process.stdout.write(`\n${verdictLines(verdicts).join('\n')}\n`)
+  process.stdout.write(`\nTook ${elapsed(startedAt)}.\n`)
+  if (isWhole && brokenOff.length === 0) write({ figures, verdicts }, stages.versions)
+  return brokenOff.length === 0 ? 0 : 1
 }
 
 function write(measured: Pick<Report, 'figures' | 'verdicts'>, versions: Report['versions']): void {
@@ -98,10 +128,10 @@ function short(value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(4)) : value
 }
 
-function number(text: string): number {
+function number(option: string, text: string): number {
   const value = Number(text)
   if (Number.isFinite(value) && value > 0) return value
-  throw new Error(`Expected a number above 0, not "${text}"`)
+  throw new Error(`--${option} takes a number above 0, not "${text}"`)
 }
 
 function elapsed(from: number): string {

@@ -112,4 +112,19 @@ describe('npm run bench', () => {
       return true
     })
   })
+
+  it('answers other arguments that are wrong with what would be right', async () => {
+    const bench = new URL('../bench/main.ts', import.meta.url).pathname
+    const answers: readonly (readonly [string[], RegExp])[] = [
+      [['gate', 'micro'], /^bench: "gate" looks at cases of its own: write it alone$/m],
+      [['--learn', '3'], /^bench: --learn is for "gate"$/m],
+      [['micro', '--rounds', 'many'], /^bench: --rounds takes a number above 0, not "many"$/m],
+      [['--fast'], /^bench: Unknown option '--fast'/m],
+    ]
+    for (const [args, said] of answers)
+      await assert.rejects(
+        promisify(execFile)(process.execPath, [bench, ...args], { timeout: 30_000 }),
+        (error: { code: number; stderr: string }) => error.code === 2 && said.test(error.stderr),
+      )
+  })
 })

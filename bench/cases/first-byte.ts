@@ -53,11 +53,16 @@ export async function newStreams(
     const variant = `new stream, warm circuit, ${scheme}`
     say(`${name}: ${variant}`)
     const ask = (way: Way, round: number) =>
-      firstByteMs(stage.room, way, { url: urlOf(stage, scheme), key: `bench${round % KEYS}`, caFile: stage.caFile })
+      firstByteMs(stage.room, way, {
+        ...{ url: urlOf(stage, scheme), key: `bench${round % KEYS}`, caFile: stage.caFile },
+      }).catch(() => Number.NaN)
     for (const each of contestants) for (let n = 0; n < KEYS; n++) await ask(plainWay(each), n)
     const times = await inTurns(rounds, contestants, (each, round) => ask(plainWay(each), round))
-    for (const [{ title: contestant }, values] of times)
-      figures.push({ case: name, variant, contestant, unit: 'ms', values })
+    for (const [{ title: contestant }, values] of times) {
+      const failed = values.filter(Number.isNaN).length
+      const note = failed > 0 ? { note: `${failed} failed` } : {}
+      figures.push({ case: name, variant, contestant, unit: 'ms', values, ...note })
+    }
     figures.push(...stage.missing.map((peer) => ({ ...peer, case: name, variant, unit: 'ms' as const, values: [] })))
   }
   return figures

@@ -3,9 +3,9 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
-/** The value that a share `q`, 0 to 1, of all is not above, between two of them by proportion; NaN of none. */
+/** The value that a share `q`, 0 to 1, of all is not above, between two of them by proportion; NaN of none. What is NaN was not measured. */
 export function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b)
   const at = (sorted.length - 1) * q
   const below = sorted[Math.floor(at)] ?? Number.NaN
   return below + ((sorted[Math.ceil(at)] ?? Number.NaN) - below) * (at - Math.floor(at))
