@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { systemClock as clock } from '../../lib/clock.ts'
@@ -88,6 +88,23 @@ describe('BoxShell, with a real dropbear and a real shell', () => {
     await assert.rejects(shell.write(fileOf(path)), /somebody changed it just now/)
     assert.equal(readFileSync(path, 'utf8'), 'of somebody else')
     assert.deepEqual(readdirSync(at), ['file'])
+  })
+
+  it('lets two write the same file at once: each has written it, or is told that somebody has changed it', async () => {
+    const at = directory('twice')
+    const path = join(at, 'file')
+    // A session does one thing at a time.
+    await using other = new SshSession({ target: dropbear.target, clock })
+    const shells = [shell, new BoxShell(other, never)]
+    const texts = ['a', 'b'].map((letter) => letter.repeat(2_000_000))
+    for (let round = 0; round < 5; round++) {
+      rmSync(path, { force: true })
+      const both = await Promise.allSettled(texts.map((text, n) => shells[n]?.write(fileOf(path, { text }))))
+      for (const written of both)
+        if (written.status === 'rejected') assert.match(String(written.reason), /somebody changed it just now/)
+      assert.ok(texts.includes(readFileSync(path, 'utf8')))
+      assert.deepEqual(readdirSync(at), ['file'])
+    }
   })
 
   it('says why a file cannot be written or read', async () => {

@@ -27,14 +27,15 @@ export const WRITE_CHANGED = 22
 
 /**
  * stdin: path, mode, sha256 that the file has now (or `absent`), sha256 of the content, two paths for copies of what is there
- * now (`-` for none), content. All or nothing: whoever reads the file sees the old one or the new one.
+ * now (`-` for none), content. All or nothing: whoever reads the file sees the old one or the new one, and two that write it do not
+ * get into each other's way.
  */
 export const WRITE_FILE = command`
 umask 077
 IFS= read -r path && IFS= read -r mode && IFS= read -r from && IFS= read -r sha || exit 20
 IFS= read -r first && IFS= read -r second || exit 20
 [ ! -L "$path" ] || path=$(readlink -f "$path")
-new="$path.cbtor-new"
+new="$path.cbtor-new.$$"
 fail() { rm -f "$new"; exit "$1"; }
 cat >"$new" || fail 1
 set -- $(sha256sum <"$new")
@@ -60,11 +61,12 @@ done`
 export const RESTORE_FILE = command`
 IFS= read -r path && IFS= read -r copy || exit 20
 [ ! -L "$path" ] || path=$(readlink -f "$path")
-cp -p "$copy" "$path.cbtor-new" && mv "$path.cbtor-new" "$path" || { rm -f "$path.cbtor-new"; exit 1; }`
+new="$path.cbtor-new.$$"
+cp -p "$copy" "$new" && mv "$new" "$path" || { rm -f "$new"; exit 1; }`
 
 /** stdin: files to remove. */
 export const REMOVE_FILES = command`
-while IFS= read -r path; do rm -f "$path" "$path.cbtor-new" || exit 1; done`
+while IFS= read -r path; do rm -f "$path" "$path.cbtor-new"* || exit 1; done`
 
 /** stdin: directories, parents first. Prints those that are not there. */
 export const MISSING_DIRECTORIES = command`
@@ -84,7 +86,7 @@ export const LIST_TORRC_DIRECTORY = command`ls /etc/tor/torrc.d 2>/dev/null; tru
 
 /** What the journal and its copies leave in /etc/cbtor when all else has been taken back. */
 export const REMOVE_JOURNAL = command`
-rm -rf /etc/cbtor/backup /etc/cbtor/before && rm -f /etc/cbtor/install.json /etc/cbtor/install.json.cbtor-new && sync
+rm -rf /etc/cbtor/backup /etc/cbtor/before && rm -f /etc/cbtor/install.json /etc/cbtor/install.json.cbtor-new* && sync
 rm -f /var/lock/cbtor-install /var/lock/cbtor-install.lock`
 
 /** The copies of one run, which is over. */
