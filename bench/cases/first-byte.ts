@@ -19,7 +19,7 @@ export const firstByteAt20: Case = {
   run: async (stages, { rounds }, say) => {
     const stage = await stages.tor(20)
     return [
-      ...(await newStreams('first-byte', stage, ['http', 'https'], rounds * 3, say)),
+      ...(await newStreams('first-byte', stage, ['http', 'https'], rounds * 2, say)),
       ...(await newStreams('first-byte', stage, ['onion'], rounds * 2, say)), // each takes long
       ...(await freshIdentities('first-byte', stage, rounds * 3, say)),
     ]

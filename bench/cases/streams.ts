@@ -11,7 +11,7 @@ export const streams: Case = {
     const stage = await stages.tor(0)
     return [
       ...(await rates('streams', stage, 1, Math.max(2, rounds - 1), 4 * time, say)),
-      ...(await rates('streams', stage, 16, Math.max(2, rounds - 1), 3 * time, say)),
+      ...(await rates('streams', stage, 16, Math.max(2, rounds - 1), 2 * time, say)),
     ]
   },
 }
