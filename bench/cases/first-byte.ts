@@ -13,29 +13,29 @@ type Scheme = 'http' | 'https' | 'onion'
 
 let names = 0
 
-export const firstByteAt20: Case = {
-  name: 'first-byte',
-  title: 'First byte, by curl, 20 ms a hop',
-  run: async (stages, { rounds }, say) => {
-    const stage = await stages.tor(20)
-    return [
-      ...(await newStreams('first-byte', stage, ['http', 'https'], rounds * 2, say)),
-      ...(await newStreams('first-byte', stage, ['onion'], rounds * 2, say)), // each takes long
-      ...(await freshIdentities('first-byte', stage, rounds * 3, say)),
-    ]
-  },
-}
+/** At 20 ms a hop each request takes long, those of an onion service longest: there are fewer of them. */
+export const firstByteAt20 = firstByteAt(20, 'first-byte', '20 ms a hop', { clearnet: 2, onion: 2, fresh: 3 })
+export const firstByteAt0 = firstByteAt(0, 'first-byte-0', 'no added latency', { clearnet: 6, onion: 6, fresh: 4 })
 
-export const firstByteAt0: Case = {
-  name: 'first-byte-0',
-  title: 'First byte, by curl, no added latency',
-  run: async (stages, { rounds }, say) => {
-    const stage = await stages.tor(0)
-    return [
-      ...(await newStreams('first-byte-0', stage, ['http', 'https', 'onion'], rounds * 6, say)),
-      ...(await freshIdentities('first-byte-0', stage, rounds * 4, say)),
-    ]
-  },
+/** `times`: how many requests of each kind in a round. */
+function firstByteAt(
+  latencyMs: 0 | 20,
+  name: string,
+  latency: string,
+  times: Readonly<Record<'clearnet' | 'onion' | 'fresh', number>>,
+): Case {
+  return {
+    name,
+    title: `First byte, by curl, ${latency}`,
+    run: async (stages, { rounds }, say) => {
+      const stage = await stages.tor(latencyMs)
+      return [
+        ...(await newStreams(name, stage, ['http', 'https'], rounds * times.clearnet, say)),
+        ...(await newStreams(name, stage, ['onion'], rounds * times.onion, say)),
+        ...(await freshIdentities(name, stage, rounds * times.fresh, say)),
+      ]
+    },
+  }
 }
 
 /** A new stream on a circuit that has carried others: the name of the host is a new one, so no connection to it is kept. */
