@@ -276,8 +276,8 @@ describe('the health check of a box', { concurrency: 6 }, () => {
 
   it('gives Tor its time after a restart, too', async () => {
     const tests = ['refuses', 'refuses', 'refuses', 'refuses', 'answers'] as const
-    await using box = await HealthBox.create({ conf: conf({ ...QUICK, BOOTSTRAP_WAIT: 4 }), plan: { tests } })
-    await box.grown(5)
+    await using box = await HealthBox.create({ conf: conf({ ...QUICK, BOOTSTRAP_WAIT: 15 }), plan: { tests } })
+    await box.grown(16)
     await assertRun(
       box,
       `
