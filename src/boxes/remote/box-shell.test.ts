@@ -107,6 +107,16 @@ describe('BoxShell, with a real dropbear and a real shell', () => {
     }
   })
 
+  it('takes away what is left of a writer that was killed, and nothing of one that goes on', async () => {
+    const at = directory('killed')
+    const path = join(at, 'file')
+    const [ofDead, ofLiving] = [`${path}.cbtor-new.999999999`, `${path}.cbtor-new.${process.pid}`]
+    for (const left of [ofDead, ofLiving]) writeFileSync(left, 'half')
+    await shell.write(fileOf(path, { text: 'whole' }))
+    assert.deepEqual(readdirSync(at), ['file', `file.cbtor-new.${process.pid}`])
+    assert.equal(readFileSync(path, 'utf8'), 'whole')
+  })
+
   it('says why a file cannot be written or read', async () => {
     await assert.rejects(shell.write(fileOf('/no-such-directory/x')), (error) => {
       assert.ok(error instanceof RemoteCommandError)

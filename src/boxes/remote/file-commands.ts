@@ -28,13 +28,14 @@ export const WRITE_CHANGED = 22
 /**
  * stdin: path, mode, sha256 that the file has now (or `absent`), sha256 of the content, two paths for copies of what is there
  * now (`-` for none), content. All or nothing: whoever reads the file sees the old one or the new one, and two that write it do not
- * get into each other's way.
+ * get into each other's way. What is left of a writer that was killed goes: its name says of which process it was.
  */
 export const WRITE_FILE = command`
 umask 077
 IFS= read -r path && IFS= read -r mode && IFS= read -r from && IFS= read -r sha || exit 20
 IFS= read -r first && IFS= read -r second || exit 20
 [ ! -L "$path" ] || path=$(readlink -f "$path")
+for left in "$path".cbtor-new.*; do [ -d "/proc/\${left##*.}" ] || rm -f "$left"; done
 new="$path.cbtor-new.$$"
 fail() { rm -f "$new"; exit "$1"; }
 cat >"$new" || fail 1
