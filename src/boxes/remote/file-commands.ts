@@ -35,7 +35,7 @@ umask 077
 IFS= read -r path && IFS= read -r mode && IFS= read -r from && IFS= read -r sha || exit 20
 IFS= read -r first && IFS= read -r second || exit 20
 [ ! -L "$path" ] || path=$(readlink -f "$path")
-for left in "$path".cbtor-new.*; do [ -d "/proc/\${left##*.}" ] || rm -f "$left"; done
+for left in "$path".cbtor-new.*; do kill -0 "\${left##*.}" 2>/dev/null || rm -f "$left"; done
 new="$path.cbtor-new.$$"
 fail() { rm -f "$new"; exit "$1"; }
 cat >"$new" || fail 1
