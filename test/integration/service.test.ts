@@ -158,6 +158,7 @@ describe('a fetch through the pool', { timeout: 600_000 }, () => {
 
   it('answers bad input without asking a worker for anything', async () => {
     const before = await lab.api.status()
+    const seen = (await lab.network.requests()).length
     const bad = [
       { url: 'http://127.0.0.1/' },
       { url: 'http://2130706433/' },
