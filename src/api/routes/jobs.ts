@@ -71,7 +71,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
     async (request, reply) => {
       const { body, caller, headers } = request
       const workerOf = (ref: string | number) => findWorker(backend.workers(), ref).id
-      const { job, isNew } = jobs.submit(caller, toJobOrder(body, caller, headers['idempotency-key'], workerOf))
+      const { job, isNew } = await jobs.submit(caller, toJobOrder(body, caller, headers['idempotency-key'], workerOf))
       reply.header('location', `/api/v1/jobs/${job.id}`)
       return reply.code(isNew ? 202 : 200).send(toJobBody(job))
     },
@@ -96,7 +96,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
     },
     async ({ caller, query }) => {
       const { cursor: before, limit = DEFAULT_LIMIT, owner } = query
-      const { items, next } = jobs.list(caller, {
+      const { items, next } = await jobs.list(caller, {
         limit,
         ...(before !== undefined && { before }),
         ...(owner !== undefined && { owner }),
@@ -118,7 +118,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         ...documented({ answered: 'The job.', answer: JOB, problems: ['job_not_found'] }),
       },
     },
-    async ({ caller, params }) => toJobBody(jobs.get(caller, params.id)),
+    async ({ caller, params }) => toJobBody(await jobs.get(caller, params.id)),
   )
 
   app.get(
@@ -141,7 +141,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
     },
     async ({ caller, params, query }) => {
       const { cursor: from = 0, limit = DEFAULT_LIMIT } = query
-      const { items, next } = jobs.results(caller, params.id, { from, limit, maxBodyBytes: INLINE_BYTES })
+      const { items, next } = await jobs.results(caller, params.id, { from, limit, maxBodyBytes: INLINE_BYTES })
       return { results: items.map(toJobResultBody), next_cursor: next === undefined ? null : String(next) }
     },
   )
@@ -163,7 +163,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         }),
       },
     },
-    async ({ caller, params }) => toJobResultBody(jobs.result(caller, params.id, params.n)),
+    async ({ caller, params }) => toJobResultBody(await jobs.result(caller, params.id, params.n)),
   )
 
   app.post(
@@ -185,7 +185,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
       },
       preValidation: async (request) => refuseBody(request.body),
     },
-    async ({ caller, params }) => toJobBody(jobs.cancel(caller, params.id)),
+    async ({ caller, params }) => toJobBody(await jobs.cancel(caller, params.id)),
   )
 
   app.delete(
@@ -206,6 +206,6 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
       },
       preValidation: async (request) => refuseBody(request.body),
     },
-    async ({ caller, params }) => toJobBody(jobs.remove(caller, params.id)),
+    async ({ caller, params }) => toJobBody(await jobs.remove(caller, params.id)),
   )
 }
