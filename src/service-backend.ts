@@ -27,6 +27,7 @@ export interface BackendParts extends RequestParts {
   readonly jobs: Backend['jobs']
   readonly reloadConfig: Backend['reloadConfig']
   readonly live: ServiceLive
+  readonly replicas: Backend['replicas']
   /** How many requests wait for a worker or for their target to have room. */
   waiting(): number
   /** Aborts when the service ends. */
@@ -65,6 +66,7 @@ export function createBackend(parts: BackendParts): Backend {
         workers: [...byWorker].map(([worker, own]) => ({ worker, ...withLastMessage(own) })),
       })),
     problems: () => told.problems.list(),
+    replicas: () => parts.replicas(),
     events: told.events,
     live: () =>
       live.view({

@@ -1,6 +1,5 @@
 import { constants, readFileSync } from 'node:fs'
 import { access, mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Backend } from './api/backend.ts'
 import { createApiServer } from './api/server.ts'
 import { adminKeyFile, createAdminKey } from './auth/admin-key.ts'
@@ -19,6 +18,7 @@ import { type Random, systemRandom } from './lib/random.ts'
 import { applyConfig } from './service-apply.ts'
 import { createBackend } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
+import { openCluster } from './service-cluster.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, openJobStore } from './service-jobs.ts'
 import { leaseOf } from './service-lease.ts'
@@ -30,7 +30,6 @@ import { Reload, throwProblem } from './service-reload.ts'
 import { openTraces } from './service-traces.ts'
 import { changeWorkers } from './service-transition.ts'
 import { createWorkers, MAX_LEASES, type ServiceWorkers } from './service-workers.ts'
-import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import { Upkeep } from './upkeep.ts'
 import { WorkerChecks } from './worker-checks.ts'
@@ -92,7 +91,8 @@ export async function createService(
   const logger = overrides.logger ?? root
 
   await prepareState(config.state)
-  const store = parts.use(overrides.store ?? new SqliteStore(join(config.state, 'cbtor.db')))
+  const cluster = parts.use(await openCluster(config, { clock, version: VERSION, store: overrides.store }))
+  const { store } = cluster
   const jobStore = parts.use(overrides.jobStore ?? openJobStore(config))
   const identities = new Identities(
     store.poolSecret(() => random.bytes(32)),
@@ -205,6 +205,7 @@ export async function createService(
   const backend = createBackend({
     ...{ version, clock, store, pool, fetcher, checks, told, requests, admission, jobs, live },
     waiting: () => order.waiting,
+    replicas: () => cluster.view(),
     reloadConfig: () => reloading.reload().catch((error: unknown) => throwProblem(error)),
     life: life.signal,
   })

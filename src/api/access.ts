@@ -54,6 +54,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /api/v1/health': 'workers:read',
   'GET /api/v1/mode': 'workers:read',
   'GET /api/v1/endpoints': 'workers:read',
+  'GET /api/v1/replicas': 'workers:read',
   'GET /api/v1/tor/workers': 'workers:read',
   'GET /api/v1/tor/workers/:n': 'workers:read',
   'GET /api/v1/tor/status': 'workers:read',

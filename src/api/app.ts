@@ -42,6 +42,7 @@ import { metricsRoutes } from './routes/metrics.ts'
 import { modeRoutes } from './routes/mode.ts'
 import { newCircuitsRoutes } from './routes/new-circuits.ts'
 import { problemRoutes } from './routes/problems.ts'
+import { replicaRoutes } from './routes/replicas.ts'
 import { requestRoutes } from './routes/requests.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { torRoutes } from './routes/tor.ts'
@@ -175,6 +176,7 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
   modeRoutes(app, backend)
   configRoutes(app, backend)
   endpointRoutes(app, backend)
+  replicaRoutes(app, backend)
   torRoutes(app, backend, clock)
   newCircuitsRoutes(app, backend, clock)
   workerRoutes(app, backend)

@@ -8,6 +8,7 @@ import type {
   LiveRequestsView,
   LiveView,
   NewCircuitsOrder,
+  ReplicasView,
   ServiceView,
   SessionName,
   SessionView,
@@ -37,6 +38,8 @@ export interface Backend {
   endpoints(): readonly EndpointView[]
   /** What is wrong at present, the oldest first. */
   problems(): readonly ServiceProblem[]
+  /** The gateways that share the pool. Free to call at any time. */
+  replicas(): ReplicasView
   readonly events: EventHistory
   /** All that a page shows, at this moment. Cheap enough to be asked every second. */
   live(): LiveView

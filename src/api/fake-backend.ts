@@ -21,6 +21,7 @@ import type {
   LiveRequestsView,
   LiveView,
   NewCircuitsOrder,
+  ReplicasView,
   ServiceView,
   SessionName,
   SessionView,
@@ -72,6 +73,16 @@ export class FakeBackend implements Backend {
         series: [{ at: 0, checks: 3, failures: 1, meanMs: 15 }],
       },
     ]
+  }
+
+  replicas(): ReplicasView {
+    return {
+      store: { kind: 'shared', isUp: false, downSince: 2_000, pending: 3 },
+      replicas: [
+        { name: 'gw1', version: '1.2.3', startedAt: 0, isSelf: true, heals: 3 },
+        { name: 'gw2', version: '1.2.4', startedAt: 1_000, isSelf: false, heals: 1 },
+      ],
+    }
   }
 
   problems(): readonly ServiceProblem[] {

@@ -158,6 +158,32 @@ export interface CheckPointView {
   readonly meanMs: number | undefined
 }
 
+/** The gateways that share a pool, as one of them sees it. */
+export interface ReplicasView {
+  readonly store: {
+    /** `embedded`: this gateway is alone. */
+    readonly kind: 'embedded' | 'shared'
+    readonly isUp: boolean
+    /** Epoch ms; undefined while it is up. */
+    readonly downSince: number | undefined
+    /** Changes that the store does not have yet. */
+    readonly pending: number
+  }
+  /** Those that live, by name, this one among them. */
+  readonly replicas: readonly ReplicaView[]
+}
+
+export interface ReplicaView {
+  readonly name: string
+  readonly version: string
+  /** Epoch ms. */
+  readonly startedAt: number
+  /** The one that answers. */
+  readonly isSelf: boolean
+  /** Of the shared workers: those that it probes and heals, as far as is known here. */
+  readonly heals: number
+}
+
 export interface EndpointView extends CheckStatistics {
   /** Short and for people: `check.torproject.org`. */
   readonly name: string

@@ -50,6 +50,26 @@ describe('KeyRing', () => {
     assert.equal(again.authenticate(text)?.id, key.id)
   })
 
+  it('follows what another gateway does to the keys of the store', () => {
+    const { ring, store, clock } = createRing()
+    const other = new KeyRing({ store, clock, random: seededRandom(2) })
+    const kept = ring.create(ORDER)
+    const made = other.create({ ...ORDER, scopes: ['admin'] })
+    assert.equal(ring.authenticate(made.text), undefined)
+    ring.follow()
+    assert.equal(ring.authenticate(made.text)?.id, made.key.id)
+    assert.equal(ring.hasAdmin, true)
+
+    const told: string[] = []
+    ring.onGone(made.key.id, () => told.push('gone'))
+    other.revoke(made.key.id)
+    assert.equal(ring.authenticate(kept.text)?.id, kept.key.id)
+    ring.follow()
+    assert.deepEqual(told, ['gone'])
+    assert.equal(ring.authenticate(made.text), undefined)
+    assert.equal(ring.authenticate(kept.text)?.id, kept.key.id)
+  })
+
   it('takes a revoked key no longer, at once, nor after a restart, and tells who uses it', () => {
     const { ring, store } = createRing()
     const { key, text } = ring.create(ORDER)

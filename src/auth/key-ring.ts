@@ -126,6 +126,20 @@ export class KeyRing implements Disposable {
     return held.key
   }
 
+  /** Takes over what others have done to the keys of the store: made some, revoked some, used some. */
+  follow(): void {
+    const kept = new Map(this.#store.keys().map((stored) => [stored.key.id, stored]))
+    const gone = [...this.#held.values()].filter(({ key }) => !kept.has(key.id))
+    for (const { key } of gone) this.#held.delete(key.id)
+    for (const stored of kept.values()) {
+      const held = this.#held.get(stored.key.id)
+      if (held === undefined) this.#hold(stored)
+      else held.key = { ...held.key, lastUsedAt: latest(held.key.lastUsedAt, stored.key.lastUsedAt) }
+    }
+    this.#awaitExpiry()
+    tellGone(gone)
+  }
+
   /** Calls `listener` once when the key of this id is revoked or expires: at once if it is of no use already. */
   onGone(id: string, listener: () => void): Disposable {
     const held = this.#held.get(id)
@@ -175,6 +189,10 @@ export class KeyRing implements Disposable {
       tellGone([...this.#held.values()].filter(({ key }) => this.#isExpired(key)))
     })
   }
+}
+
+function latest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
 }
 
 /** Tells all of them, also behind one that throws, and throws what the first one did. */

@@ -115,6 +115,11 @@ const COMMANDS: Readonly<Record<string, CommandRow>> = {
     summary: 'what the checks of the workers came to',
     load: async () => (await import('./commands/endpoints.ts')).endpointsCommand,
   },
+  replicas: {
+    group: 'pool',
+    summary: 'the gateways that share the pool',
+    load: async () => (await import('./commands/replicas.ts')).replicasCommand,
+  },
   events: {
     group: 'pool',
     summary: 'what happened, and what happens',

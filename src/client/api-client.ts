@@ -24,6 +24,7 @@ import type {
   Operations,
   ProblemType,
   ReloadedConfig,
+  Replicas,
   Requests,
   Session,
   Sessions,
@@ -115,6 +116,8 @@ export interface ApiClient {
   reloadConfig(signal?: AbortSignal): Promise<ReloadedConfig>
   /** Statistics of the check endpoints. */
   endpoints(signal?: AbortSignal): Promise<Endpoints>
+  /** The gateways that share the pool, and whether their store answers. */
+  replicas(signal?: AbortSignal): Promise<Replicas>
   /** All of them, in the order of the configuration. */
   workers(signal?: AbortSignal): Promise<Workers>
   /** One worker, with what only its Tor knows. */

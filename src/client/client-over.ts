@@ -55,6 +55,7 @@ export function clientOver(
     setMode: (mode, signal) => calls.json('setMode', { body: { mode }, signal }),
     reloadConfig: (signal) => calls.json('reloadConfig', { signal }),
     endpoints: (signal) => calls.json('getEndpoints', { signal }),
+    replicas: (signal) => calls.json('getReplicas', { signal }),
     workers: (signal) => calls.json('listWorkers', { signal }),
     worker: (ref, signal) => calls.json('getWorker', { path: n(ref), signal }),
     startTor: (ref, signal) => calls.json('startTor', { path: n(ref), signal }),

@@ -68,6 +68,7 @@ const METHOD_OF: Readonly<Record<keyof Operations, keyof ApiClient>> = {
   setMode: 'setMode',
   reloadConfig: 'reloadConfig',
   getEndpoints: 'endpoints',
+  getReplicas: 'replicas',
   listWorkers: 'workers',
   getWorker: 'worker',
   startTor: 'startTor',
@@ -132,6 +133,7 @@ describe('createApiClient()', { timeout: 20_000 }, () => {
     assert.equal((await client.mode()).mode, 'random')
     assert.deepEqual((await client.reloadConfig()).workers.added, ['tor05'])
     assert.equal((await client.endpoints()).endpoints.length, 1)
+    assert.equal((await client.replicas()).store.pending, 3)
     assert.equal((await client.workers()).workers.length, 4)
     assert.equal((await client.worker('tor03')).n, 3)
     assert.equal((await client.stopTor(1)).desired, 'stopped')

@@ -986,6 +986,28 @@ export type ReloadedConfig = {
   unchanged: boolean
 }
 
+/** What `GET /api/v1/replicas` answers with. */
+export type Replicas = {
+  store: {
+    /** embedded: this gateway is alone. */
+    kind: 'embedded' | 'shared'
+    up: boolean
+    down_since: string | null
+    /** Changes that the store does not have yet: they hold here, and go there when it is back. */
+    pending: number
+  }
+  replicas: {
+    name: string
+    version: string
+    /** UTC, ISO 8601. */
+    started_at: string
+    /** The one that answers. */
+    self: boolean
+    /** Of the shared workers: those that it probes and heals. */
+    heals: number
+  }[]
+}
+
 /** What `GET /api/v1/requests` answers with. */
 export type Requests = {
   /** The oldest first, at most 100. */
@@ -1188,6 +1210,7 @@ export const OPERATIONS = {
   setMode: 'POST /api/v1/mode',
   reloadConfig: 'POST /api/v1/config/reload',
   getEndpoints: 'GET /api/v1/endpoints',
+  getReplicas: 'GET /api/v1/replicas',
   listWorkers: 'GET /api/v1/tor/workers',
   getWorker: 'GET /api/v1/tor/workers/{n}',
   startTor: 'POST /api/v1/tor/workers/{n}/tor/start',
@@ -1235,6 +1258,7 @@ export interface Operations {
   setMode: { body: ModeInput; answer: ModeAnswer }
   reloadConfig: { answer: ReloadedConfig }
   getEndpoints: { answer: Endpoints }
+  getReplicas: { answer: Replicas }
   listWorkers: { answer: Workers }
   getWorker: { answer: InspectedWorker }
   startTor: { answer: Worker }
