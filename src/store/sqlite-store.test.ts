@@ -66,8 +66,35 @@ it('goes on with a file of the first version, and marks it as one of this', () =
     assert.equal(store.mode(), 'sticky')
     assert.deepEqual(store.desiredStates(), new Map([['tor02', 'drained']]))
     assert.deepEqual(store.keys(), [])
+    assert.deepEqual([...store.sessions()], [])
     store.removeKey('nobody')
   }
   using now = new DatabaseSync(file.path)
-  assert.ok(Number(now.prepare('pragma user_version').get()?.user_version) >= 2)
+  assert.ok(Number(now.prepare('pragma user_version').get()?.user_version) >= 3)
+})
+
+it('goes on with a file of the second version: what it knows of modes, workers, keys and bytes holds', () => {
+  using file = temporaryFile()
+  {
+    using old = new DatabaseSync(file.path)
+    old.exec(`
+      create table settings (name text primary key, value blob not null) strict;
+      create table workers (id text primary key, desired text not null) strict;
+      create table usage (key text primary key, day text not null, bytes integer not null) strict;
+      create table keys (
+        id text primary key, name text not null, digest blob not null, scopes text not null, limits text not null,
+        targets text not null, created_at integer not null, expires_at integer, last_used_at integer
+      ) strict;
+      insert into settings values ('mode', x'737469636b79');
+      insert into usage values ('k', '2026-11-26', 5);
+      insert into keys values ('k', 'a key', x'01', '["fetch"]', '{}', '{}', 1000, null, null);
+      pragma user_version = 2`)
+  }
+  using store = new SqliteStore(file.path)
+  assert.equal(store.mode(), 'sticky')
+  assert.deepEqual(store.usageOn('2026-11-26'), new Map([['k', 5]]))
+  assert.deepEqual(store.keys().at(0)?.key.scopes, ['fetch'])
+  store.setSession('hash', { worker: 'tor01', generation: 1, createdAt: 1, endsAt: 2 })
+  assert.equal(store.session('hash')?.worker, 'tor01')
+  assert.deepEqual(store.checkStatistics(), new Map())
 })

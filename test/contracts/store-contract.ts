@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { StoredKey } from '../../src/domain/key.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Store, StoredSession } from '../../src/store/store.ts'
+
+/** A store may forget by itself what ended long ago, so this is not. */
+const NOW = Date.now()
 
 /** `open` opens the same store again and again: what one opening wrote, the next one reads. */
 export function storeContract(name: string, create: () => { open(): Store } & Disposable): void {
@@ -73,6 +76,72 @@ export function storeContract(name: string, create: () => { open(): Store } & Di
       using store = place.open()
       const kept = [...store.keys()].sort((a, b) => (a.key.id < b.key.id ? -1 : 1))
       assert.deepEqual(kept, [{ ...full, key: { ...full.key, lastUsedAt: 3_600_000 } }, plain])
+    })
+
+    it('keeps sessions, also those that have ended, until they are forgotten', () => {
+      using place = create()
+      const session: StoredSession = { worker: 'tor01', generation: 0, createdAt: NOW, endsAt: NOW + 60_000 }
+      const labelled = { ...session, generation: 2, label: Buffer.from([0, 1, 255]) }
+      {
+        using store = place.open()
+        assert.equal(store.session('a'), undefined)
+        store.setSession('a', session)
+        store.setSession('b', session)
+        store.setSession('b', labelled)
+        store.setSession('gone', session)
+        store.setSession('gone', undefined)
+        store.setSession('never', undefined)
+        store.setSession('ended', { ...session, endsAt: NOW - 1 })
+        store.setSession('long-ended', { ...session, endsAt: NOW - 60_000 })
+      }
+      using store = place.open()
+      assert.deepEqual(store.session('a'), session)
+      assert.deepEqual(store.session('b'), labelled)
+      assert.equal(store.session('gone'), undefined)
+      assert.equal(store.session('ended')?.endsAt, NOW - 1)
+      store.forgetSessions(NOW - 10_000)
+      assert.equal(store.session('long-ended'), undefined)
+      assert.deepEqual([...store.sessions()].map(([hash]) => hash).sort(), ['a', 'b', 'ended'])
+      store.setSession('gone', session)
+      assert.deepEqual(store.session('gone'), session)
+    })
+
+    it('adds up what keys have used on a day', () => {
+      using place = create()
+      {
+        using store = place.open()
+        store.addUsage('2026-11-26', new Map([['a', 5]]))
+        store.addUsage('2026-11-26', new Map([['a', 2_000_000_000_000]]).set('b', 1))
+      }
+      using store = place.open()
+      assert.deepEqual(new Map(store.usageOn('2026-11-26')), new Map([['a', 2_000_000_000_005]]).set('b', 1))
+      store.addUsage('2026-11-27', new Map([['b', 3]]))
+      assert.deepEqual(new Map(store.usageOn('2026-11-26')), new Map())
+      assert.deepEqual(new Map(store.usageOn('2026-11-27')), new Map([['b', 3]]))
+    })
+
+    it('keeps the last statistics of each replica', () => {
+      using place = create()
+      {
+        using store = place.open()
+        assert.deepEqual(new Map(store.checkStatistics()), new Map())
+        store.setCheckStatistics('gw1', { total: 1 })
+        store.setCheckStatistics('gw2', [1, 'a', null, true])
+        store.setCheckStatistics('gw1', { total: 2 })
+      }
+      using store = place.open()
+      assert.deepEqual(new Map(store.checkStatistics()).get('gw1'), { total: 2 })
+      assert.deepEqual(new Map(store.checkStatistics()).get('gw2'), [1, 'a', null, true])
+    })
+
+    it('tells nobody of what came by it', () => {
+      using place = create()
+      using store = place.open()
+      using _listening = store.onChanged((change) => assert.fail(JSON.stringify(change)))
+      store.setMode('random')
+      store.setDesiredState('tor01', 'stopped')
+      store.addKey(storedKey('own', {}))
+      store.setSession('own', { worker: 'tor01', generation: 0, createdAt: NOW, endsAt: NOW })
     })
   })
 }
