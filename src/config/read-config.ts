@@ -1,6 +1,7 @@
-import { homedir } from 'node:os'
+import { homedir, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { showListenAddress } from '../listen/address.ts'
+import { type ClusterConfig, clusterConfig, clusterFaults } from './cluster.ts'
 import { ConfigError, type ConfigFault, type Place } from './config-error.ts'
 import { exposureFaults } from './exposure.ts'
 import { issueFaults } from './issue-faults.ts'
@@ -11,10 +12,11 @@ import { readYamlFile, type YamlFile } from './yaml-file.ts'
 
 export { ConfigError } from './config-error.ts'
 
-export interface ServiceConfig extends Omit<ConfigDocument, 'state' | 'proxy'> {
+export interface ServiceConfig extends Omit<ConfigDocument, 'state' | 'proxy' | 'cluster'> {
   /** An absolute path. */
   readonly state: string
   readonly proxy: Omit<ConfigDocument['proxy'], 'auth'> & { readonly auth: ConfigDocument['auth'] }
+  readonly cluster: ClusterConfig
 }
 
 /** A configuration, with where it comes from. */
@@ -112,13 +114,15 @@ function check(document: unknown, env: Environment, faults: ConfigFault[], place
     for (const { n, id } of repeatedIds(config)) add(['workers', n, 'id'], `another worker has the id ${id} already`)
     for (const [field, message] of sharedAddresses(config)) add(field.split('.'), message)
     for (const { path, message } of torrcFaults(config)) add(path, message)
+    for (const { field, message } of clusterFaults(config.store, config.cluster)) add(field.split('.'), message)
   }
   // Also when something else is wrong.
   const exposed = exposureSchema.safeParse(onlyFields(document, Object.keys(exposureSchema.shape)))
   if (exposed.success) for (const { field, message } of exposureFaults(exposed.data)) add(field.split('.'), message)
   if (config === undefined || faults.length > 0) throw new ConfigError(faults)
   const proxy = { ...config.proxy, auth: config.proxy.auth ?? config.auth }
-  return { ...config, proxy, state: resolve(config.state ?? defaultState(env)) }
+  const state = resolve(config.state ?? defaultState(env))
+  return { ...config, proxy, state, cluster: clusterConfig(config.cluster, state, hostname()) }
 }
 
 const exposureSchema = configSchema.pick({ listen: true, auth: true, tls: true, proxy: true })
@@ -155,9 +159,10 @@ function repeatedIds({ workers }: ConfigDocument): readonly { readonly n: number
 }
 
 /** Of what listens, what has the address of another; 0 is another port each time. */
-function sharedAddresses({ listen, proxy }: ConfigDocument): [field: string, message: string][] {
+function sharedAddresses({ listen, proxy, cluster }: ConfigDocument): [field: string, message: string][] {
   const taken = new Map<string, string>()
-  const addresses = { listen, 'proxy.http': proxy.http, 'proxy.socks': proxy.socks, 'proxy.both': proxy.both }
+  const ports = { 'proxy.http': proxy.http, 'proxy.socks': proxy.socks, 'proxy.both': proxy.both }
+  const addresses = { listen, ...ports, 'cluster.worker_port': cluster.worker_port }
   return Object.entries(addresses).flatMap(([name, at]): [string, string][] => {
     if (at === undefined || at === 'off' || ('port' in at && at.port === 0)) return []
     const address = showListenAddress(at)

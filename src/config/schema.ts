@@ -4,6 +4,7 @@ import { MODES } from '../domain/exchange.ts'
 import { LOG_TARGETS } from '../events/request-log.ts'
 import { LOG_FORMATS } from '../lib/log.ts'
 import { ADDRESS_FORMS, parseListenAddress } from '../listen/address.ts'
+import { clusterSchema, storeSchema } from './cluster.ts'
 import { durationFrom } from './duration-field.ts'
 import { jobsSchema } from './jobs.ts'
 import { limitsSchema, politenessSchema } from './limits.ts'
@@ -192,6 +193,20 @@ export const configSchema = z.strictObject({
       "Where the store and the workers' directories are: an absolute path. $XDG_STATE_HOME/cbtor when left out.",
     )
     .meta({ examples: ['/var/lib/cbtor'] }),
+  store: storeSchema
+    .default('embedded')
+    .describe(
+      'embedded: a file in the state directory. Else the Valkey or Redis that all replicas of the pool share: redis://IP:PORT, rediss://IP:PORT for TLS, or redis+unix:///path.',
+    )
+    .meta({
+      examples: [
+        'embedded',
+        'redis://10.0.0.5:6379',
+        'rediss://10.0.0.5:6380/1',
+        'redis+unix:///run/valkey/valkey.sock?db=1',
+      ],
+    }),
+  cluster: clusterSchema.prefault({}).describe('What joins this replica to others by a shared store.'),
   log: z
     .enum(['error', 'warn', 'info', 'debug', 'silent'])
     .default('info')

@@ -9,6 +9,11 @@ const [START, END] = ['<!-- fields -->', '<!-- end of fields -->']
 const DEFAULTS: Readonly<Record<string, string>> = {
   workers: '`tor01` to `tor04`',
   state: '`$XDG_STATE_HOME/cbtor`',
+  'cluster.replica': 'of the host name',
+  'cluster.secret_file': '`STATE/pool-secret`',
+  'cluster.ca_file': "the system's",
+  'cluster.worker_port': '`off`',
+  'cluster.advertise': 'as `worker_port`',
   'proxy.http': '`127.0.0.1:8118`',
   'proxy.socks': '`127.0.0.1:1080`',
   'proxy.both': '`off`',
