@@ -34,6 +34,8 @@ export class ServiceLive implements Disposable {
     this.throughput = this.#ends.use(new Throughput(clock))
     this.#health = new HealthHistory(clock)
     const onEvent = (recorded: RecordedEvent) => {
+      // What another gateway thinks of a worker is not what this one does.
+      if (recorded.replica !== undefined) return
       this.#health.recorded(recorded)
       if (recorded.event.type === 'worker_removed') this.#forget(recorded.event.worker)
     }

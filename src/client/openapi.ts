@@ -86,10 +86,12 @@ export type Event = {
   id: number
   /** UTC, ISO 8601. */
   at: string
-  type: 'service_started' | 'service_stopping' | 'health_changed' | 'desired_changed' | 'mode_changed' | 'recovery_started' | 'recovery_step_ended' | 'recovery_ended' | 'tor_restarted' | 'reboot_ordered' | 'reboot_refused' | 'worker_untrusted' | 'worker_trusted' | 'worker_quarantined' | 'worker_released' | 'uplink_suspected' | 'uplink_cleared' | 'circuits_renewed' | 'session_moved' | 'session_rotated' | 'session_ended' | 'storm_stopped' | 'worker_added' | 'worker_removed' | 'config_reloaded' | 'config_refused' | 'problem_opened' | 'problem_closed'
+  type: 'service_started' | 'service_stopping' | 'health_changed' | 'desired_changed' | 'mode_changed' | 'recovery_started' | 'recovery_step_ended' | 'recovery_ended' | 'tor_restarted' | 'reboot_ordered' | 'reboot_refused' | 'worker_untrusted' | 'worker_trusted' | 'worker_quarantined' | 'worker_released' | 'uplink_suspected' | 'uplink_cleared' | 'circuits_renewed' | 'session_moved' | 'session_rotated' | 'session_ended' | 'storm_stopped' | 'worker_added' | 'worker_removed' | 'config_reloaded' | 'config_refused' | 'replica_joined' | 'replica_left' | 'problem_opened' | 'problem_closed'
   severity: 'error' | 'warn' | 'info'
   /** Null when it is not of one worker. */
   worker: string | null
+  /** The gateway that it happened at, where several share the pool. Null: this one. */
+  replica: string | null
   /** A sentence for people. */
   text: string
   /** The fields of this type of event. */

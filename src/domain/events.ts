@@ -16,6 +16,7 @@ export const SERVICE_PROBLEMS = [
   'uplink_suspect',
   'no_worker',
   'store_unwritable',
+  'store_unreachable',
   'clock_skew',
   'tor_version',
   'certificate',
@@ -73,6 +74,9 @@ export type ServiceEvent =
   /** Names of fields, and ids of workers; no values. */
   | ({ readonly type: 'config_reloaded' } & ConfigChanges)
   | { readonly type: 'config_refused'; readonly reason: string }
+  /** Another gateway shares the pool from now on, or does no more. */
+  | { readonly type: 'replica_joined'; readonly replica: string; readonly version: string }
+  | { readonly type: 'replica_left'; readonly replica: string }
   | ({ readonly type: 'problem_opened'; readonly text: string } & ProblemFields)
   | ({ readonly type: 'problem_closed'; readonly ms: number } & ProblemFields)
 
@@ -87,6 +91,8 @@ export interface RecordedEvent {
   /** A sentence for people. */
   readonly text: string
   readonly event: ServiceEvent
+  /** The gateway that it happened at, if that was not this run of this one. Its ids are its own: `id` is ours. */
+  readonly replica?: string
 }
 
 /** New circuits for all of a worker's later streams, with the exits of its circuits before and after. */
@@ -167,6 +173,8 @@ const SEVERITY: { readonly [T in EventType]: SeverityOf<Extract<ServiceEvent, { 
   worker_removed: 'info',
   config_reloaded: 'info',
   config_refused: 'error',
+  replica_joined: 'info',
+  replica_left: 'warn',
   problem_opened: ({ severity }) => severity,
   problem_closed: 'info',
 }

@@ -59,6 +59,10 @@ export function eventText(event: ServiceEvent): string {
       return `The configuration was read anew: ${changesText(event)}`
     case 'config_refused':
       return `The configuration was read anew and refused, so nothing has changed: ${event.reason}`
+    case 'replica_joined':
+      return `The gateway ${event.replica}, version ${event.version}, shares the pool from now on`
+    case 'replica_left':
+      return `The gateway ${event.replica} is gone: what it healed is healed by others`
     case 'problem_opened':
       return event.text
     case 'problem_closed':

@@ -48,6 +48,8 @@ const EVENTS: readonly ServiceEvent[] = [
     ...{ applied: ['log'], added: ['tor02'], removed: [], changed: ['tor03'], needsRestart: ['listen'] },
   },
   { type: 'config_refused', reason: 'it has 1 fault: line 3, log' },
+  { type: 'replica_joined', replica: 'gw2', version: '1.2.3' },
+  { type: 'replica_left', replica: 'gw2' },
   { type: 'problem_opened', code: 'worker_dead', severity: 'error', worker, text: 'tor01 is dead' },
   { type: 'problem_closed', code: 'no_worker', severity: 'error', ms: 12_000 },
 ]
@@ -70,6 +72,21 @@ function createEvents(capacity?: number) {
 }
 
 describe('Events', () => {
+  it('has in its history what another gateway tells, and neither logs nor counts it', () => {
+    const { lines, counted, events } = createEvents()
+    events.record({ type: 'worker_added', worker })
+    const heard = { at: 4_000, severity: 'warn', text: 'tor02\u001b[2J went', event: EVENTS[2] } as const
+    events.hear('gw2', { ...heard, event: { type: 'replica_left', replica: 'gw3' } })
+    const [own, others] = events.since(0).entries
+    assert.equal(own?.replica, undefined)
+    assert.deepEqual(
+      [others?.replica, others?.at, others?.id, others?.severity],
+      ['gw2', 4_000, (own?.id ?? 0) + 1, 'warn'],
+    )
+    assert.equal(others?.text.includes('\u001b'), false)
+    assert.deepEqual([lines.length, counted.length], [1, 1])
+  })
+
   it('writes log, metric and history of an event by one call, with the wall-clock time', async () => {
     const { clock, lines, counted, events } = createEvents()
     await clock.advance(2_000)

@@ -46,6 +46,11 @@ export class Events {
     })
   }
 
+  /** What another gateway recorded: it goes into the history, and was logged and counted there. */
+  hear(replica: string, { at, severity, text, event }: Omit<RecordedEvent, 'id'>): void {
+    this.#history.add((id) => ({ id, at, severity, text: printable(text, MAX_TEXT), event: tidied(event), replica }))
+  }
+
   /** The id of the newest event. */
   get newestId(): number {
     return this.#history.newestId

@@ -12,6 +12,7 @@ function event(id: number, changes: Partial<EventBody> = {}): EventBody {
     type: 'health_changed',
     severity: 'info',
     worker: 'tor01',
+    replica: null,
     text: `Event ${id}`,
     details: {},
     ...changes,

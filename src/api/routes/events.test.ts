@@ -33,6 +33,7 @@ describe('GET /api/v1/events', () => {
       type: 'health_changed',
       severity: 'warn',
       worker: 'tor02',
+      replica: null,
       text: 'It happened',
       details: { from: 'starting', to: 'dead', reason: 'its process exited' },
     })

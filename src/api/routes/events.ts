@@ -104,6 +104,7 @@ const EVENT: EventBody = {
   type: 'health_changed',
   severity: 'warn',
   worker: 'tor02',
+  replica: null,
   text: 'tor02 went from suspect to dead: its process exited',
   details: { from: 'suspect', to: 'dead', reason: 'its process exited' },
 }

@@ -12,6 +12,10 @@ export const eventBody = z
     type: oneOf(EVENT_TYPES as readonly [string, ...string[]]),
     severity: oneOf(SEVERITIES),
     worker: z.string().nullable().describe('Null when it is not of one worker.'),
+    replica: z
+      .string()
+      .nullable()
+      .describe('The gateway that it happened at, where several share the pool. Null: this one.'),
     text: z.string().describe('A sentence for people.'),
     details: z.record(z.string(), z.unknown()).describe('The fields of this type of event.'),
   })
@@ -94,7 +98,7 @@ export function isWanted({ event, severity }: RecordedEvent, filter: EventFilter
   )
 }
 
-export function toEventBody({ id, at, severity, text, event }: RecordedEvent): EventBody {
+export function toEventBody({ id, at, severity, text, event, replica }: RecordedEvent): EventBody {
   const { type, ...fields } = event
   const details = Object.entries(fields).filter(([name]) => name !== 'worker')
   return {
@@ -103,6 +107,7 @@ export function toEventBody({ id, at, severity, text, event }: RecordedEvent): E
     type,
     severity,
     worker: workerOf(event) ?? null,
+    replica: replica ?? null,
     text,
     details: Object.fromEntries(details.map(([name, value]) => [snakeCase(name), value ?? null])),
   }

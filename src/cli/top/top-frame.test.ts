@@ -27,7 +27,16 @@ function worker(n: number, change: Partial<Worker> = {}): Worker {
 
 function event(id: number): Event {
   const at = isoTime(NOW + id)
-  return { id, at, type: 'mode_changed', severity: 'info', worker: null, text: `event ${id}`, details: {} }
+  return {
+    id,
+    at,
+    type: 'mode_changed',
+    severity: 'info',
+    worker: null,
+    replica: null,
+    text: `event ${id}`,
+    details: {},
+  }
 }
 
 function state(workers: readonly Worker[], change: Partial<Live> = {}): TopState {
