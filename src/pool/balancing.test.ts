@@ -12,13 +12,13 @@ import { random } from './random.ts'
 import { roundRobin } from './round-robin.ts'
 import { markOf, sticky } from './sticky.ts'
 
-/** Some of the workers 1 to 6, at least one, in configured order, with any leases. */
+/** Some of the workers 1 to 6, at least one, in configured order, with any load. */
 const someCandidates = fc
-  .uniqueArray(fc.record({ n: fc.integer({ min: 1, max: 6 }), leases: fc.nat(3) }), {
+  .uniqueArray(fc.record({ n: fc.integer({ min: 1, max: 6 }), load: fc.nat(3) }), {
     selector: ({ n }) => n,
     minLength: 1,
   })
-  .map((found) => found.sort((a, b) => a.n - b.n).map(({ n, leases }) => candidate(n, { leases })))
+  .map((found) => found.sort((a, b) => a.n - b.n).map(({ n, load }) => candidate(n, { load })))
   .map((list) => list as unknown as Candidates<Candidate>)
 
 describe('roundRobin()', () => {
@@ -85,10 +85,10 @@ describe('sticky()', () => {
       assert.ok((heirs.get(n) ?? 0) > 250, `worker ${n} inherits ${heirs.get(n)} of about 1000`)
   })
 
-  it('looks neither at order nor at number nor at leases', () => {
-    const a = candidate(1, { id: 'berlin', leases: 5 })
+  it('looks neither at order nor at number nor at load', () => {
+    const a = candidate(1, { id: 'berlin', load: 5 })
     const b = candidate(2, { id: 'oslo' })
-    const bFirst = candidate(1, { id: 'oslo', leases: 3 })
+    const bFirst = candidate(1, { id: 'oslo', load: 3 })
     const aSecond = candidate(2, { id: 'berlin' })
     for (let i = 0; i < 100; i++) {
       assert.equal(stickyFor([a, b], `${i}`).name.id, stickyFor([bFirst, aSecond], `${i}`).name.id)
@@ -112,8 +112,8 @@ describe('leastConnections()', () => {
   it('never picks one that is busier than another', () => {
     fc.assert(
       fc.property(someCandidates, fc.nat(6), (members, after) => {
-        const { leases } = leastConnections(members, { key: '', after, random: seededRandom(1) })
-        assert.ok(members.every((member) => member.leases >= leases))
+        const { load } = leastConnections(members, { key: '', after, random: seededRandom(1) })
+        assert.ok(members.every((member) => member.load >= load))
       }),
     )
   })
@@ -127,7 +127,7 @@ describe('leastConnections()', () => {
     const leases = [0, 0, 0, 0]
     let after = 0
     for (let i = 0; i < 102; i++) {
-      const [first = candidate(1), ...others] = leases.map((count, index) => candidate(index + 1, { leases: count }))
+      const [first = candidate(1), ...others] = leases.map((count, index) => candidate(index + 1, { load: count }))
       after = leastConnections([first, ...others], { key: '', after, random: seededRandom(1) }).name.n
       leases[after - 1] = (leases[after - 1] ?? 0) + 1
     }
@@ -206,7 +206,7 @@ describe('choose()', () => {
 
 function candidate(n: number, more: Partial<Omit<Candidate, 'name'>> & { id?: string } = {}): Candidate {
   const { id = `tor0${n}`, ...rest } = more
-  return { name: { id, n }, mark: markOf(id), health: 'healthy', isDoubted: false, share: 1, leases: 0, ...rest }
+  return { name: { id, n }, mark: markOf(id), health: 'healthy', isDoubted: false, share: 1, load: 0, ...rest }
 }
 
 function several(first: number, ...others: number[]): Candidates<Candidate> {

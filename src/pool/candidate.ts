@@ -4,15 +4,15 @@ import type { Random } from '../lib/random.ts'
 /** What a balancing mode may know of a worker that can take the request. */
 export interface Candidate {
   readonly name: WorkerName
-  /** `markOf` its id. */
+  /** `markOf` what all replicas call it. */
   readonly mark: number
   readonly health: HealthState
   /** Whether something speaks against it that is not confirmed. */
   readonly isDoubted: boolean
   /** The part of its turns that it takes: less than 1 for a while after a failure. */
   readonly share: number
-  /** Leases running now. */
-  readonly leases: number
+  /** Leases running now, at all replicas. */
+  readonly load: number
 }
 
 /** At least one: a mode never has to decide what to do with nobody. Ordered by number, so in configured order. */

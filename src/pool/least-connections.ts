@@ -6,10 +6,10 @@ export function leastConnections<C extends Candidate>(candidates: Candidates<C>,
   let fewest = Number.POSITIVE_INFINITY
   let idlest: C[] = []
   for (const candidate of candidates) {
-    const { leases } = candidate
-    if (leases > fewest) continue
-    if (leases < fewest) idlest = []
-    fewest = leases
+    const { load } = candidate
+    if (load > fewest) continue
+    if (load < fewest) idlest = []
+    fewest = load
     idlest.push(candidate)
   }
   return roundRobin(isSome(idlest) ? idlest : candidates, turn)

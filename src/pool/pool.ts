@@ -5,6 +5,7 @@ import { abortable } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { choose, takesTraffic } from './choose.ts'
+import { Elsewhere } from './elsewhere.ts'
 import { shareOfTurns } from './slow-start.ts'
 import { markOf } from './sticky.ts'
 import { BUSY, FULL, type Ids, whyNone, whyNot } from './why-none.ts'
@@ -19,6 +20,8 @@ export interface PoolOptions {
   readonly retryAfterMs?: number
   /** How many leases one worker has at most at a time. */
   readonly maxLeases?: number
+  /** What all replicas call the worker, where that is not its id: keys choose among workers by it. */
+  sharedName?(worker: WorkerName): string
   /** Told when a worker may take a request that it could not take before, and when it is lost. It must not throw. */
   onRoom?(worker: WorkerName): void
 }
@@ -57,6 +60,8 @@ export type PoolEvent =
 /** A member's, which it is chosen by as it stands: a pool may have a thousand. */
 type Seat<W> = { -readonly [K in keyof PoolEntry<W>]: PoolEntry<W>[K] } & {
   readonly mark: number
+  /** Its leases, here and at other replicas. */
+  load: number
   readonly idle: Set<() => void>
   /** How many of the leases are tunnels that stand: most of them carry nothing most of the time. */
   standing: number
@@ -87,6 +92,8 @@ export class Pool<W extends { readonly name: WorkerName }> {
   readonly #random: Random
   readonly #retryAfterMs: number
   readonly #maxLeases: number
+  readonly #sharedName: (worker: WorkerName) => string
+  readonly #elsewhere: Elsewhere
   /** By mode, the number of the worker it chose last: each takes its own turns. */
   readonly #last = new Map<Mode, number>()
   readonly #listeners = new Set<(event: PoolEvent) => void>()
@@ -100,6 +107,8 @@ export class Pool<W extends { readonly name: WorkerName }> {
     this.#retryAfterMs = options.retryAfterMs ?? 5_000
     this.#maxLeases = options.maxLeases ?? MAX_LEASES
     this.#mode = options.mode ?? 'round_robin'
+    this.#sharedName = (worker) => options.sharedName?.(worker) ?? worker.id
+    this.#elsewhere = new Elsewhere(options.clock)
     this.#onRoom = (worker) => options.onRoom?.(worker)
     for (const member of members) this.#place(member, options.desired?.get(member.name.id))
   }
@@ -168,6 +177,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const { workerId, key, mode = this.#mode } = selection
     if (workerId !== undefined) return this.#grant(this.#pinned(workerId, tried, busy))
 
+    if (this.#elsewhere.isOver) this.#weigh()
     const mayTake = (seat: Seat<W>) => {
       if (whyNot(seat, tried, busy) !== undefined) return false
       if (seat.backSince !== undefined) this.#slowStart(seat, seat.backSince)
@@ -207,6 +217,22 @@ export class Pool<W extends { readonly name: WorkerName }> {
    */
   setDoubt(id: string, isDoubted: boolean): void {
     this.#find(id).isDoubted = isDoubted
+  }
+
+  /** How many leases each worker has of this replica, by id: those that have any. */
+  leases(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>()
+    for (const { name, leases } of this.#seats) if (leases > 0) counts.set(name.id, leases)
+    return counts
+  }
+
+  /**
+   * How many leases another replica has, by the ids of workers: only `least_connections` looks at them. They hold for 5 s, or until
+   * it tells others; `undefined`: it is gone. Workers that are not known here do no harm.
+   */
+  setElsewhere(replica: string, leases: ReadonlyMap<string, number> | undefined): void {
+    this.#elsewhere.set(replica, leases)
+    this.#weigh()
   }
 
   /**
@@ -286,8 +312,14 @@ export class Pool<W extends { readonly name: WorkerName }> {
 
   #count(seat: Seat<W>, leases: number, standing: number): void {
     seat.leases += leases
+    seat.load += leases
     seat.standing += standing
     seat.isFull = seat.leases - seat.standing >= this.#maxLeases
+  }
+
+  #weigh(): void {
+    const counts = this.#elsewhere.counts()
+    for (const seat of this.#seats) seat.load = seat.leases + (counts.get(seat.name.id) ?? 0)
   }
 
   #grant(seat: Seat<W>): Lease<W> {
@@ -335,9 +367,9 @@ export class Pool<W extends { readonly name: WorkerName }> {
         throw new RangeError(`Cannot make a pool: two workers have the ${key} ${value}`)
     }
     const seat: Seat<W> = {
-      ...{ member, name: member.name, desired, health: 'starting', isDoubted: false, leases: 0 },
+      ...{ member, name: member.name, desired, health: 'starting', isDoubted: false, leases: 0, load: 0 },
       ...{ lastUsedAt: undefined, idle: new Set(), standing: 0, isFull: this.#maxLeases <= 0 },
-      ...{ mark: markOf(member.name.id), backSince: undefined, share: 1, isLeaving: false },
+      ...{ mark: markOf(this.#sharedName(member.name)), backSince: undefined, share: 1, isLeaving: false },
     }
     this.#byId.set(member.name.id, seat)
     this.#seats = [...this.#seats, seat].sort((a, b) => a.name.n - b.name.n)

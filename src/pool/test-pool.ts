@@ -15,14 +15,18 @@ interface Setup {
   health?: HealthState[]
   desired?: Record<string, DesiredState>
   maxLeases?: number
+  seed?: number
 }
 
 /** A pool of `count` workers tor01, tor02, … */
-export function poolOf(count: number, { clock = new FakeClock(), health = [], desired = {}, ...limits }: Setup = {}) {
+export function poolOf(
+  count: number,
+  { clock = new FakeClock(), health = [], desired = {}, seed = 1, ...limits }: Setup = {},
+) {
   const members = Array.from({ length: count }, (_, index) => ({ name: { id: `tor0${index + 1}`, n: index + 1 } }))
   const pool = new Pool(members, {
     clock,
-    random: seededRandom(1),
+    random: seededRandom(seed),
     desired: new Map(Object.entries(desired)),
     ...limits,
   })
