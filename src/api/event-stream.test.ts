@@ -54,6 +54,7 @@ describe('eventStream()', { timeout: 10_000 }, () => {
       type: 'health_changed',
       severity: 'warn',
       worker: 'tor02',
+      replica: null,
       text: 'It happened',
       details: { from: 'suspect', to: 'dead', reason: 'why' },
     })
