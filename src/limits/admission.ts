@@ -5,6 +5,8 @@ import { onAbort } from '../lib/abort.ts'
 import { ByteMeter, type Counted } from '../lib/byte-meter.ts'
 import type { Clock } from '../lib/clock.ts'
 import { DayBytes } from './day-bytes.ts'
+import { HeardReports, type Teller } from './heard-reports.ts'
+import type { KeyReport, LimitReport } from './limit-report.ts'
 import { type Flow, TokenBucket } from './token-bucket.ts'
 import type { UsageStore } from './usage-store.ts'
 
@@ -41,6 +43,12 @@ interface Account {
   /** What it was filled by last. */
   flow: Flow
   underWay: number
+  /** Requests under way at other replicas. */
+  elsewhere: number
+  /** Requests that were let in, and how many of them were told of. */
+  taken: number
+  takenTold: number
+  bytesTold: number
   /** Those that go on, tunnels included, each with the bytes at which it ends. */
   readonly admitted: Map<AbortController, number>
   /** The bytes at which the first of them ends: so that who has thousands of tunnels costs no look at each for each. */
@@ -55,6 +63,9 @@ export function burstOf(rate: number): number {
 /** So many keys are remembered before the idle ones are looked for. */
 const SWEEP_AT = 1_000
 
+/** Keys that other replicas are told of at a time; beyond, each replica holds them to their limits by itself. */
+const MAX_REPORTED = 5_000
+
 /** Tunnels that stand and requests of one key at a time: half of the connections that a port of the proxy takes. */
 const MAX_GOING_ON = 4_096
 /** Somebody's request ends every moment: how soon is not known. */
@@ -63,15 +74,18 @@ const CONCURRENCY_RETRY_AFTER_MS = 1_000
 /**
  * Holds each key to its limits: requests per second, requests at the same time, bytes per day. Bytes are counted at the sockets to
  * targets (`meter`), so that nobody who asks for something has to count what came of it, retries, redirects and answers that were
- * given up included.
+ * given up included. Replicas that tell each other once a second (`report`, `hear`) hold a key to its limits together, but for what
+ * each of them lets in until it hears of the others; one that hears nobody goes by what it lets in itself.
  */
 export class Admission implements Disposable {
   readonly #options: AdmissionOptions
   readonly #accounts = new Map<string, Account>()
   readonly #bytes: DayBytes
   readonly #meter: ByteMeter<string>
+  readonly #heard = new HeardReports()
   #defaults: LimitPolicy
   #sweepAt = SWEEP_AT
+  #toldDay = ''
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -97,12 +111,14 @@ export class Admission implements Disposable {
     const flow = { rate, burst }
     const account = this.#account(caller.id, flow, now)
     if (this.#bytes.usedBy(caller.id) >= bytesPerDay) throw this.#refused(quotaExceeded(this.#bytes.endsInMs), caller)
-    if (account.underWay >= concurrent) throw this.#refused(tooManyAtOnce(concurrent), caller)
+    if (this.#heard.isOver(now)) this.#countElsewhere(now)
+    if (account.underWay + account.elsewhere >= concurrent) throw this.#refused(tooManyAtOnce(concurrent), caller)
     const goingOn = concurrent === Number.POSITIVE_INFINITY ? concurrent : Math.max(concurrent, MAX_GOING_ON)
     if (account.admitted.size >= goingOn) throw this.#refused(tooManyAtOnce(goingOn), caller)
     const waitMs = account.bucket.waitMs(flow, now)
     if (waitMs > 0) throw this.#refused(tooMany(rate, waitMs), caller)
     account.bucket.take(flow, now)
+    account.taken++
     return this.#admitted(account, bytesPerDay, signal)
   }
 
@@ -119,6 +135,42 @@ export class Admission implements Disposable {
   /** What the key has used since midnight UTC, to and from targets. */
   bytesToday(key: string): number {
     return this.#bytes.usedBy(key)
+  }
+
+  /** What has come of the keys here since the last report: to be told to the other replicas, once a second. */
+  report(): LimitReport {
+    const { day } = this.#bytes
+    const isSameDay = day === this.#toldDay
+    this.#toldDay = day
+    const keys: KeyReport[] = []
+    for (const [key, account] of this.#accounts) {
+      const { taken, flow, underWay } = account
+      const bytes = this.#bytes.countedHere(key)
+      const takenLately = taken - account.takenTold
+      const bytesLately = bytes - (isSameDay ? account.bytesTold : 0)
+      account.takenTold = taken
+      account.bytesTold = bytes
+      if (takenLately === 0 && bytesLately === 0 && underWay === 0) continue
+      if (keys.length < MAX_REPORTED) keys.push({ key, taken, takenLately, underWay, bytes, bytesLately, flow })
+    }
+    return { day, keys }
+  }
+
+  /** Another replica tells what came of the keys there; `undefined`: it is gone. */
+  hear(teller: Teller, report: LimitReport | undefined): void {
+    const now = this.#options.clock.monotonic()
+    if (report === undefined) this.#heard.gone(teller.replica)
+    else {
+      const isToday = report.day === this.#bytes.day
+      for (const { key, flow, taken, bytes } of this.#heard.hear(teller, report, now)) {
+        const account = this.#accounts.get(key) ?? this.#account(key, flow, now)
+        if (taken > 0) account.bucket.take(account.flow, now, taken)
+        if (!isToday || bytes === 0) continue
+        this.#bytes.countElsewhere(key, bytes)
+        this.#endUsedUp(key)
+      }
+    }
+    this.#countElsewhere(now)
   }
 
   [Symbol.dispose](): void {
@@ -150,6 +202,11 @@ export class Admission implements Disposable {
 
   #count(key: string, bytes: number): void {
     this.#bytes.count(key, bytes)
+    this.#endUsedUp(key)
+  }
+
+  /** Ends what goes on of the key, if its bytes are used up. */
+  #endUsedUp(key: string): void {
     const used = this.#bytes.usedBy(key)
     const account = this.#accounts.get(key)
     if (account === undefined || used < account.endsAt) return
@@ -160,6 +217,11 @@ export class Admission implements Disposable {
     }
   }
 
+  #countElsewhere(now: number): void {
+    const underWay = this.#heard.underWay(now)
+    for (const [key, account] of this.#accounts) account.elsewhere = underWay.get(key) ?? 0
+  }
+
   #account(id: string, flow: Flow, now: number): Account {
     const known = this.#accounts.get(id)
     if (known !== undefined) {
@@ -168,7 +230,8 @@ export class Admission implements Disposable {
     }
     if (this.#accounts.size >= this.#sweepAt) this.#forgetIdle(now)
     const account: Account = {
-      ...{ bucket: new TokenBucket(flow, now), flow, underWay: 0 },
+      ...{ bucket: new TokenBucket(flow, now), flow, underWay: 0, elsewhere: 0 },
+      ...{ taken: 0, takenTold: 0, bytesTold: this.#bytes.countedHere(id) },
       ...{ admitted: new Map(), endsAt: Number.POSITIVE_INFINITY },
     }
     this.#accounts.set(id, account)
@@ -177,8 +240,8 @@ export class Admission implements Disposable {
 
   /** Keys are revoked and expire, and nobody says so here: one that has nothing under way and a full bucket is as good as new. */
   #forgetIdle(now: number): void {
-    for (const [id, { bucket, flow, admitted }] of this.#accounts) {
-      if (admitted.size === 0 && bucket.isFull(flow, now)) this.#accounts.delete(id)
+    for (const [id, { bucket, flow, admitted, elsewhere }] of this.#accounts) {
+      if (admitted.size === 0 && elsewhere === 0 && bucket.isFull(flow, now)) this.#accounts.delete(id)
     }
     this.#sweepAt = Math.max(SWEEP_AT, 2 * this.#accounts.size)
   }

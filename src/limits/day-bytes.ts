@@ -11,13 +11,21 @@ const DAY_MS = 24 * 60 * 60 * 1_000
 /** What a crash may forget, and how often the store is written at most. */
 const SAVE_EVERY_MS = 10_000
 
-/** How many bytes each key has used since midnight UTC. Dispose it to have the rest written down. */
+/**
+ * How many bytes each key has used since midnight UTC: here, as far as the store remembers, and by what other replicas tell. Dispose
+ * it to have the rest written down.
+ */
 export class DayBytes implements Disposable {
   readonly #options: DayBytesOptions
   #day: string
   /** When the next day begins. */
   #turnsAt: number
+  /** Without what was told since the start. */
   #used: Map<string, number>
+  /** What the store knew at the start. */
+  #before: ReadonlyMap<string, number>
+  /** What other replicas have told since the start. */
+  #elsewhere = new Map<string, number>()
   readonly #unsaved = new Set<string>()
   #timer: Disposable | undefined
 
@@ -26,7 +34,8 @@ export class DayBytes implements Disposable {
     const now = options.clock.now()
     this.#day = dayOf(now)
     this.#turnsAt = nextMidnight(now)
-    this.#used = new Map(options.store?.usageOn(this.#day))
+    this.#before = options.store?.usageOn(this.#day) ?? new Map()
+    this.#used = new Map(this.#before)
   }
 
   /** How long until the next midnight, when everybody begins anew. */
@@ -37,7 +46,24 @@ export class DayBytes implements Disposable {
 
   usedBy(id: string): number {
     this.#turn()
-    return this.#used.get(id) ?? 0
+    return (this.#used.get(id) ?? 0) + (this.#elsewhere.get(id) ?? 0)
+  }
+
+  /** What came of it here, since the start of the service or of the day. */
+  countedHere(id: string): number {
+    this.#turn()
+    return (this.#used.get(id) ?? 0) - (this.#before.get(id) ?? 0)
+  }
+
+  get day(): string {
+    this.#turn()
+    return this.#day
+  }
+
+  /** Another replica has counted them: it writes them down itself. */
+  countElsewhere(id: string, bytes: number): void {
+    this.#turn()
+    if (bytes > 0) this.#elsewhere.set(id, (this.#elsewhere.get(id) ?? 0) + bytes)
   }
 
   count(id: string, bytes: number): void {
@@ -60,6 +86,8 @@ export class DayBytes implements Disposable {
     this.#day = dayOf(now)
     this.#turnsAt = nextMidnight(now)
     this.#used = new Map()
+    this.#before = new Map()
+    this.#elsewhere = new Map()
     this.#unsaved.clear()
   }
 

@@ -26,10 +26,10 @@ export class TokenBucket {
     return missing <= 0 ? 0 : Math.ceil((missing / flow.rate) * 1_000)
   }
 
-  /** Takes one, whether it has one or not: it may be in debt, which then has to be waited off. */
-  take(flow: Flow, now: number): void {
+  /** Takes them, whether it has them or not: it may be in debt, which then has to be waited off. */
+  take(flow: Flow, now: number, count = 1): void {
     this.#fill(flow, now)
-    this.#tokens -= 1
+    this.#tokens -= count
   }
 
   /** Whether it tells nothing that a new one would not. */
