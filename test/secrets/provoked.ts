@@ -179,6 +179,7 @@ export const PROVOKED = {
   internal: replied('07'),
   overloaded: { notHere: 'it takes 128 requests at once, or a control port: the tests of limits' },
   shutting_down: { notHere: 'secrets.test.ts asks while it stops the service' },
+  store_unavailable: { notHere: 'it takes a shared store that is stopped: the contract of jobs' },
 
   no_worker: { notHere: 'secrets.test.ts stops all workers, at the end' },
   worker_unreachable: at('hangup'),

@@ -63,6 +63,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
               'job_not_found',
               'idempotency_key_reused',
               'too_many_jobs',
+              'store_unavailable',
             ] as const),
           ],
         }),
@@ -90,7 +91,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         ...documented({
           answered: 'Some of the jobs.',
           answer: { jobs: [JOB], next_cursor: null },
-          problems: ['invalid_input', 'scope_missing'],
+          problems: ['invalid_input', 'scope_missing', 'store_unavailable'],
         }),
       },
     },
@@ -115,7 +116,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         description: 'How far it has come.',
         params: jobParams,
         response: { 200: jobBody },
-        ...documented({ answered: 'The job.', answer: JOB, problems: ['job_not_found'] }),
+        ...documented({ answered: 'The job.', answer: JOB, problems: ['job_not_found', 'store_unavailable'] }),
       },
     },
     async ({ caller, params }) => toJobBody(await jobs.get(caller, params.id)),
@@ -135,7 +136,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         ...documented({
           answered: 'Some of the results.',
           answer: { results: [RESULT, FAILED], next_cursor: null },
-          problems: ['invalid_input', 'job_not_found'],
+          problems: ['invalid_input', 'job_not_found', 'store_unavailable'],
         }),
       },
     },
@@ -159,7 +160,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         ...documented({
           answered: 'The result.',
           answer: RESULT,
-          problems: ['invalid_input', 'job_not_found', 'not_found'],
+          problems: ['invalid_input', 'job_not_found', 'not_found', 'store_unavailable'],
         }),
       },
     },
@@ -180,7 +181,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         ...documented({
           answered: 'The job as it is now.',
           answer: { ...JOB, state: 'cancelled' },
-          problems: ['invalid_input', 'unsupported_media_type', 'job_not_found'],
+          problems: ['invalid_input', 'unsupported_media_type', 'job_not_found', 'store_unavailable'],
         }),
       },
       preValidation: async (request) => refuseBody(request.body),
@@ -201,7 +202,7 @@ export function jobRoutes(app: ApiApp, backend: Pick<Backend, 'jobs' | 'workers'
         ...documented({
           answered: 'The job, as it was.',
           answer: { ...JOB, state: 'done' },
-          problems: ['invalid_input', 'unsupported_media_type', 'job_not_found', 'conflict'],
+          problems: ['invalid_input', 'unsupported_media_type', 'job_not_found', 'conflict', 'store_unavailable'],
         }),
       },
       preValidation: async (request) => refuseBody(request.body),
