@@ -143,6 +143,8 @@ const MAY_DIAL: Record<string, string> = {
   'src/tor/socks/dial.ts': 'a SOCKS port',
   'src/tor/transparent/dial.ts':
     "a TransPort or DNSPort, from our end of a tunnel, which has no other way out than the box's Tor",
+  'src/workers/peer/dial.ts':
+    "the worker port of another replica of the pool, by its IP address and with the pool's secret",
   'src/ssh/dial.ts': "SSH of an operator's box",
   'src/doctor/knock.ts': 'a proxy port of our own, on this machine',
   'src/workers/external/control-endpoint.ts': "the control port of the operator's Tor",

@@ -305,7 +305,7 @@ export type InspectedWorker = {
   id: string
   /** 1 to N, in the order of the configuration. */
   n: number
-  kind: 'local' | 'openwrt' | 'external' | 'fake'
+  kind: 'local' | 'openwrt' | 'external' | 'peer' | 'fake'
   /** What the operator asked for. */
   desired: 'enabled' | 'drained' | 'stopped'
   /** What is observed. */
@@ -690,7 +690,7 @@ export type LiveWorker = {
   id: string
   /** 1 to N, in the order of the configuration. */
   n: number
-  kind: 'local' | 'openwrt' | 'external' | 'fake'
+  kind: 'local' | 'openwrt' | 'external' | 'peer' | 'fake'
   /** What the operator asked for. */
   desired: 'enabled' | 'drained' | 'stopped'
   /** What is observed. */
@@ -1129,7 +1129,7 @@ export type Worker = {
   id: string
   /** 1 to N, in the order of the configuration. */
   n: number
-  kind: 'local' | 'openwrt' | 'external' | 'fake'
+  kind: 'local' | 'openwrt' | 'external' | 'peer' | 'fake'
   /** What the operator asked for. */
   desired: 'enabled' | 'drained' | 'stopped'
   /** What is observed. */

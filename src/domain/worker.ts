@@ -1,5 +1,5 @@
 /** What manages a worker: see the table of kinds in ARCHITECTURE.md. */
-export type WorkerKind = 'local' | 'openwrt' | 'external' | 'fake'
+export type WorkerKind = 'local' | 'openwrt' | 'external' | 'peer' | 'fake'
 
 /** What the operator asked for. Never changed by health. */
 export const DESIRED_STATES = ['enabled', 'drained', 'stopped'] as const

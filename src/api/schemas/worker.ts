@@ -19,7 +19,7 @@ export const workerBody = z
   .object({
     id: z.string(),
     n: z.int().describe('1 to N, in the order of the configuration.'),
-    kind: oneOf(['local', 'openwrt', 'external', 'fake']),
+    kind: oneOf(['local', 'openwrt', 'external', 'peer', 'fake']),
     desired: desiredState.describe('What the operator asked for.'),
     state: healthState.describe('What is observed.'),
     since: instant.describe('When it came into that state.'),

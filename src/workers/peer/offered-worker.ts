@@ -1,0 +1,25 @@
+import type { DesiredState } from '../../domain/worker.ts'
+import type { WorkerDriver } from '../driver.ts'
+
+/** A worker of ours as other replicas may use it: they cannot start or stop its Tor, but for what `WorkerOrders` lets through. */
+export type OfferedWorker = Pick<
+  WorkerDriver,
+  | 'id'
+  | 'observe'
+  | 'circuits'
+  | 'connect'
+  | 'resolve'
+  | 'forget'
+  | 'pulse'
+  | 'newCircuits'
+  | 'newCircuitsActAt'
+  | 'inspect'
+  | 'warmUp'
+  | 'onEvent'
+>
+
+/** What an operator asks for at another replica. Both reject as the same order here does. */
+export interface WorkerOrders {
+  follow(worker: string, desired: DesiredState, signal: AbortSignal): Promise<void>
+  restart(worker: string, signal: AbortSignal): Promise<void>
+}
