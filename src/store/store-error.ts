@@ -1,0 +1,14 @@
+/**
+ * A shared store that cannot be had at the start. The message says what was attempted, then why not, and what would be right; it is for
+ * the operator, never for clients.
+ */
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  /** `unreachable`: it may come by itself. `refused`: something has to be mended first. */
+  readonly kind: 'unreachable' | 'refused'
+
+  constructor(kind: StoreError['kind'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.kind = kind
+  }
+}
