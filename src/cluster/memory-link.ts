@@ -12,6 +12,8 @@ export class MemoryStore {
   readonly #clock: Clock
   readonly #scripts: ReadonlyMap<string, MemoryScript>
   readonly #links = new Set<MemoryLink>()
+  /** How far its clock is ahead of everybody's. */
+  aheadMs = 0
   #thaw: (() => void) | undefined
   #frozen: Promise<void> | undefined
 
@@ -55,7 +57,7 @@ export class MemoryStore {
     if (ask.script !== undefined) {
       const script = this.#scripts.get(ask.script)
       if (script === undefined) throw new Error(`There is no script ${ask.script}`)
-      return script(ask.keys, ask.args, this.#clock.now())
+      return script(ask.keys, ask.args, this.#clock.now() + this.aheadMs)
     }
     const [channel = '', message = ''] = ask.args
     for (const link of this.#links) link.hear(channel, message)
