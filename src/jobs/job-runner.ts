@@ -4,10 +4,10 @@ import type { FetchAnswer, FetchRequest } from '../domain/exchange.ts'
 import { isIdempotent } from '../domain/method.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
-import { parseRetryAfter } from '../lib/retry-after.ts'
+import { deadlineError, droppedError, interruption, ourError, outcomeOf } from './fetch-errors.ts'
 import type { DueFetch, JobStore, StoredJob } from './job-store.ts'
 import { keptProblem } from './kept.ts'
-import { nextStep, type Outcome } from './next-step.ts'
+import { nextStep } from './next-step.ts'
 import { Turns } from './turns.ts'
 
 /** How many fetches go on at the same time. */
@@ -199,7 +199,7 @@ export class JobRunner {
     }
     // One that was dropped has been written down; one that the end of the service cut off goes on at its next start.
     const isCut = answer === undefined && (signal.aborted || this.#isStopping)
-    if (!isCut) await this.#settleInTheEnd(entry, due, answer ?? this.#ourError(failure))
+    if (!isCut) await this.#settleInTheEnd(entry, due, answer ?? ourError(failure, this.#options.onBug))
     else if (this.#isStopping && isIdempotent(request.method) && this.#turns.find(entry.id) === entry)
       this.#options.store.putOff(entry.id, due.n, this.#options.clock.now())
     this.#pump()
@@ -256,8 +256,7 @@ export class JobRunner {
   /** Nobody waits for it any longer. */
   #expire(entry: Active, now: number): void {
     const { store, onKept } = this.#options
-    const error = new CbtorError('timeout', 'Cannot complete the fetch: the deadline of its job has passed')
-    store.failWaiting(entry.job.id, now, keptProblem(error))
+    store.failWaiting(entry.job.id, now, keptProblem(deadlineError()))
     onKept()
     this.#look(entry)
   }
@@ -294,27 +293,4 @@ export class JobRunner {
   #hasRoom(entry: Active): boolean {
     return entry.running.size < this.#pace.concurrencyPerJob
   }
-
-  #ourError(error: unknown): CbtorError {
-    if (error instanceof CbtorError) return error
-    this.#options.onBug(error)
-    return new CbtorError('internal', 'Cannot complete the fetch: an error of this service, which is in its log')
-  }
-}
-
-function outcomeOf(result: FetchAnswer | CbtorError, now: number): Outcome {
-  if (result instanceof CbtorError) return { type: 'failed', error: result }
-  const [, asked] = result.headers.find(([name]) => name === 'retry-after') ?? []
-  const retryAfterMs = asked === undefined ? undefined : parseRetryAfter(asked, now)
-  return { type: 'answered', status: result.status, ...(retryAfterMs !== undefined && { retryAfterMs }) }
-}
-
-function interruption(method: string): CbtorError {
-  const what = 'the service ended while it was going on'
-  const why = isIdempotent(method) ? what : `${what}, so the request may have been sent, and must not be sent twice`
-  return new CbtorError('connection_lost', `Cannot complete the fetch: ${why}`)
-}
-
-function droppedError(): CbtorError {
-  return new CbtorError('client_gone', 'Cannot complete the fetch: its job was cancelled')
 }

@@ -302,7 +302,7 @@ export class Jobs implements AsyncDisposable {
   }
 }
 
-function retryOf({ maxRetries = {}, statuses }: JobOrder['retry'], policy: RetryPolicy): RetryPolicy {
+export function retryOf({ maxRetries = {}, statuses }: JobOrder['retry'], policy: RetryPolicy): RetryPolicy {
   const phases = { ...policy.phases }
   for (const phase of PHASES)
     phases[phase] = { ...phases[phase], maxRetries: maxRetries[phase] ?? phases[phase].maxRetries }
