@@ -50,8 +50,12 @@ process.exitCode = await runCli(process.argv.slice(2), {
   clock: systemClock,
   signal,
   ...(process.env.NOTIFY_SOCKET !== undefined && { manager: await systemd() }),
-  createService: async (config, until, reread) =>
-    (await import('./service.ts')).createService(config, { ...(reread && { reread }) }, until),
+  createService: async (config, until, reread, storeWait) =>
+    (await import('./service.ts')).createService(
+      config,
+      { ...(reread && { reread }), ...(storeWait && { storeWait }) },
+      until,
+    ),
   onHangup(listener) {
     hangup = listener
     return {

@@ -10,6 +10,8 @@ export const EXIT = {
   unreachable: 4,
   /** A fetch was not answered by its target, and the same one may be later. */
   retryable: 5,
+  /** The shared store is not there, or is none that can be used. */
+  store: 6,
   /** `fetch --fail`: the target answered with a status of 400 or more. As curl's. */
   refusedByTarget: 22,
   interrupted: 130,

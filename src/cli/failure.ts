@@ -1,6 +1,7 @@
 import { type ApiClient, ApiProblem, ApiUnreachable } from '../client/client.ts'
 import { ConfigError } from '../config/read-config.ts'
 import { SshError } from '../ssh/errors.ts'
+import { StoreError } from '../store/store-error.ts'
 import { EXIT, ExitWith } from './exit-with.ts'
 
 export interface Failure {
@@ -11,6 +12,7 @@ export interface Failure {
 
 const WHERE_KEYS_ARE =
   'The key is taken from CBTOR_KEY, else from admin.key in the state directory of the service: see --state and --config'
+const STORES_ARE_WAITED_FOR = 'To wait until it is there: cbtor up --wait-for-store'
 const WHERE_SERVICES_ARE = 'Start it: cbtor up; or say where it is: --config FILE or --api URL'
 
 /** `api`: the service that the command spoke to, if it did. */
@@ -20,6 +22,10 @@ export async function explainFailure(error: unknown, api: ApiClient | undefined)
   if (error instanceof ExitWith) return { exitCode: error.exitCode, text: error.message }
   const text = error instanceof Error ? error.message : String(error)
   if (error instanceof ApiUnreachable) return { exitCode: EXIT.unreachable, text: `${text}. ${WHERE_SERVICES_ARE}` }
+  if (error instanceof StoreError) {
+    const isAway = error.kind === 'unreachable'
+    return { exitCode: EXIT.store, text: isAway ? `${text}. ${STORES_ARE_WAITED_FOR}` : text }
+  }
   if (error instanceof ApiProblem) return { exitCode: EXIT.failed, text: `${text}${await hint(error, api)}` }
   return { exitCode: isUsage(error) ? EXIT.usage : EXIT.failed, text }
 }

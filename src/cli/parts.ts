@@ -53,6 +53,14 @@ export interface TestNetworkOptions {
   readonly onProgress?: (progress: TestNetworkProgress) => void
 }
 
+/** How long a shared store that cannot be reached may take to come. */
+export interface StoreWait {
+  /** `Infinity`: until the user asks to end. */
+  readonly ms: number
+  /** Told what is waited for: when it begins, and when the reason is another. */
+  onWait(reason: string): void
+}
+
 /** Who has started the program and wants to know how the service is: systemd. */
 export interface ServiceManager {
   /** It serves, for the first time or again. */
@@ -79,8 +87,13 @@ export interface CliParts {
   readonly confirm?: (question: string) => Promise<boolean>
   /** Absent when nobody wants to know. */
   readonly manager?: ServiceManager
-  /** `reread`: reads the configuration anew; without it there is nothing to be read. */
-  createService(config: ServiceConfig, signal: AbortSignal, reread?: () => ServiceConfig): Promise<RunningService>
+  /** `reread`: reads the configuration anew; without it there is nothing to be read. Rejects with a `StoreError` of a shared store. */
+  createService(
+    config: ServiceConfig,
+    signal: AbortSignal,
+    reread?: () => ServiceConfig,
+    storeWait?: StoreWait,
+  ): Promise<RunningService>
   /** Calls `listener` at each SIGHUP instead of taking it for an interrupt, until it is disposed. Absent where there are no signals. */
   onHangup?(listener: () => void): Disposable
   createTestNetwork(options: TestNetworkOptions, signal: AbortSignal): Promise<RunningTestNetwork>

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { StoreError } from '../../store/store-error.ts'
 import { EXIT } from '../exit-with.ts'
 import { runTestCli } from '../test-cli.ts'
 
@@ -135,4 +136,34 @@ it('cbtor up has its file read anew at each SIGHUP, says what is wrong with it, 
   const answers = 'The API answers at http://127.0.0.1:32211'
   assert.deepEqual(told, [answers, 'reloading', answers, 'reloading', answers, 10_000])
   assert.match(written, /\ncbtor: the configuration is not applied: it has a fault\n[\s\S]*stopping[\s\S]*no more\n$/)
+})
+
+it('cbtor up waits for a shared store when it is told to, says for what, and else does not', async () => {
+  const waits: (number | undefined)[] = []
+  const up = async (...words: string[]) => {
+    let written = ''
+    const err = { write: (text: string) => (written += text) }
+    const { code } = await runTestCli(
+      ['up', ...words],
+      { CBTOR_STATE: '/var/lib/cbtor' },
+      {
+        err,
+        async createService(config, _signal, _reread, storeWait) {
+          assert.equal(config.state, '/var/lib/cbtor')
+          waits.push(storeWait?.ms)
+          storeWait?.onWait('Cannot reach it')
+          throw new StoreError('refused', 'Cannot use the store')
+        },
+      },
+    )
+    return [code, written] as const
+  }
+  assert.deepEqual(await up(), [EXIT.store, 'cbtor: Cannot use the store\n'])
+  const waited = 'cbtor: waiting for the shared store: Cannot reach it\ncbtor: Cannot use the store\n'
+  assert.deepEqual(await up('--wait-for-store'), [EXIT.store, waited])
+  assert.deepEqual(await up('--wait-for-store=90s'), [EXIT.store, waited])
+  assert.deepEqual(waits, [undefined, Number.POSITIVE_INFINITY, 90_000])
+  const [code, text] = await up('--wait-for-store', 'long')
+  assert.equal(code, EXIT.usage)
+  assert.match(text, /expected a duration with its unit/)
 })
