@@ -111,6 +111,10 @@ export class SharedRegisters implements Registers, AsyncDisposable {
   set(name: string, value: Json | undefined, { rank = 0, until, mayBeLost = false }: WriteOptions = {}): void {
     const now = this.#instants.now()
     const known = this.#registers.find(name)
+    if (until !== undefined && until <= now) {
+      if (known !== undefined) this.set(name, undefined, { rank })
+      return
+    }
     const least = known === undefined || isOver(known, now) ? 0 : rankOf(known.stamp)
     const ends = until ?? (value === undefined ? now + TOMB_MS : undefined)
     const write = {

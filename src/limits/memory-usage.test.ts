@@ -1,7 +1,7 @@
 import { usageStoreContract } from '../../test/contracts/usage-store-contract.ts'
 import { MemoryUsage } from './memory-usage.ts'
 
-usageStoreContract('MemoryUsage', () => {
+usageStoreContract('MemoryUsage', async () => {
   const kept = new MemoryUsage()
-  return { open: () => kept, [Symbol.dispose]() {} }
+  return { use: async (work) => work(kept), async [Symbol.asyncDispose]() {} }
 })

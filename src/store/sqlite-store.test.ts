@@ -17,11 +17,33 @@ function temporaryFile() {
 }
 
 for (const contract of [storeContract, usageStoreContract]) {
-  contract('sqlite', () => {
+  contract('sqlite', async () => {
     const file = temporaryFile()
-    return { open: () => new SqliteStore(file.path), [Symbol.dispose]: () => file[Symbol.dispose]() }
+    return {
+      async use(work) {
+        using store = new SqliteStore(file.path)
+        work(store)
+      },
+      [Symbol.asyncDispose]: async () => file[Symbol.dispose](),
+    }
   })
 }
+
+it('keeps the pool secret that was generated', () => {
+  using file = temporaryFile()
+  {
+    using store = new SqliteStore(file.path)
+    assert.deepEqual(
+      store.poolSecret(() => Buffer.alloc(32, 7)),
+      Buffer.alloc(32, 7),
+    )
+  }
+  using store = new SqliteStore(file.path)
+  assert.deepEqual(
+    store.poolSecret(() => assert.fail('it is there already')),
+    Buffer.alloc(32, 7),
+  )
+})
 
 it('lets only its owner read the file', () => {
   using file = temporaryFile()
