@@ -3,6 +3,7 @@ import { Listeners } from '../lib/listeners.ts'
 import { type Script, type StoreArgument, type StoreLink, StoreUnavailable } from './store-link.ts'
 
 const ANSWER_MS = 2_000
+const RECONNECT_MS = 500
 
 /** What stands in for a script: the same in our own language. Instants are those of the store. */
 export type MemoryScript = (keys: readonly string[], args: readonly string[], nowMs: number) => unknown
@@ -24,7 +25,11 @@ export class MemoryStore {
   }
 
   link(): MemoryLink {
-    const link = new MemoryLink(this.#clock, (work) => this.#do(work))
+    const link = new MemoryLink(
+      this.#clock,
+      (ask) => this.#do(ask),
+      () => this.#frozen !== undefined,
+    )
     this.#links.add(link)
     return link
   }
@@ -75,15 +80,18 @@ interface Ask {
 export class MemoryLink implements StoreLink {
   readonly #clock: Clock
   readonly #do: (ask: Ask) => Promise<unknown>
+  readonly #isFrozen: () => boolean
   readonly #changes = new Listeners<boolean>(rethrow)
   readonly #subscribers = new Map<string, Listeners<string>>()
   #isUp = true
+  #isCut = false
   /** So long does each question take to get there, and each answer and message to come. */
   delayMs = 0
 
-  constructor(clock: Clock, work: (ask: Ask) => Promise<unknown>) {
+  constructor(clock: Clock, work: (ask: Ask) => Promise<unknown>, isFrozen: () => boolean) {
     this.#clock = clock
     this.#do = work
+    this.#isFrozen = isFrozen
   }
 
   get isUp(): boolean {
@@ -91,10 +99,12 @@ export class MemoryLink implements StoreLink {
   }
 
   cut(): void {
+    this.#isCut = true
     this.#turn(false)
   }
 
   mend(): void {
+    this.#isCut = false
     this.#turn(true)
   }
 
@@ -132,7 +142,7 @@ export class MemoryLink implements StoreLink {
     if (!this.#isUp) throw new StoreUnavailable('the memory store is down')
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     using _late = this.#clock.timer(ANSWER_MS, () => {
-      this.#turn(false)
+      this.#giveUp()
       reject(new StoreUnavailable('the memory store does not answer'))
     })
     using _cut = this.onChange((isUp) => isUp || reject(new StoreUnavailable('the memory store went away')))
@@ -148,6 +158,13 @@ export class MemoryLink implements StoreLink {
 
   async #travel(): Promise<void> {
     if (this.delayMs > 0) await this.#clock.sleep(this.delayMs)
+  }
+
+  /** It finds a store that was only slow again by itself. */
+  #giveUp(): void {
+    if (!this.#isUp) return
+    this.#turn(false)
+    this.#clock.timer(RECONNECT_MS, () => void (this.#isCut || this.#isFrozen() || this.#turn(true)))
   }
 
   #turn(isUp: boolean): void {
