@@ -120,7 +120,10 @@ async function worldOf() {
     const wire = store.link()
     const link = process.link(wire)
     const self = { replica, run: `run${++runs}`, version: '1.0.0', startedAt: clock.now() + runs }
-    const options = { link, clock: process.clock(clock), onError: assert.fail }
+    const onError = (error: unknown) => {
+      throw error
+    }
+    const options = { link, clock: process.clock(clock), onError }
     const seal = new Seal(Buffer.alloc(32, 1), 'presence', seededRandom(1))
     const presence = new ValkeyPresence({ ...options, seal, self })
     const leases = new ValkeyLeases({ ...options, presence })
