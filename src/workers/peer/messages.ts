@@ -132,6 +132,8 @@ export const ofWatcher = z.discriminatedUnion('t', [
   z.object({ t: z.literal('ask'), id: z.int(), order }),
   z.object({ t: z.literal('cancel'), id: z.int() }),
   z.object({ t: z.literal('forget'), identity }),
+  /** Its stream was destroyed, not ended: TLS does not tell the two apart. */
+  z.object({ t: z.literal('left'), stream: z.int() }),
 ])
 export type OfWatcher = z.input<typeof ofWatcher>
 

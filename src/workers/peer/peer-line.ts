@@ -131,7 +131,10 @@ export class PeerLine implements Disposable {
         throw refusal(answer)
       }
       this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
+      socket.once('close', () => {
+        this.#sockets.delete(socket)
+        if (!(socket.readableEnded && socket.writableFinished)) this.#say({ t: 'left', stream })
+      })
       const { route, hasPath, isUnconfirmed } = data
       const { exit, path } = told
       if (!hasPath) path.resolve(undefined)

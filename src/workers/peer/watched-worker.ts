@@ -37,7 +37,7 @@ export class WatchedWorker implements Disposable {
   readonly worker: OfferedWorker
   readonly #options: WatchedWorkerOptions
   readonly #orders = new Map<number, AbortController>()
-  readonly #streams = new Set<Socket>()
+  readonly #streams = new Map<number, Socket>()
   readonly #listening: Disposable
   #beat: Disposable | undefined
   #heardAt: number
@@ -72,8 +72,8 @@ export class WatchedWorker implements Disposable {
 
   /** Has the stream end with this, if not before, and tells of its exit and path when they are known. */
   carries(stream: number, socket: Socket, connection: WorkerConnection): void {
-    this.#streams.add(socket)
-    socket.once('close', () => this.#streams.delete(socket))
+    this.#streams.set(stream, socket)
+    socket.once('close', () => this.#streams.delete(stream))
     if (this.#isOver) socket.destroy()
     void connection.exit(KNOWN_WITHIN_MS).then((exit) => this.#say({ t: 'exit', stream, ...(exit && { exit }) }))
     void connection.path?.(KNOWN_WITHIN_MS).then((path) => this.#say({ t: 'path', stream, ...(path && { path }) }))
@@ -90,7 +90,7 @@ export class WatchedWorker implements Disposable {
     this.#beat?.[Symbol.dispose]()
     const { socket, onEnd } = this.#options
     socket.destroy()
-    for (const stream of this.#streams) stream.destroy()
+    for (const stream of this.#streams.values()) stream.destroy()
     for (const order of this.#orders.values()) order.abort(new Error(`The replica that asked is gone: ${reason}`))
     onEnd(reason)
   }
@@ -130,6 +130,9 @@ export class WatchedWorker implements Disposable {
         return
       case 'forget':
         this.worker.forget(data.identity)
+        return
+      case 'left':
+        this.#streams.get(data.stream)?.destroy()
         return
       case 'cancel':
         this.#orders.get(data.id)?.abort(new Error('The replica that asked does not want it any more'))

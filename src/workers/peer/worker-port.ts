@@ -1,5 +1,5 @@
-import type { AddressInfo, Socket } from 'node:net'
-import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import { fromJson, LineError, readLine, toLine } from '../../cluster/worker-port/lines.ts'
 import { ofServer, type PortAddress, workerPortKey } from '../../cluster/worker-port/secured.ts'
 import { CbtorError } from '../../domain/errors.ts'
@@ -52,7 +52,9 @@ export interface WorkerPortOptions {
 export class WorkerPort implements AsyncDisposable {
   readonly #options: WorkerPortOptions
   readonly #limits: WorkerPortLimits
+  /** Takes connections in, before anything is spent on TLS. */
   readonly #server: Server
+  readonly #secured: TlsServer
   readonly #offered = new Map<string, OfferedWorker>()
   /** By what they say that their session is. */
   readonly #watches = new Map<string, WatchedWorker>()
@@ -65,8 +67,8 @@ export class WorkerPort implements AsyncDisposable {
   constructor(options: WorkerPortOptions) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
-    this.#server = createServer(ofServer(workerPortKey(options.secret)))
-      .on('connection', (raw: Socket) => this.#admit(raw))
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (raw) => this.#admit(raw))
+    this.#secured = createTlsServer(ofServer(workerPortKey(options.secret)))
       .on('secureConnection', (socket) => void this.#serve(socket))
       .on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
         socket.destroy()
@@ -142,7 +144,6 @@ export class WorkerPort implements AsyncDisposable {
       return
     }
     const name = nameOf(raw)
-    raw.setNoDelay(true)
     raw.setKeepAlive(true, 30_000)
     this.#connections.set(name, raw)
     this.#opening.set(raw, address)
@@ -156,6 +157,7 @@ export class WorkerPort implements AsyncDisposable {
       this.#opening.delete(raw)
       if (this.#connections.get(name) === raw) this.#connections.delete(name)
     })
+    this.#secured.emit('connection', raw)
   }
 
   async #serve(socket: TLSSocket): Promise<void> {
