@@ -86,6 +86,11 @@ export class Identities {
     }
   }
 
+  /** What stands for an owner's sticky key where others may look: 43 characters, the same at every replica, that tell nobody which it is. */
+  sessionId(owner: string, stickyKey: string): string {
+    return this.#hash(`session${ownerText(owner)}`, stickyKey)
+  }
+
   #lasting(kind: string, name: string): Identity {
     return { token: this.#hash(kind, name), isOneOff: false, keepsExit: false }
   }

@@ -62,7 +62,7 @@ export class Fetcher implements Disposable {
   }
 
   /** The sessions of the sticky keys, to be looked at. */
-  get sessions(): Pick<Sessions, 'list' | 'find' | 'get'> {
+  get sessions(): Pick<Sessions, 'list' | 'find' | 'get' | 'size'> {
     return this.#traffic.sessions
   }
 

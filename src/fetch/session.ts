@@ -2,6 +2,7 @@ import type { Caller } from '../domain/caller.ts'
 import type { Identity } from '../domain/identity.ts'
 import type { Exit } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type Origin, type SharedSession, tellEveryMs } from './session-share.ts'
 
 /** Sessions belong to callers: what two of them call by the same sticky key is two sessions. */
 export interface SessionName {
@@ -43,13 +44,8 @@ const MAX_EXITS = 64
 /** As many identities, which differ by their exit rules. */
 const MAX_IDENTITIES = 64
 
-/** Where an answer came from. */
-interface Origin {
-  readonly worker: string
-  readonly exit: Exit | undefined
-  /** The exit rule by which it was chosen. */
-  readonly rule: string
-}
+/** Of those, others are told of so many. */
+const MAX_EXITS_TOLD = 8
 
 export interface SessionOptions {
   readonly clock: Clock
@@ -61,6 +57,10 @@ export interface SessionOptions {
   readonly worker?: string | undefined
   /** Where the last answer came from, if the caller is to be told of a change. */
   readonly last?: Origin | undefined
+  /** What others know of it: it goes on here. */
+  readonly told?: SharedSession
+  /** To be called when there is something that others have to know. */
+  onNews?(session: Session): void
 }
 
 /**
@@ -75,7 +75,13 @@ export class Session {
   /** By the monotonic clock, as is `#usedAt`. */
   readonly #bornAt: number
   #usedAt: number
+  /** When another replica has told that it was used there, by the monotonic clock. */
+  #heardAt = Number.NEGATIVE_INFINITY
   #lastUsedAt: number
+  readonly #onNews: ((session: Session) => void) | undefined
+  /** When others were told last, by the monotonic clock, and of which exit. */
+  #toldAt = Number.NEGATIVE_INFINITY
+  #exitTold: string | undefined
   #idleMs: number
   #requests = 0
   #moved = 0
@@ -90,7 +96,8 @@ export class Session {
   #isSettled = false
   #isExitUnknown = false
 
-  constructor(name: SessionName, { clock, idleMs, generation, createdAt, worker, last }: SessionOptions) {
+  constructor(name: SessionName, options: SessionOptions) {
+    const { clock, idleMs, generation, createdAt, worker, last, told } = options
     this.name = name
     this.generation = generation
     this.createdAt = createdAt ?? clock.now()
@@ -100,6 +107,15 @@ export class Session {
     this.#idleMs = idleMs
     this.#worker = worker
     this.#last = last
+    this.#onNews = options.onNews
+    if (told === undefined) return
+    // Where clocks differ, nothing of it lies in the future.
+    const sinceMs = (at: number) => Math.max(0, clock.now() - at)
+    this.#bornAt -= sinceMs(told.bornAt)
+    this.#usedAt = Number.NEGATIVE_INFINITY
+    this.#lastUsedAt = 0
+    this.#hear(told, clock.monotonic() - sinceMs(told.lastUsedAt))
+    this.#isOver = told.isOver
   }
 
   /** The worker that its requests go through; undefined until the first is chosen. */
@@ -122,7 +138,15 @@ export class Session {
   }
 
   get hasEnded(): boolean {
-    return this.#isOver || (this.#active === 0 && this.#clock.monotonic() - this.#usedAt >= this.#idleMs)
+    if (this.#isOver || this.#active > 0) return this.#isOver
+    const now = this.#clock.monotonic()
+    if (now - this.#usedAt < this.#idleMs) return false
+    return now - this.#heardAt >= this.#idleMs + tellEveryMs(this.#idleMs)
+  }
+
+  /** Whether somebody has ended it, or its identity. */
+  get isOver(): boolean {
+    return this.#isOver
   }
 
   /** How long it has had this identity. */
@@ -166,7 +190,9 @@ export class Session {
 
   /** Gives it its first worker, unless it has one. */
   place(worker: string): void {
-    this.#worker ??= worker
+    if (this.#worker !== undefined) return
+    this.#worker = worker
+    this.#onNews?.(this)
   }
 
   /**
@@ -175,7 +201,8 @@ export class Session {
    * another exit than in the answer before, `rule`, the exit rule in words, being the same: or else that was asked for.
    */
   answered(worker: string, exit: Exit | undefined, lost: ReadonlySet<string>, rule = ''): boolean {
-    if (this.#worker === undefined || lost.has(this.#worker)) this.#worker = worker
+    const placed = this.#worker
+    if (placed === undefined || lost.has(placed)) this.#worker = worker
     const last = this.#last
     const isElsewhere = last !== undefined && last.worker !== worker
     const isOtherExit = last?.exit !== undefined && exit !== undefined && last.exit.fingerprint !== exit.fingerprint
@@ -186,7 +213,32 @@ export class Session {
     if (exit !== undefined || isElsewhere) this.#isExitUnknown = false
     const isMoved = isElsewhere || hasOtherExit
     if (isMoved) this.#moved++
+    if (this.#worker !== placed || (this.#exitTold === undefined && exit !== undefined)) this.#onNews?.(this)
     return isMoved
+  }
+
+  /** Another replica tells what has become of it there, under the same identity. */
+  hear(told: SharedSession): void {
+    this.#hear(told, this.#clock.monotonic())
+  }
+
+  /** What others are to know; as of now they do. */
+  tell(): SharedSession {
+    const { generation, createdAt, isOver } = this
+    const now = this.#clock.monotonic()
+    this.#toldAt = now
+    this.#exitTold = this.#last?.exit?.fingerprint
+    return {
+      ...{ generation, createdAt, isOver, worker: this.#worker, last: this.#last, idleMs: this.#idleMs },
+      bornAt: this.#clock.now() - (now - this.#bornAt),
+      lastUsedAt: this.#lastUsedAt,
+      recentExits: this.#recentExits().slice(-MAX_EXITS_TOLD),
+    }
+  }
+
+  /** Others are told that it is used, if it is, and if they were not of late. */
+  tellOfUse(): void {
+    if (this.#active > 0) this.#touch()
   }
 
   /** Nobody told by which exit an answer came: it may have been another one than before. */
@@ -216,6 +268,26 @@ export class Session {
   #touch(): void {
     this.#usedAt = this.#clock.monotonic()
     this.#lastUsedAt = this.#clock.now()
+    if (this.#onNews === undefined || this.#worker === undefined) return
+    if (this.#usedAt - this.#toldAt >= tellEveryMs(this.#idleMs)) this.#onNews(this)
+  }
+
+  /** `usedAt`: by the monotonic clock. */
+  #hear({ worker, idleMs, lastUsedAt, last, recentExits }: SharedSession, usedAt: number): void {
+    this.#heardAt = Math.max(this.#heardAt, usedAt)
+    this.#toldAt = Math.max(this.#toldAt, usedAt)
+    this.#idleMs = idleMs
+    const now = this.#clock.monotonic()
+    for (const fingerprint of recentExits) latest(this.#exits, fingerprint, now, MAX_EXITS)
+    const isLatest = lastUsedAt >= this.#lastUsedAt
+    this.#lastUsedAt = Math.max(this.#lastUsedAt, Math.min(lastUsedAt, this.#clock.now()))
+    const isElsewhere = worker !== undefined && worker !== this.#worker
+    if (isElsewhere) this.#worker = worker
+    if (last === undefined || !(isLatest || isElsewhere)) return
+    // The caller was told of the change there.
+    this.#last = last
+    this.#isSettled = true
+    this.#exitTold = last.exit?.fingerprint
   }
 }
 

@@ -61,6 +61,7 @@ export class Traffic implements Disposable {
     this.random = options.random ?? systemRandom
     this.#policy = options.policy
     this.sessions = options.sessions ?? new Sessions({ clock: options.clock })
+    this.sessions.onSuperseded((session) => this.#retire(session))
     this.stallMs = options.stallMs ?? STALL_MS
     this.verdictMs = options.verdictMs ?? VERDICT_MS
     this.#source = options.source
@@ -143,6 +144,7 @@ export class Traffic implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.sessions[Symbol.dispose]()
     this.#life.abort(new CbtorError('shutting_down', 'Cannot go on with the request: the service is shutting down'))
   }
 
