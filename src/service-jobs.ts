@@ -7,6 +7,7 @@ import type { TargetPolicy } from './fetch/target-policy.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import { Jobs, type JobsOptions, type JobsPolicy } from './jobs/jobs.ts'
 import { postLocally } from './jobs/local-post.ts'
+import { SharedJobs, type SharedJobsOptions } from './jobs/shared/shared-jobs.ts'
 import { SqliteJobStore } from './jobs/sqlite-job-store.ts'
 import type { Clock } from './lib/clock.ts'
 import { faultFields } from './lib/fault-fields.ts'
@@ -28,9 +29,32 @@ export function openJobStore(config: ServiceConfig): JobStore {
 
 /** They go on once `start()` is called. */
 export function createJobs(config: ServiceConfig, parts: ServiceJobsParts): Jobs {
-  const { clock, random, logger, store, keys, policy, fetch } = parts
-  return new Jobs({
-    ...{ clock, random, store, fetch, postLocally },
+  return new Jobs({ ...optionsOf(config, parts), store: parts.store })
+}
+
+/** The way into the shared store, for who has one. */
+export interface SharedJobsParts
+  extends Omit<ServiceJobsParts, 'store'>,
+    Pick<SharedJobsOptions, 'link' | 'connection' | 'secret' | 'run'> {}
+
+/** Jobs that all replicas have together. They go on here once `start()` is called, which wants keys to be known by then. */
+export function createSharedJobs(config: ServiceConfig, parts: SharedJobsParts): SharedJobs {
+  const { logger, link, connection, secret, run } = parts
+  return new SharedJobs({
+    ...optionsOf(config, parts),
+    ...{ link, connection, secret, run },
+    // The link tells of it when the store goes.
+    onConnectionError: (error) =>
+      logger.debug({ ...faultFields(error) }, 'the queue of jobs had trouble with its store'),
+  })
+}
+
+function optionsOf(
+  config: ServiceConfig,
+  { clock, random, logger, keys, policy, fetch }: Omit<ServiceJobsParts, 'store'>,
+): Omit<JobsOptions, 'store'> {
+  return {
+    ...{ clock, random, fetch, postLocally },
     policy: jobsPolicyOf(config),
     callers: {
       find: (id) => (id === ANYBODY.id ? (config.auth === 'off' ? ANYBODY : undefined) : keys.callerOf(id)),
@@ -39,7 +63,7 @@ export function createJobs(config: ServiceConfig, parts: ServiceJobsParts): Jobs
     },
     checkUrl: (url, caller) => void policy.narrowedBy(caller.targets).checkUrl(url),
     onBug: (error) => logger.error({ ...faultFields(error) }, 'a job failed by a bug'),
-  })
+  }
 }
 
 export function jobsPolicyOf({ jobs }: Pick<ServiceConfig, 'jobs'>): JobsPolicy {
