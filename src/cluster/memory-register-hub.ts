@@ -3,6 +3,12 @@ import { isOver, LwwRegisters, type Write } from './lww-registers.ts'
 import type { HubPage, HubTaken, NamedWrite, RegisterHub } from './register-hub.ts'
 import { StoreUnavailable } from './store-link.ts'
 
+export interface SavedHub {
+  readonly writes: readonly NamedWrite[]
+  readonly versions: ReadonlyMap<string, number>
+  readonly version: number
+}
+
 /** The fake of a hub, for replicas of one process. */
 export class MemoryRegisterHub {
   /** Its clock: for all links, whatever theirs say. */
@@ -32,11 +38,17 @@ export class MemoryRegisterHub {
     this.#epoch += 1
   }
 
-  /** As one that is started anew, or that another takes the place of, and lacks the last writes that it has acknowledged. */
-  restart(lacks = 0): void {
-    const latest = [...this.#versions].sort(([, a], [, b]) => b - a).slice(0, lacks)
-    for (const [name] of latest) this.#drop(name)
-    this.#version -= latest.length
+  /** What it has now. */
+  save(): SavedHub {
+    return { writes: [...this.#registers.writes()], versions: new Map(this.#versions), version: this.#version }
+  }
+
+  /** As one that is started anew, or that another takes the place of: it may be back at what it had before. */
+  restart({ writes, versions, version }: SavedHub = this.save()): void {
+    this.#registers = new LwwRegisters()
+    for (const [name, write] of writes) this.#registers.take(name, write, Number.NEGATIVE_INFINITY)
+    this.#versions = new Map(versions)
+    this.#version = version
     this.#run += 1
   }
 

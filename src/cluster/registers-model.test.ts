@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { FakeClock } from '../lib/fake-clock.ts'
 import type { Json } from '../lib/json.ts'
 import { LwwRegisters, type Write } from './lww-registers.ts'
-import { type MemoryHubLink, MemoryRegisterHub } from './memory-register-hub.ts'
+import { type MemoryHubLink, MemoryRegisterHub, type SavedHub } from './memory-register-hub.ts'
 import type { NamedWrite } from './register-hub.ts'
 import { SharedRegisters, type WriteJournal } from './shared-registers.ts'
 
@@ -29,7 +29,7 @@ type Deed =
   | { readonly what: 'crash'; readonly by: number; readonly skewMs: number }
   | { readonly what: 'wait'; readonly ms: number }
   | { readonly what: 'empty-hub' }
-  | { readonly what: 'restart-hub'; readonly lacks: number }
+  | { readonly what: 'save-hub' | 'put-hub-back' }
 
 const by = fc.nat(REPLICAS - 1)
 const skewMs = fc.integer({ min: -12 * HOUR_MS, max: 12 * HOUR_MS })
@@ -43,7 +43,7 @@ const crash = fc.record({ what: fc.constant('crash' as const), by, skewMs })
 const wait = fc.record({ what: fc.constant('wait' as const), ms: fc.constantFrom(1, 10, 30, 1_000, 6_000) })
 const hubFault = fc.oneof(
   fc.record({ what: fc.constant('empty-hub' as const) }),
-  fc.record({ what: fc.constant('restart-hub' as const), lacks: fc.nat(4) }),
+  fc.record({ what: fc.constantFrom('save-hub' as const, 'put-hub-back' as const) }),
 )
 
 const deeds = (...faults: readonly fc.Arbitrary<Deed>[]) =>
@@ -94,6 +94,7 @@ class World {
   readonly #places: Place[] = []
   /** All that was ever written, by anybody. */
   readonly #model = new LwwRegisters()
+  #saved: SavedHub | undefined
   #runs = 0
 
   async join(skewMs: number): Promise<void> {
@@ -122,9 +123,13 @@ class World {
       case 'wait':
         return await this.#wait(deed.ms)
       case 'empty-hub':
+        this.#saved = undefined
         return this.#hub.lose()
-      case 'restart-hub':
-        return this.#hub.restart(deed.lacks)
+      case 'save-hub':
+        this.#saved = this.#hub.save()
+        return
+      case 'put-hub-back':
+        return this.#hub.restart(this.#saved)
     }
   }
 

@@ -108,8 +108,72 @@ it('tells a write again whose answer was lost, and that changes nothing', async 
   await clock.advance(20)
   assert.equal(a.registers.pending, 1)
   b.registers.set('mode', 'random')
-  await clock.advance(5_000)
+  await clock.advance(1_100)
   assert.deepEqual([a.registers.pending, a.registers.get('mode'), b.registers.get('mode')], [0, 'random', 'random'])
+})
+
+it('is told of nothing that it has written itself', async () => {
+  await using pool = await twoReplicas()
+  const { clock, hub, a } = pool
+  a.link.losesNextAnswer = true
+  a.registers.set('mode', 'sticky')
+  await clock.advance(6_000)
+  hub.restart()
+  await clock.advance(6_000)
+  assert.deepEqual(a.changes, [])
+})
+
+it('does not take for told what was set while the hub was told of what it had before', async () => {
+  await using pool = await twoReplicas()
+  const { clock, a, b } = pool
+  const { link, registers } = a
+  const push = link.push.bind(link)
+  link.push = async (writes) => {
+    const taken = await push(writes)
+    if (registers.get('mode') === 'first') registers.set('mode', 'second')
+    return taken
+  }
+  registers.set('mode', 'first')
+  await clock.advance(40)
+  assert.equal(b.registers.get('mode'), 'second')
+})
+
+it('asks at once when it finds that others have written', async () => {
+  await using pool = await twoReplicas()
+  const { clock, a, b } = pool
+  b.link.isDeaf = true
+  a.registers.set('mode', 'sticky')
+  await clock.advance(20)
+  b.registers.set('other', 1)
+  await clock.advance(20)
+  assert.equal(b.registers.get('mode'), 'sticky')
+})
+
+it('takes nothing that has no stamp at all', async () => {
+  await using pool = await twoReplicas()
+  const { clock, hub, a } = pool
+  a.registers.set('mode', 'sticky')
+  await clock.advance(20)
+  for (const stamp of ['', 'zzzz', 'f'.repeat(40)])
+    await hub.link().push([['mode', { stamp, value: 1, until: undefined }]])
+  await clock.advance(20)
+  assert.equal(a.registers.get('mode'), 'sticky')
+})
+
+it('gives a hub that was emptied all that it has, however long ago it saw it', async () => {
+  await using pool = await twoReplicas()
+  const { clock, hub, a } = pool
+  a.registers.set('key/1', 1)
+  await clock.advance(20)
+  hub.lose()
+  a.link.cut()
+  await clock.skip(8 * DAY_MS)
+  a.link.mend()
+  await clock.advance(20)
+  assert.deepEqual(
+    hub.page(0, 10).writes.map(([name]) => name),
+    ['key/1'],
+  )
 })
 
 it('lets the last write win, not that of the clock that is ahead', async () => {
@@ -163,10 +227,11 @@ it('tells a hub that runs anew what it has lost of what it had acknowledged', as
   const { clock, hub, a, b } = pool
   a.registers.set('old', 1)
   await clock.advance(20)
+  const saved = hub.save()
   a.registers.set('mode', 'sticky')
   a.registers.set('old', undefined)
   await clock.advance(20)
-  hub.restart(2)
+  hub.restart(saved)
   // Those who are told of nothing have the same version again soon.
   for (const n of [1, 2, 3]) b.registers.set(`more/${n}`, n)
   await clock.advance(6_000)

@@ -4,10 +4,11 @@ import { storeContract } from '../../test/contracts/store-contract.ts'
 import { usageStoreContract } from '../../test/contracts/usage-store-contract.ts'
 import type { Key, StoredKey } from '../domain/key.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
+import type { Json } from '../lib/json.ts'
 import type { StoreChange } from '../store/store.ts'
 import { type MemoryHubLink, MemoryRegisterHub } from './memory-register-hub.ts'
 import { SharedRegisters } from './shared-registers.ts'
-import { SharedStore } from './shared-store.ts'
+import { type RankedRegisters, SharedStore } from './shared-store.ts'
 
 const never = new AbortController().signal
 const SECRET = Buffer.alloc(32, 3)
@@ -97,6 +98,60 @@ it('leaves a revoked key revoked, whatever others who do not know it write meanw
   await clock.advance(6_000)
   for (const { store } of [a, b]) assert.deepEqual(store.keys(), [])
   assert.ok(b.changes.some((change) => change.what === 'key'))
+})
+
+it('takes no later write for a reason to bring back a key, and keeps no use of one that is gone', async () => {
+  await using place = await pool('a', 'b')
+  const { clock, replicas } = place
+  const [a, b] = two(replicas)
+  a.store.addKey(storedKey('k'))
+  await clock.advance(20)
+  b.link.cut()
+  a.store.removeKey('k')
+  await clock.advance(1_000)
+  b.registers.set('key/k', b.registers.get('key/k'))
+  b.link.mend()
+  await clock.advance(6_000)
+  for (const { store, registers } of [a, b]) {
+    store.setKeyUsed('k', clock.now())
+    assert.deepEqual([store.keys(), [...registers.entries('used')]], [[], []])
+  }
+})
+
+it('knows the latest use of a key, whoever was last to tell', async () => {
+  await using place = await pool('a', 'b')
+  const { clock, replicas } = place
+  const [a, b] = two(replicas)
+  a.store.addKey(storedKey('k'))
+  await clock.advance(20)
+  b.link.cut()
+  a.store.setKeyUsed('k', 7_200_000)
+  await clock.advance(1_000)
+  b.store.setKeyUsed('k', 3_600_000)
+  b.link.mend()
+  await clock.advance(6_000)
+  for (const { store } of [a, b]) assert.equal(store.keys().at(0)?.key.lastUsedAt, 7_200_000)
+})
+
+it('lets a crash lose that a session was used, but not that it was placed, rotated or moved', () => {
+  const safe: boolean[] = []
+  const kept = new Map<string, Json>()
+  const registers: RankedRegisters = {
+    get: (name) => kept.get(name),
+    entries: () => [],
+    onChange: () => ({ [Symbol.dispose]() {} }),
+    set(name, value = null, options) {
+      kept.set(name, value)
+      safe.push(options?.mayBeLost !== true)
+    },
+  }
+  using store = new SharedStore({ registers, clock: new FakeClock(), run: 'a', secret: SECRET, onError })
+  const session = { worker: 'tor01', generation: 0, createdAt: 1, endsAt: 2 }
+  store.setSession('hash', session)
+  store.setSession('hash', { ...session, endsAt: 3 })
+  store.setSession('hash', { ...session, generation: 1 })
+  store.setSession('hash', { ...session, generation: 1, worker: 'tor02' })
+  assert.deepEqual(safe, [true, false, true, true])
 })
 
 it('keeps a rotation that others did not know of when they used the session', async () => {
