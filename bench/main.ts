@@ -5,7 +5,12 @@
  *   npm run bench -- NAME…           these cases, which are printed
  *   npm run bench -- gate            a few ratios against those of bench/results/gate.json; exit code 1 if one is worse
  *   npm run bench -- gate --learn 5  writes that file anew, from so many runs
+ *   npm run bench -- simulate        the pool at 10, 100 and 1,000 workers (bench/simulate/main.ts)
+ *   npm run bench -- cluster         several gateways while one of them or their store dies (bench/cluster/main.ts)
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -38,9 +43,17 @@ const CASES: readonly Case[] = [
 ]
 const RESULTS = join(ROOT, 'bench', 'results')
 
+/** Programs of their own, with arguments of their own. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  simulate: 'The pool, its watch and a gateway at 10, 100 and 1,000 workers',
+  cluster: 'Several gateways of one pool while one of them, or their store, dies',
+}
+
 process.exitCode = await main()
 
 async function main(): Promise<number> {
+  const [first = '', ...rest] = process.argv.slice(2)
+  if (PROGRAMS[first] !== undefined) return await runProgram(first, rest)
   let asked: Asked
   try {
     asked = readArguments()
@@ -50,6 +63,15 @@ async function main(): Promise<number> {
   }
   if ('gate' in asked) return asked.learn === undefined ? await checkGate(say) : await learnGate(asked.learn, say)
   return await measure(asked)
+}
+
+async function runProgram(name: string, args: readonly string[]): Promise<number> {
+  const program = join(ROOT, 'bench', name, 'main.ts')
+  const child = spawn(process.execPath, [...process.execArgv, program, ...args], { stdio: 'inherit' })
+  process.on('SIGINT', () => {}) // it has got it, too, and ends by itself
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  const [code] = await once(child, 'exit')
+  return typeof code === 'number' ? code : 1
 }
 
 type Asked =
@@ -64,7 +86,8 @@ function readArguments(): Asked {
   })
   const unknown = positionals.filter((name) => name !== 'gate' && !CASES.some((each) => each.name === name))
   if (unknown.length > 0) {
-    const list = [...CASES, { name: 'gate', title: 'A few ratios, against those that were committed' }]
+    const programs = Object.entries(PROGRAMS).map(([name, title]) => ({ name, title }))
+    const list = [...CASES, { name: 'gate', title: 'A few ratios, against those that were committed' }, ...programs]
     const lines = list.map(({ name, title }) => `  ${name.padEnd(14)}${title}`)
     throw new Error(
       [`there is no case ${unknown.map((name) => `"${name}"`).join(', ')}. There are:`, ...lines].join('\n'),

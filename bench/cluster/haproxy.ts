@@ -21,8 +21,7 @@ export interface Haproxy extends AsyncDisposable {
 }
 
 /** The deployed configuration as it stands, before three replicas on this machine that speak plain HTTP. */
-export async function startHaproxy(replicas: readonly ReplicaPorts[]): Promise<Haproxy> {
-  const ports = await freePorts()
+export async function startHaproxy(replicas: readonly ReplicaPorts[], ports: ReplicaPorts): Promise<Haproxy> {
   const env = { ...process.env, ...haproxyVariables(ports, replicas) }
   const child = spawn('haproxy', ['-db', '-q', '-f', HAPROXY_CONFIG], { env, stdio: ['ignore', 'ignore', 'inherit'] })
   const stop = async () => {
@@ -49,6 +48,7 @@ export function haproxyVariables(ports: ReplicaPorts, replicas: readonly Replica
     CBTOR_LISTEN_API: `127.0.0.1:${ports.api}`,
     CBTOR_LISTEN_HTTP: `127.0.0.1:${ports.http}`,
     CBTOR_LISTEN_SOCKS: `127.0.0.1:${ports.socks}`,
+    CBTOR_HOST: `127.0.0.1:${ports.api}`,
     CBTOR_LISTEN_TLS: 'name api',
     CBTOR_SERVER_TLS: 'no-ssl',
   }

@@ -36,7 +36,7 @@ before(async () => {
       return { api: api ?? 0, http: http ?? 0, socks: http ?? 0 }
     }),
   )
-  haproxy = ends.use(await startHaproxy(ports))
+  haproxy = ends.use(await startHaproxy(ports, await freePorts()))
 })
 after(() => ends.disposeAsync())
 

@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { quantile } from '../lib/stats.ts'
+import type { Lab } from './lab.ts'
+import { count, type Fetched, Load } from './load.ts'
+import { finding, none, type Outcome } from './outcome.ts'
+import type { Break } from './words.ts'
+
+export interface KillOptions {
+  readonly seconds: number
+  readonly killEveryMs: number
+  /** How long a killed one stays away. */
+  readonly downMs: number
+  readonly perSecond: number
+  readonly postShare: number
+  /** A worker breaks so often, by itself. */
+  readonly breakEveryMs: number
+  readonly say: (what: string) => void
+}
+
+interface Kill {
+  readonly replica: string
+  readonly at: number
+}
+
+/** Workers that break at the moment of a kill: of each healer about as many. */
+const BROKEN_AT_KILL = 9
+/** The healer is to be taken over in 10 s. */
+const TAKEN_OVER_MS = 10_000
+/** As `docs/health.md` says when what is noticed, and some time for the kills. */
+const HEALED_WITHIN_MS = { dead: 20_000, hung: 30_000, cut: 120_000 }
+/** From a kill until haproxy has told the last who was hit. */
+const TOLD_WITHIN_MS = 3_000
+
+/** Kills one replica after the other, under load, while workers break. */
+export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
+  const { seconds, killEveryMs, downMs, perSecond, postShare, say } = options
+  const done: Kill[] = []
+  const backMs: number[] = []
+  const load = new Load({ url: lab.url, perSecond, postShare })
+  lab.tell({ type: 'break-each', everyMs: options.breakEveryMs })
+  for (let n = 0; (n + 1) * killEveryMs <= seconds * 1_000; n++) {
+    await sleep(killEveryMs - downMs)
+    const replica = lab.replicas[n % lab.replicas.length]
+    if (replica === undefined) break
+    const at = Date.now()
+    await replica.kill()
+    done.push({ replica: replica.name, at })
+    say(`killed ${replica.name}`)
+    const step = Math.max(1, Math.floor(lab.workers.length / BROKEN_AT_KILL))
+    for (let each = n % step; each < lab.workers.length; each += step)
+      lab.tell({ type: 'break', worker: lab.workers[each] ?? '', ailment: 'dead' })
+    await sleep(downMs)
+    backMs.push(await replica.start())
+  }
+  lab.tell({ type: 'break-each', everyMs: 0 })
+  await sleep(TAKEN_OVER_MS + 5_000)
+  const fetches = await load.stop()
+  const endedAt = Date.now()
+  const { orders, breaks, visits, checks } = await lab.report()
+
+  const failed = fetches.filter(({ failure }) => failure !== undefined)
+  const of = (method: Fetched['method']) => failed.filter((each) => each.method === method)
+  const [hit, otherwise] = partition(of('POST'), (each) => !each.isTold && done.some((kill) => isHitBy(each, kill)))
+  // What a replica itself says of a POST, whose worker broke under it: that it may have been sent.
+  const [told, lost] = partition(otherwise, ({ isTold }) => isTold)
+  const takenOver = breaks.filter(({ at, healer }) =>
+    done.some((kill) => isAtKill(at, kill) && kill.replica === healer),
+  )
+  const delays = takenOver.map(delayOf)
+  const dead = breaks.filter(({ ailment }) => ailment === 'dead').map(delayOf)
+  const took = fetches.filter(({ failure }) => failure === undefined).map(({ beganAt, endedAt }) => endedAt - beganAt)
+  return {
+    findings: [
+      none(
+        `GET that failed, of ${fetches.length - fetches.filter(({ method }) => method === 'POST').length}`,
+        of('GET').length,
+      ),
+      none('POST that failed without having been at the killed one', lost.length),
+      none('POST that came twice', visits.postsTwice.length),
+      none('recoveries by two replicas', orders.filter(({ isDouble }) => isDouble).length),
+      finding(
+        `longest until somebody healed what a killed one would have, of ${delays.length}; s`,
+        '≤ 10',
+        delays.length === 0 ? 'not measured' : Math.max(...delays) / 1_000,
+        delays.length > 0 && Math.max(...delays) <= TAKEN_OVER_MS,
+      ),
+      none('workers that broke and were not healed in time', breaks.filter((each) => isLate(each, endedAt)).length),
+    ],
+    notes: [
+      `${done.length} kills, ${breaks.length} breaks, ${orders.length} orders (${orders.filter(({ isStale }) => isStale).length} refused for an old token); checks ${JSON.stringify(checks)}`,
+      `${hit.length} POST were at a killed one; a replica told of others: ${count(told.map(({ failure }) => `${failure}`))}`,
+      `failed: ${count(failed.map(({ method, failure }) => `${method} ${failure}`))}; GET that came twice: ${visits.getsTwice}`,
+      `ms of a fetch: p50 ${quantile(took, 0.5).toFixed(0)}, p99 ${quantile(took, 0.99).toFixed(0)}, longest ${Math.max(...took).toFixed(0)}`,
+      `s until somebody sets to work on a worker that has ended, p50 ${(quantile(dead, 0.5) / 1_000).toFixed(1)}, longest ${(Math.max(...dead) / 1_000).toFixed(1)}`,
+      `s until a replica is back with its workers well: ${backMs.map((ms) => (ms / 1_000).toFixed(1)).join(' ')}`,
+    ],
+  }
+}
+
+function isLate({ ailment, at, wellAt }: Break, endedAt: number): boolean {
+  return wellAt === undefined && endedAt - at > HEALED_WITHIN_MS[ailment]
+}
+
+function isHitBy({ beganAt, endedAt }: Fetched, { at }: Kill): boolean {
+  return beganAt <= at + 250 && endedAt >= at && endedAt <= at + TOLD_WITHIN_MS
+}
+
+function isAtKill(at: number, kill: Kill): boolean {
+  return at >= kill.at && at <= kill.at + 1_000
+}
+
+/** Until somebody set to work. */
+function delayOf({ at, orderedAt = Number.POSITIVE_INFINITY }: Break): number {
+  return orderedAt - at
+}
+
+function partition<T>(all: readonly T[], isFirst: (each: T) => boolean): readonly [T[], T[]] {
+  return [all.filter(isFirst), all.filter((each) => !isFirst(each))]
+}
