@@ -242,6 +242,22 @@ it('tells a hub that runs anew what it has lost of what it had acknowledged', as
   )
 })
 
+it('tells it also when others have written so much since that its version shows nothing', async () => {
+  await using pool = await twoReplicas()
+  const { clock, hub, a, b } = pool
+  const saved = hub.save()
+  a.registers.set('mode', 'sticky')
+  await clock.advance(20)
+  for (const { link } of [a, b]) link.cut()
+  hub.restart(saved)
+  const c = await pool.join('c')
+  for (const n of [1, 2, 3]) c.registers.set(`more/${n}`, n)
+  await clock.advance(20)
+  a.link.mend()
+  await clock.advance(20)
+  assert.equal(c.registers.get('mode'), 'sticky')
+})
+
 it('does not bring back what was removed while it was away, however long that was', async () => {
   for (const awayMs of [HOUR_MS, 8 * DAY_MS]) {
     await using pool = await twoReplicas()
