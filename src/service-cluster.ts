@@ -1,35 +1,143 @@
 /** What gateways share that are one pool; alone, what one gateway has for itself. */
-import { hostname } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ReplicasView } from './api/views.ts'
+import { openStore } from './cluster/open-store.ts'
+import { poolSecret, readSecretFile } from './cluster/pool-secret.ts'
+import type { Member } from './cluster/presence.ts'
+import { SharedRegisters } from './cluster/shared-registers.ts'
+import { SharedStore } from './cluster/shared-store.ts'
+import { ValkeyLeases } from './cluster/valkey-leases.ts'
+import type { ValkeyLink } from './cluster/valkey-link.ts'
+import { ValkeyPresence } from './cluster/valkey-presence.ts'
+import { ValkeyRegisters } from './cluster/valkey-registers.ts'
 import type { ServiceConfig } from './config/read-config.ts'
 import type { Clock } from './lib/clock.ts'
+import { faultFields } from './lib/fault-fields.ts'
+import type { Logger } from './lib/log.ts'
+import type { Random } from './lib/random.ts'
+import { Seal } from './lib/seal.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
+import { StoreError } from './store/store-error.ts'
 
 export interface ClusterParts {
   readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
   readonly version: string
-  /** Instead of the one that the configuration says. */
+  /** Instead of the embedded one. */
   readonly store?: Store | undefined
+  readonly storeWait?: StoreWait | undefined
+}
+
+/** How long a shared store that cannot be reached may take to come; not at all when left out. */
+export interface StoreWait {
+  /** `Infinity`: until the signal aborts. */
+  readonly ms: number
+  /** Told what is waited for: when it begins, and when the reason is another. */
+  onWait(reason: string): void
+}
+
+/** What several gateways have in common. */
+export interface Shared {
+  readonly link: ValkeyLink
+  /** The pool's. */
+  readonly secret: Buffer
+  readonly registers: SharedRegisters
+  readonly presence: ValkeyPresence
+  readonly leases: ValkeyLeases
 }
 
 /** Dispose it after everything that uses it. */
 export interface Cluster extends AsyncDisposable {
   readonly store: Store
-  view(): ReplicasView
+  /** Undefined: this gateway is alone. */
+  readonly shared: Shared | undefined
+  /** `workers`: ids of those of this gateway. */
+  view(workers: readonly string[]): ReplicasView
 }
 
-export async function openCluster(config: ServiceConfig, parts: ClusterParts): Promise<Cluster> {
-  return alone(config, parts)
+/** Rejects with a `StoreError` when a shared store is wanted and cannot be had. */
+export async function openCluster(config: ServiceConfig, parts: ClusterParts, signal: AbortSignal): Promise<Cluster> {
+  return parts.store !== undefined || config.store === 'embedded'
+    ? alone(config, parts)
+    : await together(config, parts, signal)
 }
 
 function alone(config: ServiceConfig, { clock, version, store: given }: ClusterParts): Cluster {
   const store = given ?? new SqliteStore(join(config.state, 'cbtor.db'))
-  const self = { name: hostname(), version, startedAt: clock.now(), isSelf: true, heals: config.workers.length }
+  const self = { name: config.cluster.replica, version, startedAt: clock.now(), isSelf: true }
   return {
     store,
-    view: () => ({ store: { kind: 'embedded', isUp: true, downSince: undefined, pending: 0 }, replicas: [self] }),
+    shared: undefined,
+    view: (workers) => ({
+      store: { kind: 'embedded', isUp: true, downSince: undefined, pending: 0 },
+      replicas: [{ ...self, heals: workers.length }],
+    }),
     [Symbol.asyncDispose]: async () => store[Symbol.dispose](),
   }
+}
+
+async function together(config: ServiceConfig, parts: ClusterParts, signal: AbortSignal): Promise<Cluster> {
+  const { clock, random, logger, version, storeWait } = parts
+  const { replica, prefix, secret_file, password_file, ca_file } = config.cluster
+  await using opened = new AsyncDisposableStack()
+  const onError = (error: unknown) => logger.error({ ...faultFields(error) }, 'a part of the cluster failed')
+
+  const secret = poolSecret(secret_file, random)
+  const link = opened.use(
+    await openStore(
+      {
+        ...{ url: config.store, prefix, secret, replica, version, clock, random, logger },
+        password: password_file === undefined ? undefined : passwordIn(password_file),
+        ca: ca_file === undefined ? undefined : readFileSync(ca_file, 'utf8'),
+        waitMs: storeWait?.ms ?? 0,
+        onWait: (reason) => storeWait?.onWait(reason),
+      },
+      signal,
+    ),
+  )
+  const run = random.bytes(16).toString('hex')
+  const self: Member = { replica, run, version, startedAt: clock.now() }
+  const hub = new ValkeyRegisters({ link, seal: new Seal(secret, 'registers', random), random })
+  const registers = opened.use(await SharedRegisters.open({ hub, clock, run, onError }, signal))
+  const store = opened.adopt(new SharedStore({ registers, clock, run, secret, onError }), (each) =>
+    each[Symbol.dispose](),
+  )
+  const presence = opened.use(
+    new ValkeyPresence({
+      ...{ link, clock, self, onError, seal: new Seal(secret, 'presence', random) },
+      onNamesake: () =>
+        logger.error(
+          { replica },
+          'another gateway of the pool has our name: give one of the two another cluster.replica',
+        ),
+    }),
+  )
+  const leases = opened.use(new ValkeyLeases({ link, presence, clock, onError }))
+
+  const owned = opened.move()
+  return {
+    store,
+    shared: { link, secret, registers, presence, leases },
+    view(workers) {
+      const holders = workers.map((id) => leases.holder(id) ?? replica)
+      return {
+        store: { kind: 'shared', isUp: link.isUp, downSince: link.downSince, pending: registers.pending },
+        replicas: presence.members().map((member) => ({
+          ...{ name: member.replica, version: member.version, startedAt: member.startedAt },
+          isSelf: member.run === run,
+          heals: holders.filter((holder) => holder === member.replica).length,
+        })),
+      }
+    },
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  }
+}
+
+function passwordIn(file: string): string {
+  const password = readSecretFile(file, 'the password of the store')
+  if (password !== undefined) return password
+  throw new StoreError('refused', `Cannot read the password of the store in ${file}: there is no such file`)
 }

@@ -18,11 +18,13 @@ import { type Random, systemRandom } from './lib/random.ts'
 import { applyConfig } from './service-apply.ts'
 import { createBackend } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
-import { openCluster } from './service-cluster.ts'
+import { openCluster, type StoreWait } from './service-cluster.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, openJobStore } from './service-jobs.ts'
+import { joinCluster } from './service-join.ts'
 import { leaseOf } from './service-lease.ts'
 import { gaugesOf, ServiceLive } from './service-live.ts'
+import { namedInPool } from './service-names.ts'
 import { createOrder, type ServiceOrder } from './service-order.ts'
 import { checkEndpointsOf, targetPolicyOf, upkeepPolicyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
@@ -43,6 +45,7 @@ export interface ServiceOverrides {
   readonly logger?: Logger
   readonly store?: Store
   readonly jobStore?: JobStore
+  readonly storeWait?: StoreWait
   readonly createDriver?: (id: string) => WorkerDriver
   /** Where the variables of OpenTelemetry are. */
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -80,18 +83,25 @@ const GIVEN_UP_AFTER = 0.8
 
 /** Builds every part once, in order, and resolves when the API listens; workers may still be starting. */
 export async function createService(
-  config: ServiceConfig,
+  written: ServiceConfig,
   overrides: ServiceOverrides,
   signal: AbortSignal,
 ): Promise<Service> {
   await using parts = new AsyncDisposableStack()
+  const config = namedInPool(written)
   const clock = overrides.clock ?? systemClock
   const random = overrides.random ?? systemRandom
   const root = createLogger(config.log, process.stderr, config.log_format)
   const logger = overrides.logger ?? root
 
   await prepareState(config.state)
-  const cluster = parts.use(await openCluster(config, { clock, version: VERSION, store: overrides.store }))
+  const cluster = parts.use(
+    await openCluster(
+      config,
+      { clock, random, logger, version: VERSION, store: overrides.store, storeWait: overrides.storeWait },
+      signal,
+    ),
+  )
   const { store } = cluster
   const jobStore = parts.use(overrides.jobStore ?? openJobStore(config))
   const identities = new Identities(
@@ -205,7 +215,7 @@ export async function createService(
   const backend = createBackend({
     ...{ version, clock, store, pool, fetcher, checks, told, requests, admission, jobs, live },
     waiting: () => order.waiting,
-    replicas: () => cluster.view(),
+    replicas: () => cluster.view(pool.entries().map(({ name }) => name.id)),
     reloadConfig: () => reloading.reload().catch((error: unknown) => throwProblem(error)),
     life: life.signal,
   })
@@ -214,6 +224,7 @@ export async function createService(
     life.abort()
     await Promise.all([onionChecks, upkeep[Symbol.asyncDispose](), reloading.end()])
   })
+  parts.use(joinCluster({ clock, logger, cluster, told, pool, keys, fetcher, admission, life: life.signal }))
   workers.start()
   const server = parts.use(
     await createApiServer({
@@ -229,7 +240,7 @@ export async function createService(
   parts.use(jobs).start()
   const reloading = new Reload(config, {
     read() {
-      if (overrides.reread !== undefined) return overrides.reread()
+      if (overrides.reread !== undefined) return namedInPool(overrides.reread())
       throw new CbtorError('conflict', 'Cannot read the configuration anew: this service was not started with one')
     },
     prepare: (wanted) => drivers.createAll(wanted, life.signal),

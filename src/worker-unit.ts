@@ -81,6 +81,11 @@ export class WorkerUnit implements AsyncDisposable {
     this.#watch = this.#monitor.run(this.#life.signal)
   }
 
+  /** Whether other gateways reach it, too: it is no process of this one. */
+  get isShared(): boolean {
+    return this.#driver.kind !== 'local' && this.#driver.kind !== 'peer'
+  }
+
   connect(
     target: Target,
     identity: Identity,

@@ -1,0 +1,126 @@
+/** Two gateways in one process, with workers without Tor, on a real store. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { eventually, problemOf } from '../test/asking.ts'
+import { startValkey, type Valkey } from '../test/valkey.ts'
+import { createApiClient } from './client/client.ts'
+import { parseConfig } from './config/read-config.ts'
+import { silentLogger } from './lib/log.ts'
+import { createService } from './service.ts'
+import { FakeDriver } from './workers/fake/fake-driver.ts'
+
+const EXITS = [{ nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.1', country: 'de' }]
+const TARGETS = new Map([
+  ['www.cbtor.test:80', (socket: import('node:net').Socket) => socket.once('data', () => socket.end(ANSWER))],
+])
+const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok'
+const URL = 'http://www.cbtor.test/'
+
+describe('two gateways of one pool', { timeout: 120_000 }, () => {
+  let store: Valkey
+  let directory: string
+
+  before(async () => {
+    store = await startValkey()
+    directory = mkdtempSync(join(tmpdir(), 'cbtor-two-'))
+  })
+
+  after(async () => {
+    await store[Symbol.asyncDispose]()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  async function gateway(replica: string, change: object = {}) {
+    const config = parseConfig(
+      {
+        ...{ listen: '127.0.0.1:0', state: join(directory, replica), log: 'silent', store: store.url },
+        ...{ proxy: { http: 'off', socks: 'off' }, politeness: 'off', checks: { clearnet: [URL], onion: [] } },
+        cluster: { replica, secret_file: join(directory, 'secret') },
+        workers: ['tor01', 'tor02', 'tor03', 'tor04'].map((id, n) => ({
+          ...{ kind: 'external', id, socks: `127.0.0.1:${9050 + n}` },
+        })),
+        ...change,
+      },
+      {},
+    )
+    const createDriver = (id: string) => new FakeDriver({ id, targets: TARGETS, exits: EXITS })
+    return await createService(config, { createDriver, logger: silentLogger }, AbortSignal.timeout(30_000))
+  }
+
+  it('share what operators wish, keys and workers; each tells of both', async () => {
+    await using first = await gateway('gw1')
+    await using second = await gateway('gw2')
+    assert.ok(first.adminKey)
+    assert.equal(second.adminKey, undefined)
+    const [a, b] = [first, second].map(({ url }) => createApiClient({ baseUrl: url, key: first.adminKey ?? '' }))
+    assert.ok(a && b)
+    await Promise.all([first, second].map((each) => each.ready(AbortSignal.timeout(30_000))))
+
+    const { replicas, store: seen } = await eventually(async () => {
+      const found = await b.replicas()
+      const held = found.replicas.reduce((sum, { heals }) => sum + heals, 0)
+      return found.replicas.length === 2 && held === 4 && found
+    })
+    assert.deepEqual(
+      replicas.map(({ name, self }) => [name, self]),
+      [
+        ['gw1', false],
+        ['gw2', true],
+      ],
+    )
+    assert.deepEqual([seen.kind, seen.up, seen.down_since], ['shared', true, null])
+
+    await a.setMode('failover')
+    await eventually(async () => (await b.mode()).mode === 'failover')
+    await b.drain('tor02')
+    await eventually(async () => (await a.worker('tor02')).desired === 'drained')
+    await a.enable('tor02')
+    await eventually(async () => (await b.worker('tor02')).desired === 'enabled')
+    await b.stopTor('tor03')
+    await eventually(async () => (await a.worker('tor03')).state === 'starting')
+    assert.equal((await a.worker('tor03')).desired, 'stopped')
+
+    const made = await b.createKey({ name: 'reader', scopes: ['fetch'] })
+    const withKey = createApiClient({ baseUrl: first.url, key: made.key })
+    await eventually(async () => (await withKey.fetch({ url: URL })).status === 200)
+    await a.revokeKey(made.id)
+    await eventually(async () => (await problemOf(withKey.fetch({ url: URL }))).status === 401)
+    await eventually(async () => (await a.events()).events.some(({ type }) => type === 'replica_joined'))
+  })
+
+  it('go on without the store, tell that it is gone, and agree again when it is back', async () => {
+    await using first = await gateway('gw1')
+    await using second = await gateway('gw2', { auth: 'off' })
+    const admin = createApiClient({ baseUrl: second.url })
+    await Promise.all([first, second].map((each) => each.ready(AbortSignal.timeout(30_000))))
+    await admin.setMode('sticky')
+    await eventually(async () => first.backend.mode() === 'sticky')
+
+    await store.stop()
+    await eventually(async () => (await admin.health()).problems.some(({ code }) => code === 'store_unreachable'))
+    assert.equal((await admin.fetch({ url: URL, sticky_key: 'a' })).status, 200)
+    await admin.setMode('random')
+    await admin.drain('tor04')
+    assert.equal((await admin.replicas()).store.pending, 2)
+    assert.equal(first.backend.mode(), 'sticky')
+
+    await store.restart()
+    await eventually(async () => first.backend.mode() === 'random')
+    await eventually(async () =>
+      first.backend.workers().some(({ id, desired }) => id === 'tor04' && desired === 'drained'),
+    )
+    await eventually(async () => (await admin.health()).problems.every(({ code }) => code !== 'store_unreachable'))
+    assert.equal((await admin.replicas()).store.pending, 0)
+    await admin.enable('tor04')
+    await admin.startTor('tor03')
+  })
+
+  it('are refused with another secret, and with a name that gets too long', async () => {
+    await assert.rejects(gateway('gw3', { cluster: { replica: 'gw3' } }), /another pool/)
+    const long = [{ kind: 'local', id: 'a'.repeat(30) }]
+    await assert.rejects(gateway('gw3', { workers: long }), /more than 32 characters/)
+  })
+})
