@@ -1,0 +1,175 @@
+import { SAME_NAMES, type WorkerNames } from './cluster/load-share.ts'
+import type { Identities } from './domain/identity.ts'
+import type { SessionName } from './fetch/session.ts'
+import type { SessionProgress, SessionShare, SharedListing, SharedSession } from './fetch/session-share.ts'
+import type { Clock } from './lib/clock.ts'
+import type { Random } from './lib/random.ts'
+import { Seal } from './lib/seal.ts'
+import { labelText, parseLabel } from './service-session-label.ts'
+import type { Store, StoredSession } from './store/store.ts'
+
+export interface SessionStoreOptions {
+  readonly store: Pick<Store, 'session' | 'sessions' | 'setSession' | 'forgetSessions' | 'onChanged'>
+  /** Whether other replicas read and write it: then all sessions are in it, and are at hand there. */
+  readonly isShared: boolean
+  readonly identities: Pick<Identities, 'sessionId'>
+  /** The pool's, of which labels are sealed by. */
+  readonly secret: Buffer
+  readonly clock: Clock
+  readonly random: Pick<Random, 'bytes'>
+  /** Writes, and shows it when that fails. */
+  keep(write: () => void): void
+  readonly names?: WorkerNames
+}
+
+/** Sessions that have ended are remembered for their generation for a day, by either store. */
+const REMEMBERED_MS = 86_400_000
+/** What a crash may forget. */
+const SAVE_AFTER_MS = 200
+const SWEEP_EVERY_MS = 3_600_000
+/** Of the embedded store. */
+const CAPACITY = 100_000
+/** What nobody has room for any more is forgotten by all so much later: a removal would have to be remembered for longer. */
+const FORGOTTEN_AFTER_MS = 5 * 60_000
+/** As long as nobody knows better. */
+const IDLE_MS = 30 * 60_000
+
+/**
+ * Sessions in the store. In one that replicas share, all of them are; in the embedded one those whose identity was renewed, so that no
+ * identity that was left comes back with a restart: the others are by their key what they were. Dispose it before the store, to have
+ * the rest written down.
+ */
+export class StoredSessions implements SessionShare, Disposable {
+  readonly #options: SessionStoreOptions
+  readonly #names: WorkerNames
+  readonly #seal: Seal
+  /** Of the embedded store, all that is in it: a request waits for no file. */
+  readonly #kept = new Map<string, StoredSession>()
+  readonly #unsaved = new Set<string>()
+  #saving: Disposable | undefined
+  #sweeping: Disposable | undefined
+
+  constructor(options: SessionStoreOptions) {
+    this.#options = options
+    this.#names = options.names ?? SAME_NAMES
+    this.#seal = new Seal(options.secret, 'session labels', options.random)
+    if (options.isShared) return
+    this.#sweep()
+    const kept = [...options.store.sessions()].sort(([, a], [, b]) => b.endsAt - a.endsAt)
+    for (const [id, session] of kept.slice(0, CAPACITY)) this.#kept.set(id, session)
+  }
+
+  idOf({ owner, key }: SessionName): string {
+    return this.#options.identities.sessionId(owner, key)
+  }
+
+  read(id: string): SharedSession | undefined {
+    const stored = this.#stored(id)
+    return stored && this.#opened(id, stored)
+  }
+
+  keeps({ generation, isOver }: SessionProgress): boolean {
+    return this.#options.isShared || generation > 0 || isOver
+  }
+
+  write(id: string, { owner, key }: SessionName, session: SharedSession): void {
+    const { worker, generation, createdAt, lastUsedAt, idleMs, isOver, last } = session
+    const shared = (own: string) => this.#names.shared(own)
+    const text = labelText({ ...session, owner, key, last: last && { ...last, worker: shared(last.worker) } })
+    this.#set(id, {
+      // One that was ended has none any more.
+      ...{ worker: worker === undefined || isOver ? '' : shared(worker), generation, createdAt: Math.round(createdAt) },
+      endsAt: Math.round(isOver ? this.#options.clock.now() : lastUsedAt + idleMs),
+      label: this.#seal.seal(id, text),
+    })
+  }
+
+  forget(id: string): void {
+    const stored = this.#stored(id)
+    if (stored === undefined) return
+    const endsAt = this.#options.clock.now() - REMEMBERED_MS + FORGOTTEN_AFTER_MS
+    this.#set(id, this.#options.isShared ? { ...stored, endsAt } : undefined)
+  }
+
+  list({ owner, limit, isKnown }: SharedListing): readonly (SessionName & SharedSession)[] {
+    const { isShared, store, clock } = this.#options
+    if (!isShared) return []
+    const now = clock.now()
+    const candidates: [id: string, session: StoredSession][] = []
+    for (const [id, session] of store.sessions())
+      if (session.endsAt > now && session.worker !== '' && !isKnown(id)) candidates.push([id, session])
+    const found: (SessionName & SharedSession)[] = []
+    for (const [id, stored] of candidates.sort(([, a], [, b]) => b.endsAt - a.endsAt)) {
+      if (found.length >= limit) break
+      const label = this.#label(id, stored)
+      if (label === undefined || (owner !== undefined && label.owner !== owner)) continue
+      const { owner: whose, key } = label
+      found.push({ owner: whose, key, ...this.#opened(id, stored, label) })
+    }
+    return found
+  }
+
+  onChange(listener: (id: string) => void): Disposable {
+    return this.#options.store.onChanged((change) => {
+      if (change.what === 'session') listener(change.hash)
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#sweeping?.[Symbol.dispose]()
+    this.#save()
+  }
+
+  #stored(id: string): StoredSession | undefined {
+    return this.#options.isShared ? this.#options.store.session(id) : this.#kept.get(id)
+  }
+
+  #set(id: string, session: StoredSession | undefined): void {
+    const { isShared, keep, store, clock } = this.#options
+    if (isShared) {
+      keep(() => store.setSession(id, session))
+      return
+    }
+    if (session === undefined) this.#kept.delete(id)
+    else this.#kept.set(id, session)
+    this.#unsaved.add(id)
+    this.#saving ??= clock.timer(SAVE_AFTER_MS, () => this.#save())
+  }
+
+  #save(): void {
+    this.#saving?.[Symbol.dispose]()
+    this.#saving = undefined
+    if (this.#unsaved.size === 0) return
+    const unsaved = [...this.#unsaved]
+    this.#unsaved.clear()
+    const { keep, store } = this.#options
+    keep(() => {
+      for (const id of unsaved) store.setSession(id, this.#kept.get(id))
+    })
+  }
+
+  #sweep(): void {
+    const { keep, store, clock } = this.#options
+    const before = clock.now() - REMEMBERED_MS
+    for (const [id, { endsAt }] of this.#kept) if (endsAt < before) this.#kept.delete(id)
+    keep(() => store.forgetSessions(before))
+    this.#sweeping = clock.timer(SWEEP_EVERY_MS, () => this.#sweep())
+  }
+
+  #label(id: string, { label }: StoredSession) {
+    const text = label && this.#seal.open(id, label)
+    return text && parseLabel(text.toString())
+  }
+
+  #opened(id: string, stored: StoredSession, label = this.#label(id, stored)): SharedSession {
+    const { generation, createdAt, endsAt } = stored
+    const { idleMs = IDLE_MS, bornAt = createdAt, isOver = false, last, recentExits = [] } = label ?? {}
+    const own = (name: string) => this.#names.own(name)
+    return {
+      ...{ generation, createdAt, idleMs, bornAt, isOver, recentExits },
+      worker: stored.worker === '' ? undefined : own(stored.worker),
+      lastUsedAt: endsAt - idleMs,
+      last: last && { ...last, worker: own(last.worker) },
+    }
+  }
+}
