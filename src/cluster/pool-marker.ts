@@ -33,11 +33,27 @@ return redis.call('HMGET', KEYS[1], 'verifier', 'major', 'minor', 'version')`,
 
 /** Marks a store that is new; rejects with a `StoreError` when it is another pool's, or of a version that does not go with this one. */
 export async function markPool(call: StoreLink['call'], key: string, marker: PoolMarker): Promise<void> {
-  const { prefix, secret, version, schema = STORE_SCHEMA } = marker
-  const verifier = Buffer.from(hkdfSync('sha256', secret, '', 'cbtor pool verifier', 32)).toString('base64')
-  const there = await call('EVAL', MARK.lua, MARK.keys, key, verifier, schema.major, schema.minor, version)
+  const { secret, version, schema = STORE_SCHEMA } = marker
+  const { major, minor } = schema
+  const there = await call('EVAL', MARK.lua, MARK.keys, key, verifierOf(secret), major, minor, version)
+  throwUnlessOurs(there, marker)
+}
+
+/** As `markPool`, and changes nothing. Resolves with whether it is marked. */
+export async function lookAtPool(call: StoreLink['call'], key: string, marker: PoolMarker): Promise<boolean> {
+  const there = await call('HMGET', key, 'verifier', 'major', 'minor', 'version')
+  if (Array.isArray(there) && there.every((field) => field === null)) return false
+  throwUnlessOurs(there, marker)
+  return true
+}
+
+function verifierOf(secret: Buffer): string {
+  return Buffer.from(hkdfSync('sha256', secret, '', 'cbtor pool verifier', 32)).toString('base64')
+}
+
+function throwUnlessOurs(there: unknown, { prefix, secret, version, schema = STORE_SCHEMA }: PoolMarker): void {
   const [itsVerifier, major, minor, itsVersion] = Array.isArray(there) ? there.map(String) : []
-  if (itsVerifier !== verifier)
+  if (itsVerifier !== verifierOf(secret))
     throw new StoreError(
       'refused',
       `Cannot use the store: another pool uses the prefix ${prefix}: give the same cluster.secret_file as its replicas have, or another cluster.prefix`,

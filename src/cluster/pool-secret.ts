@@ -38,7 +38,15 @@ export function readPoolSecret(file: string): Buffer | undefined {
   return secret
 }
 
-/** The text of a file that is for its owner alone, without blanks around; undefined when there is none. Throws a `StoreError`. */
+/** The password of the store, from a file. Throws a `StoreError`. */
+export function readPassword(file: string): string {
+  const password = readSecretFile(file, 'the password of the store')
+  if (password === undefined || password === '')
+    throw new StoreError('refused', `Cannot read the password of the store in ${file}: there is none`)
+  return password
+}
+
+/** The text of a file that is for its owner alone, without blanks around; undefined when there is no file. Throws a `StoreError`. */
 export function readSecretFile(file: string, what: string): string | undefined {
   let handle: number
   try {

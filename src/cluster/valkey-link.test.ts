@@ -203,6 +203,20 @@ describe('opening the store', { timeout }, () => {
     )
   })
 
+  it('needs no more of a store than its own keys and channels', async () => {
+    await using store = await startValkey({ tcp: true, password: 'right' })
+    const rights = ['on', '>planted', '~{test}:*', '&{test}:*', '+@all', '-@dangerous', '+info']
+    await store.cli('ACL', 'SETUSER', 'cbtor', ...rights)
+    const url = store.url.replace('://', '://cbtor@')
+    await using link = await openFor({ url, password: 'planted' })
+    const { promise, resolve } = Promise.withResolvers<string>()
+    using _ = link.subscribe(link.key('news'), resolve)
+    while ((await link.call('PUBLISH', link.key('news'), 'hello')) === 0) await sleep(5)
+    assert.equal(await promise, 'hello')
+    await assert.rejects(link.call('GET', 'other'), /NOPERM/)
+    assert.match(await store.cli('CLIENT', 'LIST'), /name=cbtor-gw1 .*user=cbtor/)
+  })
+
   it('speaks TLS with a store whose certificate it can check', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'cbtor-store-tls-'))
     try {

@@ -24,7 +24,7 @@ describe('the configuration of a cluster', () => {
       { ...cluster, replica: '' },
       {
         ...{ replica: '', prefix: 'cbtor', secret_file: '/home/me/.local/state/cbtor/pool-secret' },
-        ...{ worker_port: 'off', advertise: undefined },
+        ...{ worker_port: 'off', advertise: undefined, peers: [] },
       },
     )
   })
@@ -60,6 +60,7 @@ describe('the configuration of a cluster', () => {
     ])
     assert.match(faultsOf({ cluster: { worker_port: '[::]:1' } }).join(), /others cannot dial \[::\]:1/)
     assert.match(faultsOf({ cluster: { worker_port: 'gw1:1' } }).join(), /expected an IP address and a port.*, or off/)
+    assert.match(faultsOf({ cluster: { peers: ['8.8.8.8:1'] } }).join(), /peers.0: expected .* of your own and a port/)
     assert.match(faultsOf({ cluster: { advertise: '0.0.0.0:1' } }).join(), /cluster.advertise: expected an IP/)
     assert.match(faultsOf({ listen: '127.0.0.1:1', cluster: { worker_port: '127.0.0.1:1' } }).join(), /another address/)
     assert.match(

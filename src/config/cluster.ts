@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { parseStoreUrl, STORE_FORMS } from '../cluster/store-url.ts'
+import { parseLocalReceiver } from '../jobs/local-receivers.ts'
 import { showListenAddress, type TcpAddress } from '../listen/address.ts'
 
 /** The shared store, or the embedded one. */
@@ -42,6 +43,14 @@ const advertised = z.string(NO_PORT).transform((text, context) => {
   return z.NEVER
 })
 
+const NO_PEER = 'expected an address or a network of your own and a port, such as 10.0.0.12:32212 or 10.0.0.0/24:32212'
+const peer = z.string(NO_PEER).transform((text, context) => {
+  const parsed = parseLocalReceiver(text)
+  if (parsed !== undefined) return parsed
+  context.addIssue({ code: 'custom', message: NO_PEER })
+  return z.NEVER
+})
+
 export const clusterSchema = z.strictObject({
   replica: z
     .string(NO_REPLICA)
@@ -75,6 +84,14 @@ export const clusterSchema = z.strictObject({
     .optional()
     .describe('The address and port that the others dial, where it is not that of worker_port.')
     .meta({ examples: ['10.0.0.11:32212'] }),
+  peers: z
+    .array(peer)
+    .max(100, 'expected 100 addresses at most')
+    .prefault([])
+    .describe(
+      "Where the worker ports of other replicas are: addresses and networks of one's own, with a port. For the egress lock, which opens no other way to them.",
+    )
+    .meta({ examples: [['10.0.0.0/24:32212', '[fd00::/64]:32212']] }),
 })
 
 export type ClusterDocument = z.output<typeof clusterSchema>
@@ -96,6 +113,12 @@ export function clusterConfig(document: ClusterDocument, state: string, hostName
     secret_file: secret ?? join(state, 'pool-secret'),
     advertise: port === 'off' ? undefined : (advertise ?? (port.port === 0 ? undefined : port)),
   }
+}
+
+/** The address of a shared store that is reached by the network; undefined for others. */
+export function storeHost(store: string): TcpAddress | undefined {
+  const address = store === 'embedded' ? undefined : parseStoreUrl(store)
+  return typeof address === 'object' && 'host' in address.at ? address.at : undefined
 }
 
 /** What cannot be together. */

@@ -1,6 +1,7 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { boxFilePath, readBoxFile } from '../boxes/box-file.ts'
+import { readPassword, readPoolSecret } from '../cluster/pool-secret.ts'
 import { CertificateError, loadCertificate } from '../listen/certificate.ts'
 import type { ServiceConfig } from './read-config.ts'
 import type { Warning } from './unwise.ts'
@@ -16,7 +17,7 @@ export interface NamedFiles {
 export async function lookAtFiles(config: ServiceConfig, env: Environment): Promise<NamedFiles> {
   const faults: Warning[] = []
   const warnings: Warning[] = []
-  const { tls, targets, tunnels, workers, tor } = config
+  const { tls, targets, tunnels, workers, tor, store, cluster } = config
   const to = (list: Warning[], field: string) => (message: string) => list.push({ field, message })
 
   if (typeof tls === 'object') {
@@ -29,6 +30,12 @@ export async function lookAtFiles(config: ServiceConfig, env: Environment): Prom
     const text = read(targets.ca_file, to(faults, 'targets.ca_file'))
     if (text !== undefined && !text.includes('-----BEGIN CERTIFICATE-----'))
       faults.push({ field: 'targets.ca_file', message: `${targets.ca_file} holds no certificate: expected a PEM file` })
+  }
+  if (store !== 'embedded') {
+    const { secret_file: secret, password_file: password, ca_file: ca } = cluster
+    tried(() => readPoolSecret(secret), to(faults, 'cluster.secret_file'))
+    if (password !== undefined) tried(() => readPassword(password), to(faults, 'cluster.password_file'))
+    if (ca !== undefined) read(ca, to(faults, 'cluster.ca_file'))
   }
   for (const [n, worker] of workers.entries()) {
     if (worker.kind === 'openwrt') {
@@ -50,6 +57,14 @@ export async function lookAtFiles(config: ServiceConfig, env: Environment): Prom
   if (workers.some(({ kind }) => kind === 'local') && !isProgram(command, env))
     warnings.push({ field: 'tor.command', message: `there is no program ${command}: install tor, or write its path` })
   return { faults, warnings }
+}
+
+function tried(work: () => unknown, tell: (message: string) => void): void {
+  try {
+    work()
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error))
+  }
 }
 
 function read(path: string, tell: (message: string) => void): string | undefined {

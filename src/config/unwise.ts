@@ -1,3 +1,5 @@
+import { parseStoreUrl } from '../cluster/store-url.ts'
+import { isLoopbackAddress } from '../lib/loopback.ts'
 import { staysOnMachine } from '../listen/address.ts'
 import type { ServiceConfig } from './read-config.ts'
 
@@ -15,8 +17,23 @@ const RATE_OF_RELAYS = 3
 
 /** What is legal and unwise, in the order of the fields. */
 export function unwise(config: ServiceConfig): readonly Warning[] {
-  const { auth, checks, circuits, exits, health, limits, listen, log, log_targets, state, targets, tor, workers } =
-    config
+  const {
+    auth,
+    checks,
+    circuits,
+    cluster,
+    exits,
+    health,
+    limits,
+    listen,
+    log,
+    log_targets,
+    state,
+    store,
+    targets,
+    tor,
+    workers,
+  } = config
   const warnings: Warning[] = []
   const warn = (field: string, message: string) => warnings.push({ field, message })
 
@@ -25,6 +42,16 @@ export function unwise(config: ServiceConfig): readonly Warning[] {
     warn('limits.rate', 'others can reach the API, and a key that says nothing itself may ask without end')
   if (/^\/(?:tmp|var\/tmp|dev\/shm)\//.test(`${state}/`))
     warn('state', 'guards, keys and jobs would be gone after a reboot: put it where files stay, such as /var/lib/cbtor')
+  const address = parseStoreUrl(store)
+  if (typeof address === 'object' && 'host' in address.at && !address.hasTls && !isLoopbackAddress(address.at.host))
+    warn(
+      'store',
+      'its password crosses the network in the clear, and anybody on it may write what the replicas read: use rediss://, or a tunnel',
+    )
+  if (store === 'embedded' && cluster.worker_port !== 'off')
+    warn('cluster.worker_port', 'no other replica learns of it while store is embedded')
+  if (cluster.worker_port === 'off' && cluster.peers.length > 0 && store === 'embedded')
+    warn('cluster.peers', 'there are none while store is embedded')
   if (log === 'debug') warn('log', 'each request has a line: who asked when is written down')
   if (log_targets === 'hashed')
     warn('log_targets', 'whoever reads the log of a day sees which requests went to one host')

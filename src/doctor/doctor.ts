@@ -19,6 +19,7 @@ import { checkProxyPort, type ProxyPort } from './proxy-ports.ts'
 import { checkService } from './service.ts'
 import { certificateOf, urlOf } from './service-address.ts'
 import type { ServiceProcess } from './service-process.ts'
+import { checkSharedStore } from './shared-store.ts'
 import { judgeState, type StateSeen } from './state-files.ts'
 import { checkTorProgram, type RunProgram } from './tor-version.ts'
 import { checkWorkerTor } from './worker-tor.ts'
@@ -26,6 +27,8 @@ import { checkWorkerTor } from './worker-tor.ts'
 /** This machine, and the service that may run on it. */
 export interface DoctorParts {
   readonly clock: Clock
+  /** Of CBTOR. */
+  readonly version: string
   /** As `process.versions.node` has it. */
   readonly nodeVersion: string
   /** The user who asks; undefined where there are none. */
@@ -63,7 +66,7 @@ export async function examine(patient: Patient, parts: DoctorParts, signal: Abor
   if (config.workers.some(({ kind }) => kind === 'local'))
     found.push(await checkTorProgram(config.tor.command, parts.run, signal))
   found.push(...checkConfiguration(config), ...(await checkCertificate(config, clock.now())))
-  found.push(checkKeysAsked(config))
+  found.push(checkKeysAsked(config), ...(await checkSharedStore(config, parts, signal)))
 
   const { boxes, faults } = findBoxes(config.state)
   found.push(...faults, ...checkBoxFiles(boxes, config))

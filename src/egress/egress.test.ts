@@ -81,6 +81,17 @@ describe('waysOut()', () => {
     assert.deepEqual(waysOut(parseConfig({ state: '/nowhere' }, {}), [], UNIT).ways, [])
   })
 
+  it('goes to the shared store and to the worker ports of other replicas', () => {
+    const waysOf = (store: string) => {
+      const config = parseConfig({ state: '/nowhere', store, cluster: { peers: ['10.0.0.0/24:32212'] } }, {})
+      return waysOut(config, [], UNIT).ways.map(({ why, address, port }) => `${why}: ${address} ${port}`)
+    }
+    const peers = 'workers of other replicas: 10.0.0.0/24 32212'
+    assert.deepEqual(waysOf('redis://10.0.1.5:6380'), ['the shared store: 10.0.1.5 6380', peers])
+    for (const here of ['embedded', 'redis://127.0.0.1', 'redis+unix:///run/valkey.sock'])
+      assert.deepEqual(waysOf(here), [peers])
+  })
+
   it('says what the lock would break: boxes that are known by a name, local Tors of the same user', () => {
     const boxes = [box('tor01', 'box.example', 'box.example:51820')]
     const { ways, conflicts } = waysOut(

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { type BoxFile, splitEndpoint } from '../boxes/box-file.ts'
+import { storeHost } from '../config/cluster.ts'
 import type { ServiceConfig } from '../config/read-config.ts'
 import { isLoopbackAddress } from '../lib/loopback.ts'
 import type { LockSubject, Way } from './rules.ts'
@@ -12,7 +13,16 @@ export interface WaysOut {
 
 /** Where the service of this configuration has to go, apart from this machine and the tunnels. */
 export function waysOut(
-  { workers, jobs }: Pick<ServiceConfig, 'workers'> & { readonly jobs?: Pick<ServiceConfig['jobs'], 'webhook_allow'> },
+  {
+    workers,
+    jobs,
+    store,
+    cluster,
+  }: Pick<ServiceConfig, 'workers'> & {
+    readonly jobs?: Pick<ServiceConfig['jobs'], 'webhook_allow'>
+    readonly store?: ServiceConfig['store']
+    readonly cluster?: Pick<ServiceConfig['cluster'], 'peers'>
+  },
   boxes: readonly BoxFile[],
   subject: LockSubject,
 ): WaysOut {
@@ -46,6 +56,12 @@ export function waysOut(
   for (const { address, prefix, port } of jobs?.webhook_allow ?? []) {
     if (!isLoopbackAddress(address))
       ways.push({ why: 'webhooks', address: `${address}/${prefix}`, protocol: 'tcp', port })
+  }
+  const shared = store === undefined ? undefined : storeHost(store)
+  if (shared !== undefined) add('the shared store', shared.host, 'tcp', shared.port)
+  for (const { address, prefix, port } of cluster?.peers ?? []) {
+    if (!isLoopbackAddress(address))
+      ways.push({ why: 'workers of other replicas', address: `${address}/${prefix}`, protocol: 'tcp', port })
   }
   const hasLocal = workers.some(({ kind }) => kind === 'local')
   if (hasLocal && subject.by === 'user')

@@ -26,6 +26,8 @@ export function writeEgressRules(flags: RulesFlags, { env, out, err }: CliParts)
   for (const conflict of conflicts) err.write(`note: ${conflict}\n`)
 }
 
-function hasRemoteClients({ listen, proxy }: ServiceConfig): boolean {
-  return [listen, proxy.http, proxy.socks, proxy.both].some((at) => typeof at === 'object' && !staysOnMachine(at))
+function hasRemoteClients({ listen, proxy, cluster }: ServiceConfig): boolean {
+  return [listen, proxy.http, proxy.socks, proxy.both, cluster.worker_port].some(
+    (at) => typeof at === 'object' && !staysOnMachine(at),
+  )
 }

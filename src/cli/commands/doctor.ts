@@ -13,6 +13,7 @@ import type { CliParts } from '../parts.ts'
 import { keyAtHand } from '../service-client.ts'
 import { configFlags } from '../state-directory.ts'
 import { formatTable } from '../table.ts'
+import { versionOf } from '../version.ts'
 import { CGROUP, type RulesFlags, writeEgressRules } from './doctor-egress.ts'
 
 interface DoctorFlags extends ServiceFlags, JsonFlags, RulesFlags {
@@ -53,6 +54,7 @@ async function runDoctor(flags: DoctorFlags, parts: CliParts): Promise<void> {
     { readConfig: () => readConfig(configFlags(flags), env), api: flags.api },
     {
       clock,
+      version: versionOf(),
       nodeVersion: process.versions.node,
       uid: process.getuid?.(),
       run: runProgram,
