@@ -20,6 +20,7 @@ import { Seal } from './lib/seal.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import { StoreError } from './store/store-error.ts'
+import { SqliteWriteJournal } from './store/write-journal.ts'
 
 export interface ClusterParts {
   readonly clock: Clock
@@ -100,8 +101,9 @@ async function together(config: ServiceConfig, parts: ClusterParts, signal: Abor
   )
   const run = random.bytes(16).toString('hex')
   const self: Member = { replica, run, version, startedAt: clock.now() }
+  const journal = opened.use(new SqliteWriteJournal(join(config.state, 'unsent.db')))
   const hub = new ValkeyRegisters({ link, seal: new Seal(secret, 'registers', random), random })
-  const registers = opened.use(await SharedRegisters.open({ hub, clock, run, onError }, signal))
+  const registers = opened.use(await SharedRegisters.open({ hub, clock, run, journal, onError }, signal))
   const store = opened.adopt(new SharedStore({ registers, clock, run, secret, onError }), (each) =>
     each[Symbol.dispose](),
   )

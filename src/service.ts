@@ -26,6 +26,7 @@ import { leaseOf } from './service-lease.ts'
 import { gaugesOf, ServiceLive } from './service-live.ts'
 import { namedInPool } from './service-names.ts'
 import { createOrder, type ServiceOrder } from './service-order.ts'
+import { openPeers } from './service-peers.ts'
 import { checkEndpointsOf, targetPolicyOf, upkeepPolicyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
 import { Reload, throwProblem } from './service-reload.ts'
@@ -225,6 +226,17 @@ export async function createService(
     await Promise.all([onionChecks, upkeep[Symbol.asyncDispose](), reloading.end()])
   })
   parts.use(joinCluster({ clock, logger, cluster, told, pool, keys, fetcher, admission, life: life.signal }))
+  if (cluster.shared !== undefined)
+    parts.use(
+      await openPeers(config, {
+        ...{ clock, random, logger, workers, shared: cluster.shared, life: life.signal },
+        orders: {
+          follow: async (id, desired, until) =>
+            desired === 'stopped' ? await backend.stopTor(id, until) : await backend.startTor(id, until),
+          restart: (id, until) => backend.restartTor(id, until),
+        },
+      }),
+    )
   workers.start()
   const server = parts.use(
     await createApiServer({

@@ -1,0 +1,111 @@
+/** Local workers that gateways of one pool use of each other: those that are offered, and those that are had. */
+import { changesOf, type PeerWorker, placement } from './cluster/placement.ts'
+import { WorkerAnnouncements } from './cluster/worker-announcements.ts'
+import { workerPortKey } from './cluster/worker-port/secured.ts'
+import type { ServiceConfig } from './config/read-config.ts'
+import type { Clock } from './lib/clock.ts'
+import { faultFields } from './lib/fault-fields.ts'
+import type { Logger } from './lib/log.ts'
+import type { Random } from './lib/random.ts'
+import type { Shared } from './service-cluster.ts'
+import type { ServiceWorkers } from './service-workers.ts'
+import type { OfferedWorker, WorkerOrders } from './workers/peer/offered-worker.ts'
+import { PeerDriver } from './workers/peer/peer-driver.ts'
+import { WorkerPort } from './workers/peer/worker-port.ts'
+
+export interface PeersParts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly shared: Shared
+  readonly workers: ServiceWorkers
+  /** What operators ask for at other gateways of workers that are ours. */
+  readonly orders: WorkerOrders
+  /** Aborts when the service ends. */
+  readonly life: AbortSignal
+}
+
+/** How long requests through a worker may go on whose gateway is gone. */
+const DRAIN_MS = 5_000
+
+/** Rejects with `invalid_input` when the worker port cannot be opened. Dispose it before the workers. */
+export async function openPeers(config: ServiceConfig, parts: PeersParts): Promise<AsyncDisposable> {
+  await using opened = new AsyncDisposableStack()
+  const { clock, logger, shared } = parts
+  const offer = await openWorkerPort(config, parts, opened)
+  const announcements = opened.use(
+    new WorkerAnnouncements({
+      ...{ clock, presence: shared.presence, own: offer },
+      onError: (error) => logger.error({ ...faultFields(error) }, 'what gateways offer could not be followed'),
+    }),
+  )
+  const key = workerPortKey(shared.secret)
+  let had: readonly PeerWorker[] = []
+  let changing: Promise<void> = Promise.resolve()
+  const follow = () => {
+    const { peers, refused } = placement(config.cluster.replica, ownIds(parts.workers), announcements.announced)
+    for (const { id, replica, reason } of refused) logger.warn({ worker: id, replica, reason }, 'a worker is not used')
+    const { added, removed } = changesOf(had, peers)
+    had = peers
+    changing = changing.then(() => change(parts, added, removed, (peer) => driverOf(peer)))
+  }
+  const driverOf = ({ id, replica }: PeerWorker) =>
+    new PeerDriver({
+      ...{ id, replica, key, clock, random: parts.random, self: config.cluster.replica },
+      at: () => announcements.at(replica),
+      logger: logger.child({ worker: id }),
+    })
+  opened.defer(() => changing)
+  opened.use(announcements.onChange(follow))
+  follow()
+  return opened.move()
+}
+
+/** What is offered, undefined where nothing is. */
+async function openWorkerPort(
+  config: ServiceConfig,
+  { clock, logger, shared, workers, orders }: PeersParts,
+  opened: AsyncDisposableStack,
+) {
+  const { replica, worker_port: wanted, advertise } = config.cluster
+  if (wanted === 'off') return () => undefined
+  const port = opened.use(new WorkerPort({ replica, secret: shared.secret, clock, logger, orders }))
+  const at = await port.listen(wanted)
+  const offered = new Map<string, Disposable>()
+  const look = () => {
+    const own = new Map(
+      workers.pool
+        .entries()
+        .flatMap(({ name, member }) => (member.offered ? [[name.id, member.offered] as const] : [])),
+    )
+    for (const [id, offer] of offered) {
+      if (own.has(id)) continue
+      offer[Symbol.dispose]()
+      offered.delete(id)
+    }
+    for (const [id, worker] of own) if (!offered.has(id)) offered.set(id, port.offer(worker satisfies OfferedWorker))
+  }
+  opened.use(workers.pool.onEvent(({ type }) => (type === 'joined' || type === 'left') && look()))
+  look()
+  return () => ({ at: advertise ?? at, workers: port.offered })
+}
+
+async function change(
+  { workers, logger, life }: PeersParts,
+  added: readonly PeerWorker[],
+  removed: readonly PeerWorker[],
+  driverOf: (peer: PeerWorker) => PeerDriver,
+): Promise<void> {
+  try {
+    await Promise.all(removed.map(({ id }) => workers.remove(id, DRAIN_MS, life)))
+    if (life.aborted) return
+    for (const peer of added) workers.add(peer.id, driverOf(peer))
+  } catch (error) {
+    logger.error({ ...faultFields(error) }, 'the workers of another gateway could not be taken in')
+  }
+}
+
+/** Those that are no other gateway's. */
+function ownIds({ pool }: ServiceWorkers): readonly string[] {
+  return pool.entries().flatMap(({ name, member }) => (member.kind === 'peer' ? [] : [name.id]))
+}
