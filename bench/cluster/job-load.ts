@@ -31,10 +31,12 @@ export async function jobs(lab: Lab, options: JobOptions): Promise<Outcome> {
   const ended = new Set<string>()
   const isPost = (n: number) => Math.floor(n * postShare) < Math.floor((n + 1) * postShare)
 
+  let isOver = false
   const killing = (async () => {
     for (let n = 0; n < kills; n++) {
       const after = ((n + 1) / (kills + 1)) * options.jobs
-      while ((await visited(lab)) < after && Date.now() < startedAt + LIMIT_MS) await sleep(200)
+      while (!isOver && (await visited(lab)) < after) await sleep(200)
+      if (isOver) return
       const replica = lab.replicas[n % lab.replicas.length]
       await replica?.kill()
       say(`killed ${replica?.name} after ${await visited(lab)} fetches`)
@@ -42,6 +44,12 @@ export async function jobs(lab: Lab, options: JobOptions): Promise<Outcome> {
       await replica?.start()
     }
   })()
+  await using _killed = {
+    async [Symbol.asyncDispose]() {
+      isOver = true
+      await killing
+    },
+  }
   const ordered = await inTurns(
     Array.from({ length: options.jobs }, (_, n) => n),
     async (n): Promise<Ordered> => {
@@ -64,7 +72,6 @@ export async function jobs(lab: Lab, options: JobOptions): Promise<Outcome> {
     await sleep(500)
   }
   const endedAt = Date.now()
-  await killing
 
   const results = await inTurns(ordered, async (each) => ({
     ...each,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quantile } from '../lib/stats.ts'
 import type { Lab } from './lab.ts'
-import { count, type Fetched, Load } from './load.ts'
+import { count, type Fetched, isWorkersEnd, Load, partition } from './load.ts'
 import { finding, none, type Outcome } from './outcome.ts'
 import type { Break } from './words.ts'
 
@@ -62,7 +62,7 @@ export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
   const of = (method: Fetched['method']) => failed.filter((each) => each.method === method)
   const [hit, otherwise] = partition(of('POST'), (each) => !each.isTold && done.some((kill) => isHitBy(each, kill)))
   // What a replica itself says of a POST, whose worker broke under it: that it may have been sent.
-  const [told, lost] = partition(otherwise, ({ isTold }) => isTold)
+  const [told, lost] = partition(otherwise, ({ failure }) => isWorkersEnd(failure))
   const takenOver = breaks.filter(({ at, healer }) =>
     done.some((kill) => isAtKill(at, kill) && kill.replica === healer),
   )
@@ -112,8 +112,4 @@ function isAtKill(at: number, kill: Kill): boolean {
 /** Until somebody set to work. */
 function delayOf({ at, orderedAt = Number.POSITIVE_INFINITY }: Break): number {
   return orderedAt - at
-}
-
-function partition<T>(all: readonly T[], isFirst: (each: T) => boolean): readonly [T[], T[]] {
-  return [all.filter(isFirst), all.filter((each) => !isFirst(each))]
 }

@@ -97,3 +97,12 @@ export function count(names: readonly string[]): string {
   const counts = [...Map.groupBy(names, (name) => name)].map(([name, all]) => `${all.length} × ${name}`)
   return counts.join(', ') || 'none'
 }
+
+/** Whether a replica says that the worker ended under a request, which it may not send by another one. */
+export function isWorkersEnd(failure: string | undefined): boolean {
+  return failure === 'worker_unreachable' || failure === 'connection_lost'
+}
+
+export function partition<T>(all: readonly T[], isFirst: (each: T) => boolean): readonly [T[], T[]] {
+  return [all.filter(isFirst), all.filter((each) => !isFirst(each))]
+}
