@@ -10,6 +10,35 @@ const never = new AbortController().signal
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
+it('goes on with a journal that cannot be written', async () => {
+  const clock = new FakeClock()
+  const errors: unknown[] = []
+  const fail = () => {
+    throw new Error('the disk is full')
+  }
+  const hub = new MemoryRegisterHub(() => clock.now())
+  const options = { clock, run: 'a', journal: { unsent: () => [], keep: fail, forget: fail }, hub: hub.link() }
+  await using registers = await SharedRegisters.open({ ...options, onError: (error) => errors.push(error) }, never)
+  registers.set('mode', 'sticky')
+  await clock.advance(20)
+  assert.deepEqual([registers.get('mode'), registers.pending, hub.page(0, 1).writes.length], ['sticky', 0, 1])
+  assert.equal(errors.length, 2)
+})
+
+it('hears others though it never ceases to write', async () => {
+  await using pool = await twoReplicas()
+  const { clock, a, b } = pool
+  const push = a.link.push.bind(a.link)
+  a.link.push = async (writes) => {
+    if (a.registers.get('mode') === undefined) a.registers.set('restless', 1)
+    return await push(writes)
+  }
+  a.registers.set('restless', 0)
+  b.registers.set('mode', 'sticky')
+  await clock.advance(40)
+  assert.equal(a.registers.get('mode'), 'sticky')
+})
+
 /** Days pass in one step: whoever looks every 5 s does not have to. */
 class SkippingClock extends FakeClock {
   #skipped = 0
@@ -110,6 +139,25 @@ it('tells a write again whose answer was lost, and that changes nothing', async 
   b.registers.set('mode', 'random')
   await clock.advance(1_100)
   assert.deepEqual([a.registers.pending, a.registers.get('mode'), b.registers.get('mode')], [0, 'random', 'random'])
+})
+
+it('lets an order of an operator go before a thousand sessions', async () => {
+  await using pool = await twoReplicas()
+  const { clock, a } = pool
+  const batches: string[][] = []
+  const push = a.link.push.bind(a.link)
+  a.link.push = async (writes) => {
+    batches.push(writes.map(([name]) => name))
+    return await push(writes)
+  }
+  a.link.cut()
+  for (let n = 0; n < 1_000; n++) a.registers.set(`session/${n}`, n)
+  a.registers.set('mode', 'sticky')
+  a.link.mend()
+  await clock.advance(20)
+  assert.ok(batches.length > 1 && batches[0]?.includes('mode'))
+  assert.equal(a.registers.pending, 0)
+  assert.equal(new Set(batches.flat()).size, 1_001)
 })
 
 it('is told of nothing that it has written itself', async () => {

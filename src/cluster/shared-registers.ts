@@ -3,9 +3,11 @@ import type { Json } from '../lib/json.ts'
 import { Listeners } from '../lib/listeners.ts'
 import { HybridClock } from './hybrid-clock.ts'
 import { instantOf, isOver, isStamp, LwwRegisters, rankOf, stampOf, type Write } from './lww-registers.ts'
+import { NamedTimers } from './named-timers.ts'
 import type { HubPage, NamedWrite, RegisterHub } from './register-hub.ts'
 import type { RegisterChange, Registers } from './registers.ts'
 import { StoreUnavailable } from './store-link.ts'
+import { Unsent } from './unsent.ts'
 
 /** Writes that the hub does not have yet, where a crash does not lose them. One of a name at most. */
 export interface WriteJournal {
@@ -60,11 +62,10 @@ export class SharedRegisters implements Registers, AsyncDisposable {
   readonly #onError: (error: unknown) => void
   readonly #instants: HybridClock
   readonly #registers = new LwwRegisters()
-  /** Names whose write the hub is not known to have. */
-  readonly #unsent = new Set<string>()
+  readonly #unsent = new Unsent()
   readonly #changes: Listeners<RegisterChange>
   readonly #parts = new DisposableStack()
-  readonly #timers = new Map<'sync' | 'send' | 'retry' | 'sweep', Disposable>()
+  readonly #timers: NamedTimers
   #epoch: string | undefined
   #hubRun: string | undefined
   #version = 0
@@ -83,6 +84,7 @@ export class SharedRegisters implements Registers, AsyncDisposable {
     this.#onError = onError
     this.#instants = new HybridClock(clock, run)
     this.#changes = new Listeners(onError)
+    this.#timers = this.#parts.use(new NamedTimers(clock))
     for (const [name, write] of journal?.unsent() ?? []) if (this.#take(name, write)) this.#unsent.add(name)
     this.#parts.use(hub.onChange((isUp) => isUp && this.#wake()))
     this.#parts.use(hub.onNews((version) => version > this.#version && this.#wake()))
@@ -122,10 +124,10 @@ export class SharedRegisters implements Registers, AsyncDisposable {
       value,
       until: ends === undefined ? undefined : Math.round(ends),
     }
-    if (!this.#registers.take(name, write, now)) return
+    this.#registers.take(name, write, now)
     this.#unsent.add(name)
-    if (!mayBeLost) this.#journal?.keep(name, write)
-    this.#after('send', GATHER_MS, () => this.#wake())
+    if (!mayBeLost) this.#write(() => this.#journal?.keep(name, write))
+    this.#timers.after('send', GATHER_MS, () => this.#wake())
   }
 
   *entries(kind: string): Iterable<readonly [name: string, value: Json]> {
@@ -171,15 +173,13 @@ export class SharedRegisters implements Registers, AsyncDisposable {
         await this.#clock.sleep(RETRY_MS, signal)
       }
     }
-    this.#every('sync', SYNC_EVERY_MS, () => this.#wake())
-    this.#every('sweep', SWEEP_EVERY_MS, () => this.#sweep())
+    this.#timers.every('sync', SYNC_EVERY_MS, () => this.#wake())
+    this.#timers.every('sweep', SWEEP_EVERY_MS, () => this.#sweep())
   }
 
   #end(): void {
     this.#isEnded = true
     this.#parts[Symbol.dispose]()
-    for (const timer of this.#timers.values()) timer[Symbol.dispose]()
-    this.#timers.clear()
   }
 
   /** Sees to it that a sync begins after this. */
@@ -189,7 +189,7 @@ export class SharedRegisters implements Registers, AsyncDisposable {
     if (this.#syncing !== undefined || !this.#hub.isUp) return
     this.sync().catch((error) => {
       this.#note(error)
-      this.#after('retry', RETRY_MS, () => this.#wake())
+      this.#timers.after('retry', RETRY_MS, () => this.#wake())
     })
   }
 
@@ -254,15 +254,14 @@ export class SharedRegisters implements Registers, AsyncDisposable {
   }
 
   async #push(): Promise<void> {
-    while (this.#unsent.size > 0) {
+    // Others are heard in between, however much is written here.
+    for (let left = Math.ceil(this.#unsent.size / WRITES_AT_ONCE); left > 0; left--) {
       const writes: NamedWrite[] = []
-      for (const name of this.#unsent) {
+      for (const name of this.#unsent.next(WRITES_AT_ONCE)) {
         const write = this.#registers.find(name)
         if (write === undefined) this.#sent(name)
         else writes.push([name, write])
-        if (writes.length === WRITES_AT_ONCE) break
       }
-      if (writes.length === 0) return
       const taken = await this.#hub.push(writes)
       for (const [name, { stamp }] of writes) if (this.#registers.find(name)?.stamp === stamp) this.#sent(name)
       // Nobody else has written since, so there is nothing to ask for.
@@ -270,6 +269,7 @@ export class SharedRegisters implements Registers, AsyncDisposable {
       if (isSame && taken.before === this.#version) this.#version = taken.version
       else this.#isWanted = true
     }
+    if (this.#unsent.size > 0) this.#isWanted = true
   }
 
   #take(name: string, write: Write): boolean {
@@ -278,7 +278,16 @@ export class SharedRegisters implements Registers, AsyncDisposable {
   }
 
   #sent(name: string): void {
-    if (this.#unsent.delete(name)) this.#journal?.forget(name)
+    if (this.#unsent.delete(name)) this.#write(() => this.#journal?.forget(name))
+  }
+
+  /** A disk that is full is no reason not to go on. */
+  #write(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#onError(error)
+    }
   }
 
   /** Others have removed it while we were away. */
@@ -294,22 +303,6 @@ export class SharedRegisters implements Registers, AsyncDisposable {
       this.#registers.drop(name)
       this.#sent(name)
     }
-  }
-
-  #after(what: 'sync' | 'send' | 'retry' | 'sweep', ms: number, work: () => void): void {
-    if (this.#isEnded || this.#timers.has(what)) return
-    const timer = this.#clock.timer(ms, () => {
-      this.#timers.delete(what)
-      work()
-    })
-    this.#timers.set(what, timer)
-  }
-
-  #every(what: 'sync' | 'sweep', ms: number, work: () => void): void {
-    this.#after(what, ms, () => {
-      this.#every(what, ms, work)
-      work()
-    })
   }
 }
 
