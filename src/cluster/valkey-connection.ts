@@ -26,8 +26,10 @@ const ANSWER_MS = 2_000
 /** How long the other side of a connection that we end may take to end it, too. */
 const PARTING_MS = 100
 
-/** For now it cannot do what it was asked, though it answers: it loads, it runs a long script, its disk or memory is full, it takes no writes. */
-const NOT_NOW = /^(?:LOADING|BUSY|MASTERDOWN|READONLY|OOM|MISCONF|NOREPLICAS|CLUSTERDOWN|TRYAGAIN)\b/
+/** For now it cannot do what it was asked, though it answers: it runs a long script, its disk or memory is full, it has too many clients. */
+const NOT_NOW = /^(?:BUSY|OOM|MISCONF|NOREPLICAS|TRYAGAIN|ERR max number of clients)\b/
+/** It is not what it was when the connection was made: it loads what it had, or has become the replica of another one. */
+const IS_ANOTHER = /^(?:LOADING|MASTERDOWN|READONLY|CLUSTERDOWN)\b/
 /** Of a certificate, or of a server that does not speak TLS. */
 const TLS_FAULT = /CERT|TLS|SSL|EPROTO|UNABLE_TO|SELF_SIGNED/
 
@@ -160,6 +162,10 @@ export class ValkeyConnection implements Disposable {
     if (!(error instanceof Error && error.name === 'ReplyError')) return this.#unavailable(messageOf(error))
     // The client adds what was asked, which may be a secret.
     const said = new Error(`The store refused it: ${error.message}`)
+    if (IS_ANOTHER.test(error.message)) {
+      this.#end(error.message)
+      return this.#unavailable(error.message)
+    }
     return NOT_NOW.test(error.message) ? new StoreUnavailable(said.message) : said
   }
 

@@ -116,6 +116,29 @@ describe('the link to a store', { timeout }, () => {
     assert.equal(await link.call('GET', 'x'), null)
   })
 
+  it('does not take its own standing still for that of the store', async () => {
+    await using store = await startValkey()
+    await using link = await openFor(store)
+    const asked = link.call('PING')
+    const changes: boolean[] = []
+    using _ = link.onChange((isUp) => changes.push(isUp))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500)
+    assert.equal(await asked, 'PONG')
+    await sleep(50)
+    assert.deepEqual(changes, [])
+  })
+
+  it('is down while the store is the replica of another one, as it takes no writes', async () => {
+    await using store = await startValkey()
+    await using link = await openFor(store)
+    await store.cli('REPLICAOF', '127.0.0.1', '1')
+    await assert.rejects(link.call('SET', link.key('x'), 1), StoreUnavailable)
+    await becomes(link, false)
+    await store.cli('REPLICAOF', 'NO', 'ONE')
+    await becomes(link, true)
+    assert.equal(await link.call('SET', link.key('x'), 1), 'OK')
+  })
+
   it('ends at once, also while it looks for the store', async () => {
     await using store = await startValkey()
     const link = await openFor(store)
