@@ -43,7 +43,7 @@ function ofProcess(driver: WorkerDriver, { isHung }: RecoveryAttempt): Omit<Ladd
 function onHost(
   driver: WorkerDriver,
   host: WorkerHost,
-  { isHung, number }: RecoveryAttempt,
+  { isHung, number, fence }: RecoveryAttempt,
 ): Omit<LadderWorker, 'verifyCircuit'> {
   let isMending = false
   return {
@@ -52,9 +52,9 @@ function onHost(
       isMending = (await host.nodeStatus(limit))?.isMending ?? false
     },
     greetSocks: (limit) => host.greetSocks(limit),
-    restartTor: (limit) => (isMending ? host.awaitTor(limit) : host.restartTor({ isForced: isHung }, limit)),
+    restartTor: (limit) => (isMending ? host.awaitTor(limit) : host.restartTor({ isForced: isHung, fence }, limit)),
     async reconnectTunnel(limit) {
-      await host.reconnectTunnel({ isForced: number >= FORCED_FROM }, limit)
+      await host.reconnectTunnel({ isForced: number >= FORCED_FROM, fence }, limit)
       await comeUp(driver, limit)
     },
   }

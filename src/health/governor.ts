@@ -24,6 +24,8 @@ export interface WardState {
   readonly tokensAt: number
   /** A recovery attempt has its hands on it, and it may still carry traffic: the kind that is rationed. */
   readonly isRestarting: boolean
+  /** Another gateway has its hands on it. */
+  readonly isHealedElsewhere: boolean
   readonly rebootingUntil: number
   /** When it was rebooted, within the last day. */
   readonly reboots: readonly number[]
@@ -71,6 +73,9 @@ export type GovernorEvent = { readonly worker: string } & (
   | { readonly type: 'restart-began'; readonly attempt: number; readonly isGone: boolean }
   | { readonly type: 'restart-ended' }
   | { readonly type: 'reboot-began'; readonly until: number }
+  /** What other gateways do to it, and have done. */
+  | { readonly type: 'healed-elsewhere'; readonly isHealed: boolean }
+  | { readonly type: 'rebooted-elsewhere'; readonly at: readonly number[]; readonly waitMs: number }
 )
 
 export interface HealingRequest {
@@ -95,9 +100,12 @@ export interface Permit {
   readonly reason?: string
   /** It has used up its reboots. */
   readonly isQuarantine?: boolean
+  /** It is another gateway's to heal. */
+  readonly isElsewhere?: boolean
 }
 
 const DAY_MS = 86_400_000
+const SAME_REBOOT_MS = 300_000
 
 export const UNGOVERNED: GovernorState = {
   workers: new Map(),
@@ -114,6 +122,7 @@ const NEW_WARD: WardState = {
   tokens: Number.POSITIVE_INFINITY, // full
   tokensAt: 0,
   isRestarting: false,
+  isHealedElsewhere: false,
   rebootingUntil: Number.NEGATIVE_INFINITY,
   reboots: [],
 }
@@ -155,6 +164,10 @@ export function govern(state: GovernorState, event: GovernorEvent, now: number, 
       const reboots = [...recentReboots(ward, now), now]
       return withWard(state, event.worker, { ...ward, reboots, rebootingUntil: event.until, evidence: 'none' })
     }
+    case 'healed-elsewhere':
+      return withWard(state, event.worker, { ...ward, isHealedElsewhere: event.isHealed })
+    case 'rebooted-elsewhere':
+      return withWard(state, event.worker, rebootedElsewhere(ward, event.at, event.waitMs, now))
   }
 }
 
@@ -255,9 +268,21 @@ function passed(state: GovernorState, worker: string, ward: WardState): Governor
   return { ...next, workers, uplinkSuspectSince: undefined }
 }
 
+/** What is told of one reboot by several, each with its own delay, is one: they are an hour apart at least. */
+function rebootedElsewhere(ward: WardState, at: readonly number[], waitMs: number, now: number): WardState {
+  const known = recentReboots(ward, now)
+  const fresh = at.filter(
+    (each) => now - each < DAY_MS && !known.some((other) => Math.abs(each - other) < SAME_REBOOT_MS),
+  )
+  if (fresh.length === 0) return ward
+  const rebootingUntil = Math.max(ward.rebootingUntil, ...fresh.map((each) => each + waitMs))
+  return { ...ward, reboots: [...known, ...fresh].sort((a, b) => a - b), rebootingUntil }
+}
+
 function isHealingFull(state: GovernorState, worker: string, now: number, policy: GovernorPolicy): boolean {
   const healing = [...state.workers].filter(
-    ([id, { isRestarting, rebootingUntil }]) => id !== worker && (isRestarting || now < rebootingUntil),
+    ([id, { isRestarting, isHealedElsewhere, rebootingUntil }]) =>
+      id !== worker && (isRestarting || isHealedElsewhere || now < rebootingUntil),
   )
   return healing.length >= Math.max(1, Math.floor(watchedCount(state) * policy.healingShare))
 }
@@ -271,7 +296,7 @@ function watchedCount({ workers }: GovernorState): number {
   return Math.max(1, [...workers.values()].filter(({ isWatched }) => isWatched).length)
 }
 
-function recentReboots({ reboots }: WardState, now: number): readonly number[] {
+export function recentReboots({ reboots }: WardState, now: number): readonly number[] {
   return reboots.filter((at) => now - at < DAY_MS)
 }
 

@@ -5,7 +5,7 @@ import type { Health } from './machine.ts'
 import type { MonitorEvent, Monitored } from './monitored.ts'
 import type { HealthPolicy } from './policy.ts'
 import type { Ward } from './pool-governor.ts'
-import { climb, type RecoveryAttempt, type RecoveryResult } from './recovery.ts'
+import { climb, type RecoveryAttempt, type RecoveryResult, type StepResult } from './recovery.ts'
 
 const REACHED_WITHIN_MS = 10_000
 
@@ -16,6 +16,8 @@ export interface HealerOptions {
   readonly ward: Ward
   readonly task: CurrentTask
   readonly onEvent: (event: MonitorEvent) => void
+  /** The token of the lease to heal it, for a worker that several gateways reach. */
+  readonly fence?: (() => number | undefined) | undefined
 }
 
 /** The monitor's hands: brings one worker back, when the governor of the pool permits it, and keeps the governor informed. */
@@ -51,7 +53,7 @@ export class Healer {
     const held = healing?.held
     this.#held = held
     if (before?.isQuarantine && !held?.isQuarantine) onEvent({ type: 'quarantine-ended' })
-    if (healing === undefined || held === undefined || held.reason === before?.reason) return
+    if (healing === undefined || held === undefined || held.reason === before?.reason || held.isElsewhere) return
     const { type: action, at } = healing
     const until = clock.now() + at - clock.monotonic()
     if (held.isQuarantine) onEvent({ type: 'quarantined', reason: held.reason, until })
@@ -62,12 +64,16 @@ export class Healer {
   async recover(attempt: number, signal: AbortSignal): Promise<RecoveryResult | undefined> {
     const { worker, clock, policy, ward, task, onEvent } = this.#options
     const startedAt = clock.monotonic()
+    const lease = this.#lease()
     const order: RecoveryAttempt = {
       number: attempt,
       failedAt: attempt === 1 ? undefined : this.#failedAt,
       isHung: this.#hungSince !== undefined,
-      climb: (ladder, end) =>
-        climb(ladder, clock, end, (step) => onEvent({ type: 'recovery-step-ended', attempt, step })),
+      fence: lease.token,
+      climb(ladder, end) {
+        const stepEnded = (step: StepResult) => onEvent({ type: 'recovery-step-ended', attempt, step })
+        return climb(ladder, clock, end, stepEnded, lease.check)
+      },
     }
     ward.tell({ type: 'restart-began', attempt, isGone: this.#isGone() })
     onEvent({ type: 'recovery-started', attempt })
@@ -87,18 +93,34 @@ export class Healer {
   /** `refused` when it could not even be ordered, and so counts for nothing. */
   async reboot(signal: AbortSignal): Promise<'refused' | undefined> {
     const { worker, clock, policy, ward, task, onEvent } = this.#options
+    const lease = this.#lease()
     const asked = await task.run(REACHED_WITHIN_MS, async (limit) => worker.canReboot?.(limit), signal)
     if (asked === undefined) return undefined
     if ('error' in asked) {
       onEvent({ type: 'reboot-failed', reason: asked.error })
       return 'refused'
     }
+    if (!lease.holds()) return 'refused'
     // Counted before it is known whether the order gets through: it may, and only its answer be lost.
     ward.tell({ type: 'reboot-began', until: clock.monotonic() + policy.rebootWaitMs })
-    const ordered = await task.run(policy.rebootWaitMs, async (limit) => worker.reboot?.(limit), signal)
+    const ordered = await task.run(policy.rebootWaitMs, async (limit) => worker.reboot?.(limit, lease.token), signal)
     if (ordered === undefined) return undefined
     onEvent('error' in ordered ? { type: 'reboot-failed', reason: ordered.error } : { type: 'reboot-ordered' })
     return undefined
+  }
+
+  /** The lease that this began under: with another one, or none, it is not to go on. */
+  #lease(): { readonly token: number | undefined; holds(): boolean; check(): void } {
+    const { fence } = this.#options
+    const token = fence?.()
+    const holds = () => fence === undefined || (token !== undefined && fence() === token)
+    return {
+      token,
+      holds,
+      check() {
+        if (!holds()) throw new Error('it is another gateway’s to heal now')
+      },
+    }
   }
 
   #isGone(): boolean {

@@ -9,7 +9,7 @@ export interface Healing {
   readonly at: number
   readonly reason: string
   /** Why the governor does not let it happen when it is due. */
-  readonly held: { readonly reason: string; readonly isQuarantine: boolean } | undefined
+  readonly held: { readonly reason: string; readonly isQuarantine: boolean; readonly isElsewhere: boolean } | undefined
 }
 
 /** Joins what the machine wants done with what the governor permits. */
@@ -26,7 +26,11 @@ export function planHealing(
   const permit = ask({ action, isGone })
   const held =
     permit.at > next.at && permit.reason !== undefined
-      ? { reason: permit.reason, isQuarantine: permit.isQuarantine === true }
+      ? {
+          reason: permit.reason,
+          isQuarantine: permit.isQuarantine === true,
+          isElsewhere: permit.isElsewhere === true,
+        }
       : undefined
   return { type: next.type, at: Math.max(next.at, permit.at), reason: next.reason, held }
 }

@@ -27,6 +27,8 @@ import { DEFAULT_POLICY, type HealthPolicy } from './policy.ts'
 import { PoolGovernor, type Ward } from './pool-governor.ts'
 import { ProbePace } from './probe-pace.ts'
 import { watchPulse } from './pulse.ts'
+import { SharedCare } from './shared-care.ts'
+import type { SharedWatch } from './shared-watch.ts'
 
 export interface MonitorOptions {
   readonly clock: Clock
@@ -38,6 +40,8 @@ export interface MonitorOptions {
   /** The worker's place at the governor of its pool, and its page in the pool's ledger. Left out, it is a pool of its own. */
   readonly ward?: Ward
   readonly outcomes?: OutcomePage
+  /** For a worker that other gateways reach, too. */
+  readonly shared?: SharedWatch | undefined
 }
 
 /** These say that whatever the monitor is doing just now is about a worker that no longer is as it was. */
@@ -51,6 +55,7 @@ export class Monitor {
   readonly #policy: { -readonly [K in keyof HealthPolicy]: HealthPolicy[K] }
   readonly #onEvent: (event: MonitorEvent) => void
   readonly #ward: Ward
+  readonly #care: SharedCare
   readonly #outcomes: OutcomePage
   readonly #chronicle: Chronicle
   readonly #pace: ProbePace
@@ -69,7 +74,8 @@ export class Monitor {
     this.#worker = worker
     this.#clock = clock
     this.#policy = policyFor(worker, policy)
-    this.#ward = options.ward ?? new PoolGovernor({ clock }).ward('worker')
+    this.#care = new SharedCare(options.shared, options.ward ?? new PoolGovernor({ clock }).ward('worker'))
+    this.#ward = this.#care.ward
     this.#outcomes = options.outcomes ?? new OutcomeLedger(clock).page('worker')
     this.#chronicle = new Chronicle(clock.now())
     this.#onEvent = (event) => {
@@ -87,6 +93,7 @@ export class Monitor {
       ward: this.#ward,
       task: this.#task,
       onEvent: this.#onEvent,
+      fence: this.#care.fence,
     })
     this.#ward.tell({ type: desired === 'stopped' ? 'unwatched' : 'watched' })
   }
@@ -124,12 +131,14 @@ export class Monitor {
       if (release === 'uplink-cleared' && !isFaultless(this.#health)) this.probeNow()
       this.#wake()
     })
+    using _care = this.#attend()
     await Promise.all([this.#watch(signal), this.#watchPulse(signal)])
   }
 
   /** A live request succeeded through the worker. */
   outcomePassed(target?: Target): void {
     this.#pace.succeeded(this.#now())
+    this.#care.proven(this.#now())
     this.#outcomes.passed(target)
     // No probe is due while live traffic shows the same: then it is traffic that shows that the uplink is there.
     if (this.#ward.isUplinkSuspect) this.#ward.tell({ type: 'passed' })
@@ -144,8 +153,7 @@ export class Monitor {
 
   /** A live request hangs. A healthy worker is probed for it at once, though not again and again. */
   suspectedByStall(reason: string): void {
-    const isRecent = this.#now() - this.#pace.probedAt < this.#policy.stallProbeEveryMs
-    if (this.#health.status !== 'healthy' || this.#desired === 'stopped' || isRecent) return
+    if (!this.#mayProbeForIt()) return
     this.#onEvent({ type: 'stall-reported', reason })
     this.probeNow()
   }
@@ -154,6 +162,7 @@ export class Monitor {
   lost(reason: string): void {
     this.#ward.tell({ type: 'withdrawn' })
     this.#healer.setHung(undefined)
+    this.#care.lost()
     this.#feed('lost', reason)
   }
 
@@ -202,6 +211,7 @@ export class Monitor {
     this.#action = stepped.action
     if (OUTDATING.has(event)) this.#task.drop()
     this.#wake()
+    this.#care.turned(before, health)
     if (health.status === before.status) return
     if (health.status !== 'dead' && health.status !== 'recovery') this.#healer.setHung(undefined)
     const why = health === stepped.health ? reason : `${reason}, but it is held down: its health wavered`
@@ -249,7 +259,8 @@ export class Monitor {
   /** `mostMs`: recovery goes on by then, whatever the probe does. */
   async #probe(mostMs: number, signal: AbortSignal): Promise<void> {
     const startedAt = this.#now()
-    if (isFaultless(this.#health) && this.#pace.putOff(startedAt)) return
+    const isDispensable = () => this.#pace.putOff(startedAt) || this.#care.putOff(this.#pace, startedAt)
+    if (isFaultless(this.#health) && isDispensable()) return
     const isRegular = this.#pace.begin(startedAt)
 
     const { probeTimeoutMs } = this.#policy
@@ -262,7 +273,10 @@ export class Monitor {
     const found: ProbeResult = 'error' in probe ? { verdict: 'failed', reason: probe.error } : probe.value
     const result = judge(found, isNews(this.#health, this.#now(), this.#policy), this.#ward)
     this.#onEvent({ type: 'probe-ended', ms: this.#now() - startedAt, ...result })
-    if (result.verdict === 'passed') this.#feed('probe-passed', 'a probe passed')
+    if (result.verdict === 'passed') {
+      this.#care.proven(startedAt)
+      this.#feed('probe-passed', 'a probe passed')
+    }
     if (result.verdict !== 'failed') return
     if (!isExtra) this.#feed('probe-failed', result.reason)
     this.#pace.hasten(this.#health.status === 'healthy' ? 'confirm' : 'ill')
@@ -294,7 +308,10 @@ export class Monitor {
 
   async #recover(attempt: number, signal: AbortSignal): Promise<void> {
     const result = await this.#healer.recover(attempt, signal)
-    if (result?.ok) this.#feed('recovery-passed', `recovery attempt ${attempt} passed`)
+    if (result?.ok) {
+      this.#care.proven(this.#now())
+      this.#feed('recovery-passed', `recovery attempt ${attempt} passed`)
+    }
     if (result?.ok === false) {
       this.#feed('recovery-failed', `recovery attempt ${attempt} failed`)
       this.#pace.hasten('ill')
@@ -305,6 +322,47 @@ export class Monitor {
     if ((await this.#healer.reboot(signal)) !== 'refused') return
     this.#feed('reboot-refused', 'its host cannot be told to reboot')
     this.#pace.hasten('ill')
+  }
+
+  #attend(): Disposable {
+    const health = () => this.#health
+    const isStopped = () => this.#desired === 'stopped'
+    const policy = this.#policy
+    return this.#care.attend({
+      get health() {
+        return health()
+      },
+      get isStopped() {
+        return isStopped()
+      },
+      get rebootWaitMs() {
+        return policy.rebootWaitMs
+      },
+      endHealing: () => this.#endHealing(),
+      takeOver: () => this.#pace.reconfigured(this.#now()),
+      doubt: (reason) => {
+        if (!this.#mayProbeForIt()) return
+        this.#onEvent({ type: 'doubted-elsewhere', reason })
+        this.probeNow()
+      },
+      probeNow: () => this.probeNow(),
+      probeSoon: () => void (this.#mayProbeForIt() && this.probeNow()),
+    })
+  }
+
+  /** What is done to it ends, and it is looked at again: another gateway goes on with it. */
+  #endHealing(): void {
+    if (this.#health.status !== 'recovery' || this.#health.phase === 'waiting') return
+    const { phase } = this.#health
+    this.#task.drop()
+    this.#feed(phase === 'attempting' ? 'recovery-failed' : 'reboot-refused', 'it is another gateway’s to heal now')
+    this.#pace.hasten('ill')
+  }
+
+  /** Whether what is said of a worker that seems healthy is reason for a probe: not again and again. */
+  #mayProbeForIt(): boolean {
+    const isRecent = this.#now() - this.#pace.probedAt < this.#policy.stallProbeEveryMs
+    return this.#health.status === 'healthy' && this.#desired !== 'stopped' && !isRecent
   }
 
   #planHealing(): Healing | undefined {

@@ -27,8 +27,11 @@ export interface Monitored {
   recover(attempt: RecoveryAttempt, signal: AbortSignal): Promise<RecoveryResult>
   /** Whether an order to reboot would get there; rejects when it would not. Left out where that is not known before. */
   canReboot?(signal: AbortSignal): Promise<void>
-  /** Orders the host to reboot. Left out where there is no host to reboot: then recovery goes on without it. */
-  reboot?(signal: AbortSignal): Promise<void>
+  /**
+   * Orders the host to reboot. Left out where there is no host to reboot: then recovery goes on without it. `fence`: as in
+   * `RecoveryAttempt`.
+   */
+  reboot?(signal: AbortSignal, fence?: number): Promise<void>
 }
 
 /** Instants are wall-clock milliseconds. */
@@ -38,6 +41,8 @@ export type MonitorEvent =
   | { readonly type: 'pulse-failed'; readonly reason: string; readonly inARow: number }
   /** Live requests hang, so that a probe was brought forward. */
   | { readonly type: 'stall-reported'; readonly reason: string }
+  /** Another gateway does not find it well, so that a probe was brought forward. */
+  | { readonly type: 'doubted-elsewhere'; readonly reason: string }
   | { readonly type: 'recovery-started'; readonly attempt: number }
   | { readonly type: 'recovery-step-ended'; readonly attempt: number; readonly step: StepResult }
   | { readonly type: 'recovery-ended'; readonly attempt: number; readonly ms: number; readonly result: RecoveryResult }

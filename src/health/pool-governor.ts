@@ -9,6 +9,7 @@ import {
   type HealingRequest,
   type Permit,
   permit,
+  recentReboots,
   UNGOVERNED,
 } from './governor.ts'
 
@@ -34,6 +35,8 @@ export interface Ward {
   readonly isUplinkSuspect: boolean
   /** Whether this worker does not answer, and nobody else has since: then it may be our machine. */
   readonly doesMachineHang: boolean
+  /** When it was rebooted within the last day, the oldest first, whoever did it. */
+  readonly reboots: readonly number[]
   tell(event: WardEvent): void
   /** Has no effect: to be followed by `tell` when it is done. */
   ask(request: WardRequest): Permit
@@ -41,7 +44,7 @@ export interface Ward {
   onRelease(listener: (release: Release) => void): Disposable
 }
 
-export type Release = 'uplink-cleared' | 'healing-ended'
+export type Release = 'uplink-cleared' | 'healing-ended' | 'lease-changed'
 
 /** One for the pool: what the monitors of its workers ask before they restart or reboot anything. */
 export class PoolGovernor {
@@ -79,7 +82,14 @@ export class PoolGovernor {
   ward(worker: string): Ward {
     const isUplinkSuspect = () => this.#suspectSince !== undefined
     const doesHang = () => doesMachineHang(this.#state, worker, this.#clock.monotonic(), this.#policy)
+    const reboots = () => {
+      const ward = this.#state.workers.get(worker)
+      return ward === undefined ? [] : recentReboots(ward, this.#clock.monotonic())
+    }
     return {
+      get reboots() {
+        return reboots()
+      },
       get isUplinkSuspect() {
         return isUplinkSuspect()
       },
@@ -109,7 +119,8 @@ export class PoolGovernor {
       this.#onEvent({ type: 'uplink-cleared', worker: event.worker })
       this.#release('uplink-cleared')
     }
-    if (event.type === 'restart-ended' || event.type === 'unwatched') this.#release('healing-ended')
+    const isReleased = event.type === 'healed-elsewhere' && !event.isHealed
+    if (event.type === 'restart-ended' || event.type === 'unwatched' || isReleased) this.#release('healing-ended')
   }
 
   #release(release: Release): void {

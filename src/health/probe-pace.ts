@@ -12,6 +12,8 @@ export class ProbePace {
   #lastSuccessAt = Number.NEGATIVE_INFINITY
   /** Whether other workers' probes may be due at the same moment: what made this one due is common to all. */
   #isInStep = true
+  /** Somebody asked for the next probe: nothing that was seen before takes its place. */
+  #isWanted = false
 
   constructor(random: Random, policy: HealthPolicy, now: number) {
     this.#random = random
@@ -36,6 +38,7 @@ export class ProbePace {
   /** A probe begins. Whether it is one at the regular pace. */
   begin(now: number): boolean {
     this.#probedAt = now
+    this.#isWanted = false
     const isRegular = now >= this.#countsAt
     if (isRegular) {
       this.#countsAt = now + this.#interval(this.#isInStep)
@@ -62,6 +65,7 @@ export class ProbePace {
     this.#nextAt = now
     this.#countsAt = now
     this.#isInStep = true
+    this.#isWanted = true
     this.#lastSuccessAt = Number.NEGATIVE_INFINITY
   }
 
@@ -83,6 +87,14 @@ export class ProbePace {
     if (until <= now) return false
     this.#nextAt = until
     this.#isInStep = true // traffic ends for all at once
+    return true
+  }
+
+  /** Another gateway has found it well just now: the probe that is due is put off until then. False when it may not. */
+  putOffUntil(until: number, now: number): boolean {
+    if (until <= now || this.#isWanted) return false
+    this.#nextAt = until
+    this.#isInStep = true
     return true
   }
 

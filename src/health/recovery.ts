@@ -37,22 +37,27 @@ export interface RecoveryAttempt {
   readonly failedAt?: string | undefined
   /** It was given up because it hung, so what answers just now proves little. */
   readonly isHung: boolean
+  /** For a worker that several gateways reach: the token of our lease. An order with a lower one than was seen is to be refused. */
+  readonly fence?: number | undefined
   /** Runs the steps in order, and tells of each; see the function of the same name. */
   climb(ladder: readonly RecoveryStep[], signal: AbortSignal): Promise<RecoveryResult>
 }
 
 /**
  * Climbs the ladder: runs the steps in order and stops at the first that fails, each within its own time limit. A step
- * that ignores its signal is left behind when its time is up. Rejects only with the signal's reason when aborted.
+ * that ignores its signal is left behind when its time is up. Rejects only with the signal's reason when aborted, and with what
+ * `mayGoOn` throws, which is asked before each step.
  */
 export async function climb(
   ladder: readonly RecoveryStep[],
   clock: Clock,
   signal: AbortSignal,
   stepEnded: (step: StepResult) => void = () => {},
+  mayGoOn: () => void = () => {},
 ): Promise<RecoveryResult> {
   const steps: StepResult[] = []
   for (const step of ladder) {
+    mayGoOn()
     const result = await runStep(step, clock, signal)
     steps.push(result)
     stepEnded(result)

@@ -78,6 +78,8 @@ function inWords(event: MonitorEvent): string {
       return 'reboot failed'
     case 'pulse-failed':
       return `pulse failed ${event.inARow}`
+    case 'doubted-elsewhere':
+      return `doubted elsewhere: ${event.reason}`
     case 'stall-reported':
       return 'stall reported'
     case 'healing-held':

@@ -23,3 +23,8 @@ export function command(strings: TemplateStringsArray): SshCommand {
     throw new TypeError('A command takes no values: send them by stdin')
   return text.replace(/\\(`|\$\{)/g, '$1') as SshCommand
 }
+
+/** One after the other in one shell, which the earlier may end: what is made of constants is constant. */
+export function inOrder(...commands: readonly SshCommand[]): SshCommand {
+  return commands.join('\n') as SshCommand
+}

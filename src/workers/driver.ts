@@ -173,6 +173,15 @@ export interface NodeView {
   readonly isMending: boolean
 }
 
+export interface HostOrder {
+  readonly isForced: boolean
+  /**
+   * The token of the lease to heal the worker, where several gateways reach it. The machine refuses an order with a lower one than
+   * it has seen since its boot.
+   */
+  readonly fence?: number | undefined
+}
+
 /** The machine of a worker, where it is not ours: what recovery can do there. All reject with the reason when it cannot be done. */
 export interface WorkerHost {
   /** Its SSH answers, and it is the machine that it was. */
@@ -182,18 +191,18 @@ export interface WorkerHost {
   /** SOCKS answers on the machine itself, whatever the tunnel does. */
   greetSocks(signal: AbortSignal): Promise<void>
   /** Restarts Tor, by force when it hangs, and resolves once it is bootstrapped, as it tells on the machine itself. */
-  restartTor(options: { readonly isForced: boolean }, signal: AbortSignal): Promise<void>
+  restartTor(order: HostOrder, signal: AbortSignal): Promise<void>
   /** Resolves once Tor runs and is bootstrapped, without doing anything for it. */
   awaitTor(signal: AbortSignal): Promise<void>
   /**
    * Makes the tunnel anew, at both ends, and sees a byte come back through it. One through which bytes come back is left alone,
    * unless it is forced.
    */
-  reconnectTunnel(options: { readonly isForced: boolean }, signal: AbortSignal): Promise<void>
+  reconnectTunnel(order: HostOrder, signal: AbortSignal): Promise<void>
   /** Takes up again a Tor that was lost and is there, without giving any order. Rejects when it is not. */
   reattach(signal: AbortSignal): Promise<void>
-  /** Reboots it, and resolves once it shows that it did. */
-  reboot(signal: AbortSignal): Promise<void>
+  /** Reboots it, and resolves once it shows that it did. `fence`: as in `HostOrder`. */
+  reboot(signal: AbortSignal, fence?: number): Promise<void>
   inspect(signal: AbortSignal): Promise<HostInspection>
 }
 

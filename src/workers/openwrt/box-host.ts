@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { SshError } from '../../ssh/errors.ts'
 import type { TorControl } from '../../tor/control/client.ts'
 import { greetSocksOver } from '../../tor/socks/dial.ts'
-import type { HostInspection, NodeView, WorkerHost } from '../driver.ts'
+import type { HostInspection, HostOrder, NodeView, WorkerHost } from '../driver.ts'
 import { SOCKS_PASSWORD } from '../socks-link.ts'
 import { ailmentsOf } from './ailments.ts'
 import type { BoxTor } from './box-tor.ts'
@@ -101,12 +101,12 @@ export class BoxHost implements WorkerHost {
     await greetSocksOver(await this.#options.tor.socks(signal), AUTH, signal)
   }
 
-  async restartTor({ isForced }: { readonly isForced: boolean }, signal: AbortSignal): Promise<void> {
+  async restartTor(order: HostOrder, signal: AbortSignal): Promise<void> {
     const { tor, letGo } = this.#options
     // Nothing is given up for an order that does not get there.
     await this.asking(() => tor.bootId(signal))
     await letGo()
-    await this.asking(() => tor.restart(isForced, signal))
+    await this.asking(() => tor.restart(order, signal))
     await this.awaitTor(signal)
   }
 
@@ -126,11 +126,11 @@ export class BoxHost implements WorkerHost {
     }
   }
 
-  async reconnectTunnel({ isForced }: { readonly isForced: boolean }, signal: AbortSignal): Promise<void> {
+  async reconnectTunnel({ isForced, fence }: HostOrder, signal: AbortSignal): Promise<void> {
     const { tor, tunnels, tunnel } = this.#options
     await tunnels.up(tunnel, signal)
     if (!isForced && (await this.#carries(signal))) return
-    await this.asking(() => tor.reconnectTunnel(signal))
+    await this.asking(() => tor.reconnectTunnel({ fence }, signal))
     await tunnels.reconnect(tunnel, signal)
     while (!(await this.#carries(signal))) signal.throwIfAborted()
   }
@@ -139,11 +139,11 @@ export class BoxHost implements WorkerHost {
     return this.#options.reattach(signal)
   }
 
-  async reboot(signal: AbortSignal): Promise<void> {
+  async reboot(signal: AbortSignal, fence?: number): Promise<void> {
     const { tor, letGo } = this.#options
     await this.asking(() => tor.bootId(signal))
     await letGo()
-    await this.asking(() => tor.reboot(REBOOTED_WITHIN_MS, signal))
+    await this.asking(() => tor.reboot({ withinMs: REBOOTED_WITHIN_MS, fence }, signal))
   }
 
   async inspect(signal: AbortSignal): Promise<HostInspection> {

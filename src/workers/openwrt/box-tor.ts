@@ -3,11 +3,16 @@ import { deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { command, type SshCommand } from '../../ssh/command.ts'
 import type { CommandResult } from '../../ssh/session.ts'
+import { fenced, fenceLine } from './box-fence.ts'
 import { type NodeStatus, parseNodeStatus } from './node-status.ts'
 
 /** What is needed of SSH; `SshSession` has it. */
 export interface BoxShell {
-  run(command: SshCommand, options: { readonly limitMs: number }, signal: AbortSignal): Promise<CommandResult>
+  run(
+    command: SshCommand,
+    options: { readonly limitMs: number; readonly stdin?: string },
+    signal: AbortSignal,
+  ): Promise<CommandResult>
   /** A stream to a port on the box's own loopback address. */
   forward(port: number, signal: AbortSignal): Promise<Duplex>
 }
@@ -18,6 +23,12 @@ export interface BoxVitals {
   readonly node: NodeStatus | undefined
   /** 0 to 100, of what can be written to; undefined where df tells nothing. */
   readonly usedPercent: Readonly<Record<string, number | undefined>>
+}
+
+interface Order {
+  readonly isForced: boolean
+  /** Of the lease to heal the box's worker, where several gateways reach it: the box refuses an order with a lower one than it saw. */
+  readonly fence?: number | undefined
 }
 
 /** The order was given, and the box does not show that it was carried out. The message says which. */
@@ -91,10 +102,10 @@ export class BoxTor {
   }
 
   /** Resolves with the process of the new Tor: the init script answers at once, and may still show the old one as running. */
-  async restart(isForced: boolean, signal: AbortSignal): Promise<number> {
+  async restart({ isForced, fence }: Order, signal: AbortSignal): Promise<number> {
     const before = await this.pid(signal)
-    if (isForced) await this.#order(KILL, signal)
-    await this.#order(RESTART, signal)
+    if (isForced) await this.#order(KILL, signal, fence)
+    await this.#order(RESTART, signal, fence)
     return await this.#provenPid((pid) => pid !== undefined && pid !== before, 'restart Tor', signal)
   }
 
@@ -139,9 +150,9 @@ export class BoxTor {
   }
 
   /** Resolves once the box is up again and shows another boot id; rejects when it does not within `withinMs`. */
-  async reboot(withinMs: number, signal: AbortSignal): Promise<void> {
+  async reboot({ withinMs, fence }: Pick<Order, 'fence'> & { readonly withinMs: number }, signal: AbortSignal) {
     const before = await this.bootId(signal)
-    await this.#order(REBOOT, signal)
+    await this.#order(REBOOT, signal, fence)
     const late = () =>
       new BoxOrderError(`The box was told to reboot, and shows no new boot after ${withinMs / 1_000} s`)
     using limit = deadline(this.#clock, withinMs, signal, late)
@@ -154,16 +165,18 @@ export class BoxTor {
   }
 
   /** Takes the box's end of the tunnel down and up again, and resolves once its interface is there. */
-  async reconnectTunnel(signal: AbortSignal): Promise<void> {
-    await this.#order(TUNNEL, signal)
+  async reconnectTunnel({ fence }: Pick<Order, 'fence'>, signal: AbortSignal): Promise<void> {
+    await this.#order(TUNNEL, signal, fence)
     const late = () => new BoxOrderError('The box was told to bring wg0 up, and does not show it')
     using limit = deadline(this.#clock, ORDER_MS, signal, late)
     while ((await this.#shell.run(TUNNEL_IS_UP, { limitMs: LOOK_MS }, limit.signal)).code !== 0)
       await this.#clock.sleep(POLL_MS, limit.signal)
   }
 
-  async #order(order: SshCommand, signal: AbortSignal): Promise<void> {
-    const { code, stdout, stderr } = await this.#shell.run(order, { limitMs: ORDER_MS }, signal)
+  async #order(order: SshCommand, signal: AbortSignal, fence?: number): Promise<void> {
+    const { code, stdout, stderr } = await (fence === undefined
+      ? this.#shell.run(order, { limitMs: ORDER_MS }, signal)
+      : this.#shell.run(fenced(order), { limitMs: ORDER_MS, stdin: fenceLine(fence) }, signal))
     if (code === 0) return
     const words = (stderr.trim() || stdout.trim()).split('\n').at(-1)
     throw new BoxOrderError(`The box refused "${order}": exit code ${code}${words ? `, ${words}` : ''}`)
