@@ -7,6 +7,7 @@ import { Monitor, type MonitorOptions } from './health/monitor.ts'
 import type { MonitorEvent, ProbeResult } from './health/monitored.ts'
 import type { HealthPolicy } from './health/policy.ts'
 import type { RecoveryAttempt } from './health/recovery.ts'
+import type { SharedWatch } from './health/shared-watch.ts'
 import { abortable, deadline } from './lib/abort.ts'
 import { recoverWorker } from './worker-recovery.ts'
 import type {
@@ -19,13 +20,18 @@ import type {
   WorkerDriver,
   WorkerInspection,
 } from './workers/driver.ts'
+import type { OfferedWorker } from './workers/peer/offered-worker.ts'
 
 const WARM_UP_LIMIT_MS = 10_000
 const ORDER_TICK_MS = 10_000
+/** Longer than a lease lasts: whoever had it has let it go by then, or is dead. */
+const SEIZED_WITHIN_MS = 10_000
 
-export interface WorkerUnitOptions extends Required<Omit<MonitorOptions, 'onEvent'>> {
+export interface WorkerUnitOptions extends Required<Omit<MonitorOptions, 'onEvent' | 'shared'>> {
   readonly name: WorkerName
   readonly driver: WorkerDriver
+  /** For a worker that other gateways reach, too. */
+  readonly shared?: SharedWatch | undefined
   /** Fetches check endpoints through the worker, whatever its state. */
   probe(signal: AbortSignal): Promise<ProbeResult>
   /** Told of everything that happens to the worker. Must not throw. */
@@ -51,6 +57,7 @@ export class WorkerUnit implements AsyncDisposable {
 
   constructor(options: WorkerUnitOptions) {
     const { name, driver, desired } = options
+    const { host } = driver
     this.name = name
     this.#options = options
     this.#driver = driver
@@ -61,9 +68,9 @@ export class WorkerUnit implements AsyncDisposable {
       isGone: () => ['stopped', 'exited'].includes(driver.observe().process),
       recover: (attempt: RecoveryAttempt, signal: AbortSignal) =>
         recoverWorker(driver, (limit) => this.#probe(limit), attempt, signal),
-      ...(driver.host && {
-        canReboot: driver.host.reach.bind(driver.host),
-        reboot: driver.host.reboot.bind(driver.host),
+      ...(host && {
+        canReboot: (signal: AbortSignal) => host.reach(signal),
+        reboot: (signal: AbortSignal, fence?: number) => host.reboot(signal, fence),
       }),
     }
     this.#monitor = new Monitor(monitored, { ...options, onEvent: (event) => this.#monitorTold(event) })
@@ -79,6 +86,15 @@ export class WorkerUnit implements AsyncDisposable {
   start(): void {
     this.#order(() => this.#bringWhereItBelongs(), this.#life.signal).catch(() => {})
     this.#watch = this.#monitor.run(this.#life.signal)
+  }
+
+  get kind(): WorkerDriver['kind'] {
+    return this.#driver.kind
+  }
+
+  /** As other gateways may use it, if it is one of a kind that they cannot reach without us. */
+  get offered(): OfferedWorker | undefined {
+    return this.#driver.kind === 'local' ? this.#driver : undefined
   }
 
   /** Whether other gateways reach it, too: it is no process of this one. */
@@ -139,6 +155,7 @@ export class WorkerUnit implements AsyncDisposable {
   /** As `follow`: stops Tor if it runs and starts it again. */
   async restart(signal: AbortSignal): Promise<void> {
     await this.#order(async () => {
+      using _ = await this.#seize()
       this.#monitor.reset('restarted by the operator')
       await this.#driver.stop(this.#life.signal)
       await this.#bringWhereItBelongs()
@@ -159,8 +176,9 @@ export class WorkerUnit implements AsyncDisposable {
       )
     }
     await this.#order(async () => {
+      using _ = await this.#seize()
       this.#monitor.reset('its box is rebooted by the operator')
-      await this.#unhurried(host.reboot(this.#life.signal))
+      await this.#unhurried(host.reboot(this.#life.signal, this.#options.shared?.fence()))
       await this.#bringWhereItBelongs()
     }, signal)
   }
@@ -231,6 +249,19 @@ export class WorkerUnit implements AsyncDisposable {
     this.#life.abort(new Error(`Worker ${this.name.id} is going: the service is stopping`))
     await this.#watch
     await this.#driver[Symbol.asyncDispose]()
+  }
+
+  /**
+   * No other gateway heals it until that is disposed, if that can be had: the order is the operator's, and is carried out also
+   * while the store is down.
+   */
+  async #seize(): Promise<Disposable | undefined> {
+    const { shared, clock } = this.#options
+    if (shared === undefined) return undefined
+    const keep = shared.keep()
+    using limit = deadline(clock, SEIZED_WITHIN_MS, this.#life.signal, () => new Error('its lease is not to be had'))
+    await shared.seize(limit.signal).catch(() => {})
+    return keep
   }
 
   /** While an order takes long, the watch does not take its silence for a start that is stuck. */
