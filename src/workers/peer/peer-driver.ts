@@ -2,7 +2,7 @@ import type { PortAddress } from '../../cluster/worker-port/secured.ts'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import type { DesiredState, Target } from '../../domain/worker.ts'
-import { deadline } from '../../lib/abort.ts'
+import { abortable, deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Listeners } from '../../lib/listeners.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -20,8 +20,9 @@ import {
   type WorkerInspection,
   type WorkerObservation,
 } from '../driver.ts'
-import { inspected, newCircuitsDone, type PeerState, resolved } from './messages.ts'
-import { PeerLine, unreachable } from './peer-line.ts'
+import { PeerUnreachable } from './dial.ts'
+import { inspected, newCircuitsDone, type Order, type PeerState, resolved } from './messages.ts'
+import { PeerLine, type PeerLineListener, unreachable } from './peer-line.ts'
 
 export interface PeerDriverOptions {
   /** The same as at the replica that has the worker. */
@@ -43,15 +44,17 @@ export interface PeerLimits {
   /** For a connection to the worker port and its handshake. */
   readonly dialWithinMs: number
   /** For the first answer, too. */
-  readonly startWithinMs: number
+  readonly answeredWithinMs: number
+  /** For a Tor that its own replica is bringing up. */
+  readonly upWithinMs: number
 }
 
-const LIMITS: PeerLimits = { dialWithinMs: 3_000, startWithinMs: 5_000 }
+const LIMITS: PeerLimits = { dialWithinMs: 3_000, answeredWithinMs: 5_000, upWithinMs: 60_000 }
 const INSPECTED_WITHIN_MS = 2_000
 
 /**
  * A local worker of another replica, through the worker port of that one. Whoever has the worker starts, stops and heals it: `start`
- * turns to it and sees that it is up, `stop` lets go of it and ends our connections through it. It is lost when its Tor is, when its
+ * turns to it and waits until it is up, unless it is stopped; `stop` lets go of it and ends our connections through it. It is lost when its Tor is, when its
  * replica goes, or says nothing for 6 s.
  */
 export class PeerDriver implements WorkerDriver {
@@ -155,14 +158,14 @@ export class PeerDriver implements WorkerDriver {
     await this.#linked('warm up').ask({ op: 'warm-up' }, signal)
   }
 
-  /** Has its replica do what an operator has asked for here. Rejects as the same order there does. */
+  /** Has its replica do what an operator has asked for here, whether it is turned to or not. Rejects as the same order there does. */
   async follow(desired: DesiredState, signal: AbortSignal): Promise<void> {
-    await this.#linked('give orders to').ask({ op: 'follow', desired }, signal)
+    await this.#give({ op: 'follow', desired }, signal)
   }
 
-  /** Has its replica restart its Tor. Then it is lost, as it is to all others. */
+  /** Has its replica restart its Tor, which ends what goes through it. Rejects as the same order there does. */
   async restart(signal: AbortSignal): Promise<void> {
-    await this.#linked('restart').ask({ op: 'restart' }, signal)
+    await this.#give({ op: 'restart' }, signal)
   }
 
   onEvent(listener: (event: DriverEvent) => void): Disposable {
@@ -173,33 +176,55 @@ export class PeerDriver implements WorkerDriver {
     await this.stop(new AbortController().signal)
   }
 
+  /** Over a way of its own, as the order may end the one that there is. */
+  async #give(order: Order, signal: AbortSignal): Promise<void> {
+    const { id, replica } = this.#options
+    const cannot = `give orders to worker ${id}`
+    try {
+      const ended = Promise.withResolvers<never>()
+      const onLost = (reason: string) => ended.reject(new PeerUnreachable(reason))
+      using line = await this.#open({ onEvent() {}, onState() {}, onLost }, cannot, signal)
+      await Promise.race([line.ask(order, signal), ended.promise])
+    } catch (error) {
+      throw unreachable(cannot, replica, error)
+    }
+  }
+
   async #turnTo(signal: AbortSignal): Promise<void> {
     if (this.#line !== undefined) return
-    const { id, replica, self, key, clock, random = systemRandom } = this.#options
-    const { dialWithinMs, startWithinMs } = this.#limits
+    const { id, replica, clock } = this.#options
     this.#problem = undefined
     const cannot = `start worker ${id}`
-    const late = () => this.#unusable(cannot, `replica ${replica} does not answer`)
-    using limit = deadline(clock, startWithinMs, signal, late)
+    const up = Promise.withResolvers<void>()
+    up.promise.catch(() => {})
+    const look = ({ process, bootstrap, problem }: PeerState) => {
+      if (process === 'running' && bootstrap.progress === 100) up.resolve()
+      else if (process === 'stopped') up.reject(this.#unusable(cannot, `its Tor at replica ${replica} is stopped`))
+      else why = problem ?? process
+    }
+    let why = ''
     try {
-      const at = this.#options.at()
-      if (at === undefined) throw this.#unusable(cannot, `replica ${replica} is not there`)
-      let line: PeerLine | undefined
-      line = await PeerLine.open(
+      const line = await this.#open(
         {
-          ...{ at, key, clock, random, withinMs: dialWithinMs, worker: id, to: replica, from: self },
           onEvent: (event) => this.#told(event),
-          onState: (state) => this.#changed(state),
-          onLost: (reason) => this.#lost(`replica ${replica} is lost: ${reason}`),
+          onState: (state) => (this.#line === undefined ? look(state) : this.#changed(state)),
+          onLost: (reason) => {
+            up.reject(new PeerUnreachable(reason))
+            this.#lost(`replica ${replica} is lost: ${reason}`)
+          },
         },
-        limit.signal,
+        cannot,
+        signal,
       )
-      const { process, bootstrap, problem } = line.state
-      if (process !== 'running' || bootstrap.progress < 100) {
-        line[Symbol.dispose]()
-        throw this.#unusable(cannot, `its Tor at replica ${replica} is ${problem ?? process}`)
-      }
+      using ends = new DisposableStack()
+      ends.use(line)
+      look(line.state)
+      const late = () => this.#unusable(cannot, `its Tor at replica ${replica} is ${why}`)
+      using limit = deadline(clock, this.#limits.upWithinMs, signal, late)
+      await abortable(up.promise, limit.signal)
+      if (line.state.process !== 'running') throw this.#unusable(cannot, `its Tor at replica ${replica} is down again`)
       this.#line = line
+      ends.move()
       this.#newCircuitsAt = line.stateAt + line.state.actInMs
       this.#listeners.notify({ type: 'progressed', progress: 100 })
     } catch (error) {
@@ -210,10 +235,22 @@ export class PeerDriver implements WorkerDriver {
     }
   }
 
+  /** `cannot` goes on "Cannot ". */
+  async #open(told: PeerLineListener, cannot: string, signal: AbortSignal): Promise<PeerLine> {
+    const { id, replica, self, key, clock, random = systemRandom } = this.#options
+    const { dialWithinMs, answeredWithinMs } = this.#limits
+    const at = this.#options.at()
+    if (at === undefined) throw this.#unusable(cannot, `replica ${replica} is not there`)
+    using limit = deadline(clock, answeredWithinMs, signal, () => new PeerUnreachable('it does not answer'))
+    const options = { at, key, clock, random, withinMs: dialWithinMs, worker: id, to: replica, from: self }
+    return await PeerLine.open({ ...options, ...told }, limit.signal)
+  }
+
   #told(event: DriverEvent): void {
     if (event.type === 'lost') this.#lost(event.reason)
-    // What it tells of its next start is for who has started it.
-    else if (this.#line !== undefined && event.type !== 'progressed') this.#listeners.notify(event)
+    // Its next start is told of to who waits for it.
+    else if (event.type === 'progressed' ? this.#starts.isRunning : this.#line !== undefined)
+      this.#listeners.notify(event)
   }
 
   #changed({ process, problem, actInMs }: PeerState): void {

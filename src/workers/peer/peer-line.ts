@@ -26,16 +26,19 @@ import {
 /** An order that is given up is answered at once by a replica that works. */
 const GIVEN_UP_WITHIN_MS = 1_000
 
-export interface PeerLineOptions extends PeerDial {
+export interface PeerLineListener {
+  onEvent(event: DriverEvent): void
+  onState(state: PeerState): void
+  /** Told once, unless it is disposed of: all that went by it has ended. */
+  onLost(reason: string): void
+}
+
+export interface PeerLineOptions extends PeerDial, PeerLineListener {
   readonly worker: string
   /** The replica that has it, and ours. */
   readonly to: string
   readonly from: string
   readonly random: Pick<Random, 'bytes'>
-  readonly onEvent: (event: DriverEvent) => void
-  readonly onState: (state: PeerState) => void
-  /** Told once, unless it is disposed of: all that went by it has ended. */
-  readonly onLost: (reason: string) => void
 }
 
 /** What a stream is told of later. */
@@ -219,7 +222,7 @@ export class PeerLine implements Disposable {
   }
 
   #hear(line: string): void {
-    const { clock, onEvent, onState } = this.#options
+    const { clock } = this.#options
     this.#heardAt = clock.monotonic()
     const { success, data } = ofOwner.safeParse(fromJson(line))
     if (!success || this.#life.signal.aborted) return // of a newer version, or late
@@ -229,10 +232,10 @@ export class PeerLine implements Disposable {
       case 'state':
         this.#state = data.state
         this.#stateAt = clock.now()
-        onState(data.state)
+        this.#options.onState(data.state)
         return
       case 'event':
-        onEvent(data.event)
+        this.#options.onEvent(data.event)
         return
       case 'exit':
         this.#told.get(data.stream)?.exit.resolve(data.exit)

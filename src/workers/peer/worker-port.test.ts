@@ -232,6 +232,39 @@ describe('the worker port', { timeout: 60_000 }, () => {
     await assert.rejects(other.driver.restart(never), (error) => codeOf(error) === 'conflict')
   })
 
+  it('waits for a Tor that its own replica is bringing up, and tells how far it is', async () => {
+    await using lab = await createPeers(silent)
+    lab.worker.kill('it was too cold')
+    await until(() => lab.driver.observe().process === 'exited')
+    const starting = lab.driver.start(never)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.equal(lab.driver.observe().process, 'starting')
+    await lab.worker.start(never)
+    await starting
+    assert.equal(lab.driver.observe().process, 'running')
+    ;(await lab.driver.connect(target, identity, never)).socket.destroy()
+    assert.equal(lab.events.filter(({ type }) => type === 'lost').length, 1)
+    assert.deepEqual(lab.events.at(-1), { type: 'progressed', progress: 100 })
+  })
+
+  it('carries out an order that ends what who gave it has of the worker, and one for a worker that is down', async () => {
+    const orders = {
+      async follow() {
+        await lab.worker.start(never)
+      },
+      async restart() {
+        await lab.worker.stop()
+        await lab.worker.start(never)
+        await lab.worker.stop()
+      },
+    }
+    await using lab = await createPeers(silent, { orders })
+    await lab.driver.restart(never)
+    await until(() => lab.driver.observe().process === 'exited')
+    await lab.driver.follow('enabled', never)
+    await lab.driver.start(never)
+  })
+
   it('takes as many streams of one replica as it says', async () => {
     await using lab = await createPeers(silent, { limits: { maxStreams: 2 } })
     const connect = () => lab.driver.connect(target, identity, never)
