@@ -3,24 +3,23 @@ import type { SessionName } from './fetch/session.ts'
 import type { Origin, SharedSession } from './fetch/session-share.ts'
 
 /** What is kept of a session beside what stores look at. It is to be sealed: the sticky key is in it, and where it came out. */
-export type SessionLabel = SessionName & Pick<SharedSession, 'idleMs' | 'bornAt' | 'isOver' | 'last' | 'recentExits'>
+export type SessionLabel = SessionName & Pick<SharedSession, 'idleMs' | 'bornAt' | 'last' | 'recentExits'>
 
-export function labelText({ owner, key, idleMs, bornAt, isOver, last, recentExits }: SessionLabel): string {
-  return JSON.stringify({ owner, key, idleMs, bornAt, isOver, last, recentExits })
+export function labelText({ owner, key, idleMs, bornAt, last, recentExits }: SessionLabel): string {
+  return JSON.stringify({ owner, key, idleMs, bornAt, last, recentExits })
 }
 
 /** Undefined when there is no name in it. Of another version, what is not known is left out, and what is missing has a default. */
 export function parseLabel(text: string): (SessionName & Partial<SessionLabel>) | undefined {
   const label = recordOf(parsed(text))
   if (label === undefined) return undefined
-  const { owner, key, idleMs, bornAt, isOver, last, recentExits } = label
+  const { owner, key, idleMs, bornAt, last, recentExits } = label
   if (typeof owner !== 'string' || typeof key !== 'string') return undefined
   const origin = originOf(last)
   return {
     ...{ owner, key },
     ...(isAmount(idleMs) && { idleMs }),
     ...(isAmount(bornAt) && { bornAt }),
-    ...(typeof isOver === 'boolean' && { isOver }),
     ...(origin && { last: origin }),
     ...(Array.isArray(recentExits) && { recentExits: recentExits.filter((exit) => typeof exit === 'string') }),
   }

@@ -31,6 +31,7 @@ const SWEEP_EVERY_MS = 3_600_000
 const CAPACITY = 100_000
 /** What nobody has room for any more is forgotten by all so much later: a removal would have to be remembered for longer. */
 const FORGOTTEN_AFTER_MS = 5 * 60_000
+const NOBODY = ''
 /** As long as nobody knows better. */
 const IDLE_MS = 30 * 60_000
 
@@ -68,18 +69,30 @@ export class StoredSessions implements SessionShare, Disposable {
     return stored && this.#opened(id, stored)
   }
 
+  progressOf(id: string): SessionProgress | undefined {
+    const stored = this.#stored(id)
+    return stored && { generation: stored.generation, isOver: isOver(stored) }
+  }
+
+  get isEmpty(): boolean {
+    return !this.#options.isShared && this.#kept.size === 0
+  }
+
   keeps({ generation, isOver }: SessionProgress): boolean {
     return this.#options.isShared || generation > 0 || isOver
   }
 
   write(id: string, { owner, key }: SessionName, session: SharedSession): void {
-    const { worker, generation, createdAt, lastUsedAt, idleMs, isOver, last } = session
+    const { worker, generation, createdAt, lastUsedAt, idleMs, last } = session
     const shared = (own: string) => this.#names.shared(own)
     const text = labelText({ ...session, owner, key, last: last && { ...last, worker: shared(last.worker) } })
     this.#set(id, {
-      // One that was ended has none any more.
-      ...{ worker: worker === undefined || isOver ? '' : shared(worker), generation, createdAt: Math.round(createdAt) },
-      endsAt: Math.round(isOver ? this.#options.clock.now() : lastUsedAt + idleMs),
+      ...{
+        worker: worker === undefined || session.isOver ? NOBODY : shared(worker),
+        generation,
+        createdAt: Math.round(createdAt),
+      },
+      endsAt: Math.round(session.isOver ? this.#options.clock.now() : lastUsedAt + idleMs),
       label: this.#seal.seal(id, text),
     })
   }
@@ -97,7 +110,7 @@ export class StoredSessions implements SessionShare, Disposable {
     const now = clock.now()
     const candidates: [id: string, session: StoredSession][] = []
     for (const [id, session] of store.sessions())
-      if (session.endsAt > now && session.worker !== '' && !isKnown(id)) candidates.push([id, session])
+      if (session.endsAt > now && !isOver(session) && !isKnown(id)) candidates.push([id, session])
     const found: (SessionName & SharedSession)[] = []
     for (const [id, stored] of candidates.sort(([, a], [, b]) => b.endsAt - a.endsAt)) {
       if (found.length >= limit) break
@@ -163,13 +176,18 @@ export class StoredSessions implements SessionShare, Disposable {
 
   #opened(id: string, stored: StoredSession, label = this.#label(id, stored)): SharedSession {
     const { generation, createdAt, endsAt } = stored
-    const { idleMs = IDLE_MS, bornAt = createdAt, isOver = false, last, recentExits = [] } = label ?? {}
+    const { idleMs = IDLE_MS, bornAt = createdAt, last, recentExits = [] } = label ?? {}
     const own = (name: string) => this.#names.own(name)
     return {
-      ...{ generation, createdAt, idleMs, bornAt, isOver, recentExits },
-      worker: stored.worker === '' ? undefined : own(stored.worker),
+      ...{ generation, createdAt, idleMs, bornAt, recentExits, isOver: isOver(stored) },
+      worker: isOver(stored) ? undefined : own(stored.worker),
       lastUsedAt: endsAt - idleMs,
       last: last && { ...last, worker: own(last.worker) },
     }
   }
+}
+
+/** One that was ended has no worker any more; one that never had any is not written. */
+function isOver({ worker }: StoredSession): boolean {
+  return worker === NOBODY
 }

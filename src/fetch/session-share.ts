@@ -42,6 +42,10 @@ export interface SessionShare {
   /** What stands for the name: nobody can tell the name from it. */
   idOf(name: SessionName): string
   read(id: string): SharedSession | undefined
+  /** Of what would be read: free to call. */
+  progressOf(id: string): SessionProgress | undefined
+  /** Whether there is nothing to be read at all. */
+  readonly isEmpty: boolean
   /** Whether it is worth its while to write such a session. */
   keeps(session: SessionProgress): boolean
   write(id: string, name: SessionName, session: SharedSession): void

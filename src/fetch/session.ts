@@ -71,6 +71,8 @@ export class Session {
   readonly name: SessionName
   readonly generation: number
   readonly createdAt: number
+  /** What stands for its name where others know it, once they do. */
+  sharedId: string | undefined
   readonly #clock: Clock
   /** By the monotonic clock, as is `#usedAt`. */
   readonly #bornAt: number

@@ -165,11 +165,12 @@ export class Sessions implements Disposable {
   /** What is known of the key, here or by the share. */
   #known(name: SessionName): Session | undefined {
     const session = this.#byName.get(textOf(name))
-    if (session !== undefined || this.#share === undefined) return session
+    if (session !== undefined || this.#share === undefined || this.#share.isEmpty) return session
     const id = this.#share.idOf(name)
     const told = this.#share.read(id)
     if (told === undefined) return undefined
     const shared = this.#made(name, this.#ofShare(told))
+    shared.sharedId = id
     this.#byId.set(id, textOf(name))
     this.#toTheEnd(name, shared)
     this.#makeRoom()
@@ -191,9 +192,10 @@ export class Sessions implements Disposable {
     const { name } = session
     const text = textOf(name)
     if (this.#share?.keeps(session) !== true || this.#byName.get(text) !== session) return
-    const id = this.#share.idOf(name)
+    const id = session.sharedId ?? this.#share.idOf(name)
+    session.sharedId = id
     this.#byId.set(id, text)
-    const known = this.#share.read(id)
+    const known = this.#share.progressOf(id)
     if (known !== undefined && supersedes(known, session)) this.#supersede(id, session)
     else this.#share.write(id, name, session.tell())
   }
@@ -203,12 +205,15 @@ export class Sessions implements Disposable {
     const text = this.#byId.get(id)
     const session = text === undefined ? undefined : this.#byName.get(text)
     if (session === undefined) return
-    const told = this.#share?.read(id)
-    if (told === undefined) {
+    const progress = this.#share?.progressOf(id)
+    if (progress === undefined) {
       if (!session.hasEnded) this.#tell(session)
-    } else if (supersedes(told, session)) this.#supersede(id, session)
-    else if (supersedes(session, told)) this.#tell(session)
-    else session.hear(told)
+    } else if (supersedes(progress, session)) this.#supersede(id, session)
+    else if (supersedes(session, progress)) this.#tell(session)
+    else {
+      const told = this.#share?.read(id)
+      if (told !== undefined) session.hear(told)
+    }
   }
 
   /** The key goes on as the share knows it, once somebody asks for it. */
@@ -246,8 +251,8 @@ export class Sessions implements Disposable {
     const gone = this.#byName.get(oldest)
     this.#byName.delete(oldest)
     if (this.#share === undefined || gone === undefined) return
-    const id = this.#share.idOf(gone.name)
-    if (this.#byId.delete(id)) this.#share.forget(id)
+    const id = gone.sharedId
+    if (id !== undefined && this.#byId.delete(id)) this.#share.forget(id)
   }
 
   #forNext(name: SessionName): Session {

@@ -56,6 +56,14 @@ export class TestShare implements SessionShare {
     return this.#known.get(id)?.session
   }
 
+  progressOf(id: string): SharedSession | undefined {
+    return this.read(id)
+  }
+
+  get isEmpty(): boolean {
+    return this.#known.size === 0
+  }
+
   write(id: string, name: SessionName, session: SharedSession | undefined): void {
     this.writes++
     const written = { name, session, at: this.#now(), by: this.#replica }
