@@ -142,7 +142,7 @@ export class WorldWorker extends FakeDriver {
       awaitTor: async () => {},
       reconnectTunnel: async () => {},
       reattach: (signal) => this.start(signal),
-      reboot: (signal: AbortSignal, options: Fenced = {}) => order('reboot', options, signal),
+      reboot: (signal, fence) => order('reboot', { fence }, signal),
       inspect: async () => ({ ssh: 'connected', tunnel: undefined, node: undefined }),
     }
   }
