@@ -25,6 +25,22 @@ it('goes on with a journal that cannot be written', async () => {
   assert.equal(errors.length, 2)
 })
 
+it('tells once of what fails again and again', async () => {
+  const clock = new FakeClock()
+  const errors: unknown[] = []
+  const link = new MemoryRegisterHub(() => clock.now()).link()
+  const options = { clock, run: 'a', hub: link, onError: (error: unknown) => errors.push(error) }
+  await using registers = await SharedRegisters.open(options, never)
+  const pull = link.pull.bind(link)
+  link.pull = () => Promise.reject(new Error('no memory is left'))
+  registers.set('mode', 'sticky')
+  await clock.advance(20_000)
+  assert.equal(errors.length, 1)
+  link.pull = pull
+  await clock.advance(2_000)
+  assert.equal(registers.pending, 0)
+})
+
 it('hears others though it never ceases to write', async () => {
   await using pool = await twoReplicas()
   const { clock, a, b } = pool

@@ -74,6 +74,7 @@ export class SharedRegisters implements Registers, AsyncDisposable {
   /** By the hub's clock. */
   #syncedAt = 0
   #syncing: Promise<void> | undefined
+  #fault: string | undefined
   #isWanted = false
   #isEnded = false
 
@@ -149,6 +150,7 @@ export class SharedRegisters implements Registers, AsyncDisposable {
         await this.#pull()
         await this.#push()
       } while (this.#isWanted && !this.#isEnded)
+      this.#fault = undefined
     } finally {
       this.#syncing = undefined
       resolve()
@@ -193,8 +195,11 @@ export class SharedRegisters implements Registers, AsyncDisposable {
     })
   }
 
+  /** What fails again and again in the same way is told once. */
   #note(error: unknown): void {
-    if (!(error instanceof StoreUnavailable)) this.#onError(error)
+    const fault = String(error)
+    if (!(error instanceof StoreUnavailable) && fault !== this.#fault) this.#onError(error)
+    this.#fault = fault
   }
 
   async #pull(): Promise<void> {
