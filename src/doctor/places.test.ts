@@ -39,6 +39,7 @@ describe('a state directory', () => {
       'cbtor.db',
       'jobs.db-wal',
       'admin.key',
+      'pool-secret',
       'boxes/tor02.json',
       'workers/tor01/cookie',
       'ssh/id_ed25519',
@@ -50,7 +51,7 @@ describe('a state directory', () => {
     assert.match(found[0]?.mend ?? '', /^chmod 700 /)
     assert.match(
       found[1]?.text ?? '',
-      /admin\.key, boxes\/tor02\.json, cbtor\.db, jobs\.db-wal, ssh\/id_ed25519 and 1 more/,
+      /admin\.key, boxes\/tor02\.json, cbtor\.db, jobs\.db-wal, pool-secret and 2 more/,
     )
     assert.match(found[2]?.text ?? '', /sockets in workers\/tor01/)
   })
@@ -221,6 +222,7 @@ function temporaryState(): Disposable & { readonly path: string } {
     'cbtor.db',
     'jobs.db-wal',
     'admin.key',
+    'pool-secret',
     'boxes/tor02.json',
     'ssh/id_ed25519',
     'workers/tor01/cookie',

@@ -23,6 +23,7 @@ export interface StateSeen {
 const SECRETS = [
   /^(?:cbtor|jobs)\.db(?:-\w+)?$/,
   /^admin\.key$/,
+  /^pool-secret$/,
   /^ssh\/(?!.*\.pub$)/,
   /^boxes\/[^/]+\.json$/,
   /^workers\/[^/]+\/cookie$/,
