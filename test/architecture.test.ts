@@ -145,6 +145,8 @@ const MAY_DIAL: Record<string, string> = {
     "a TransPort or DNSPort, from our end of a tunnel, which has no other way out than the box's Tor",
   'src/workers/peer/dial.ts':
     "the worker port of another replica of the pool, by its IP address and with the pool's secret",
+  'src/cluster/valkey-connection.ts': "the pool's store, by its IP address or socket, never a name",
+  'src/jobs/shared/unit-queue.ts': "the pool's store, as the link to it is opened",
   'src/ssh/dial.ts': "SSH of an operator's box",
   'src/doctor/knock.ts': 'a proxy port of our own, on this machine',
   'src/workers/external/control-endpoint.ts': "the control port of the operator's Tor",
@@ -154,7 +156,8 @@ const MAY_DIAL: Record<string, string> = {
 }
 
 it('no file dials a host except those that speak to a Tor or a box', () => {
-  const DIALS = /(?<!async )\b(?:connect|createConnection)\(\s*\{[^}]*\bhost\b|\bdns\b.*from 'node:dns|from 'node:dns/
+  const DIALS =
+    /\bnew Redis\(|(?<!async )\b(?:connect|createConnection)\(\s*\{[^}]*\bhost\b|\bdns\b.*from 'node:dns|from 'node:dns/
   const broken = globSync('src/**/*.ts').filter(
     (file) =>
       !file.endsWith('.test.ts') &&
