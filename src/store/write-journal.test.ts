@@ -25,5 +25,16 @@ it('keeps the last write of each name across restarts, until it is told', () => 
     assert.deepEqual(new Map(journal.unsent()), new Map<string, unknown>([['mode', last]]).set('key/1', removed))
     assert.equal(statSync(path).mode & 0o777, 0o600)
   }
+  {
+    using journal = new SqliteWriteJournal(path, 'another pool')
+    assert.deepEqual(journal.unsent(), [])
+    journal.keep('mode', { ...last, stamp: '9' })
+    journal.forget('key/1')
+  }
+  {
+    using journal = new SqliteWriteJournal(path)
+    assert.deepEqual(new Map(journal.unsent()).get('mode'), last)
+    assert.deepEqual(new Map(journal.unsent()).get('key/1'), removed)
+  }
   rmSync(directory, { recursive: true })
 })

@@ -5,7 +5,9 @@ import { openDatabase } from './open-database.ts'
 const SCHEMA_VERSION = 1
 
 const SCHEMA = `
-  create table if not exists unsent (name text primary key, stamp text not null, json text, until integer) strict;
+  create table if not exists unsent (
+    pool text not null, name text not null, stamp text not null, json text, until integer, primary key (pool, name)
+  ) strict;
 `
 
 interface JournalWrite {
@@ -20,14 +22,19 @@ interface JournalWrite {
  */
 export class SqliteWriteJournal implements Disposable {
   readonly #db: DatabaseSync
+  readonly #pool: string
 
-  /** `path`: a file, made if missing, or `:memory:`. Throws an `Error` that names the file when it cannot be used. */
-  constructor(path: string) {
+  /**
+   * `path`: a file, made if missing, or `:memory:`. `pool`: which one it is for: what was meant for another stays where it is. Throws
+   * an `Error` that names the file when it cannot be used.
+   */
+  constructor(path: string, pool = '') {
+    this.#pool = pool
     this.#db = openDatabase(path, { version: SCHEMA_VERSION, tables: SCHEMA })
   }
 
   unsent(): readonly (readonly [name: string, write: JournalWrite])[] {
-    const rows = this.#db.prepare('select name, stamp, json, until from unsent').all()
+    const rows = this.#db.prepare('select name, stamp, json, until from unsent where pool = ?').all(this.#pool)
     return rows.map(({ name, stamp, json, until }) => {
       const value = typeof json === 'string' ? (JSON.parse(json) as Json) : undefined
       return [String(name), { stamp: String(stamp), value, until: until === null ? undefined : Number(until) }]
@@ -37,12 +44,12 @@ export class SqliteWriteJournal implements Disposable {
   /** Instead of what was kept of this name. */
   keep(name: string, { stamp, value, until }: JournalWrite): void {
     this.#db
-      .prepare('insert or replace into unsent (name, stamp, json, until) values (?, ?, ?, ?)')
-      .run(name, stamp, value === undefined ? null : JSON.stringify(value), until ?? null)
+      .prepare('insert or replace into unsent (pool, name, stamp, json, until) values (?, ?, ?, ?, ?)')
+      .run(this.#pool, name, stamp, value === undefined ? null : JSON.stringify(value), until ?? null)
   }
 
   forget(name: string): void {
-    this.#db.prepare('delete from unsent where name = ?').run(name)
+    this.#db.prepare('delete from unsent where pool = ? and name = ?').run(this.#pool, name)
   }
 
   [Symbol.dispose](): void {
