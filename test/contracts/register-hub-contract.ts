@@ -82,15 +82,17 @@ export function registerHubContract(name: string, create: () => Promise<HubPlace
         ['x', brief],
         ['over', write('over', { until: now - 1 })],
         ['stays', write('stays', { until: now + 100_000 })],
+        ['longer', write('brief', { until: now + 300 })],
       ])
+      await hub.push([['longer', write('has no end any more')]])
       assert.deepEqual(
         (await hub.pull(0, 10)).writes.map(([each]) => each),
-        ['x', 'stays'],
+        ['x', 'stays', 'longer'],
       )
       await place.waitMs(400)
       assert.deepEqual(
         (await hub.pull(0, 10)).writes.map(([each]) => each),
-        ['stays'],
+        ['stays', 'longer'],
       )
       const later = write('later')
       await hub.push([['x', later]])
