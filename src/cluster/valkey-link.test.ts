@@ -139,6 +139,20 @@ describe('the link to a store', { timeout }, () => {
     assert.equal(await link.call('SET', link.key('x'), 1), 'OK')
   })
 
+  it('looks at the store again whenever it has a new connection: it may have become that of another pool', async () => {
+    await using store = await startValkey()
+    await using link = await openFor(store)
+    const verifier = await store.cli('HGET', link.key('pool'), 'verifier')
+    await store.cli('HSET', link.key('pool'), 'verifier', 'of another')
+    await store.cli('CLIENT', 'KILL', 'TYPE', 'normal')
+    await becomes(link, false)
+    await sleep(200)
+    await assert.rejects(link.call('PING'), /another pool uses the prefix test/)
+    await store.cli('HSET', link.key('pool'), 'verifier', verifier)
+    await becomes(link, true)
+    assert.equal(await link.call('PING'), 'PONG')
+  })
+
   it('ends at once, also while it looks for the store', async () => {
     await using store = await startValkey()
     const link = await openFor(store)
