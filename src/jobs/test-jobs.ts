@@ -57,19 +57,24 @@ export const ALICE = testCaller('alice')
 export const BOB = testCaller('bob')
 export const ADMIN = testCaller('root', SCOPES)
 
-/** Jobs on a fake clock, whose fetches are answered by the test. */
-export function createTestJobs(
-  change: Partial<Omit<JobsOptions, 'policy'>> & { readonly policy?: Partial<JobsPolicy> } = {},
-): TestJobs {
-  const clock = (change.clock as FakeClock | undefined) ?? new FakeClock()
-  const store = change.store ?? new MemoryJobStore()
+/** What jobs have around them, in which the test says what becomes of fetches. */
+export interface TestWorld {
+  readonly options: Omit<JobsOptions, 'clock' | 'store' | 'policy'>
+  readonly going: GoingFetch[]
+  readonly begun: string[]
+  readonly posted: TestJobs['posted']
+  readonly bugs: unknown[]
+  revoke(id: string): void
+}
+
+export function createTestWorld(): TestWorld {
   const going: GoingFetch[] = []
   const begun: string[] = []
   const posted: TestJobs['posted'] = []
   const bugs: unknown[] = []
   const gone = new Map<string, Set<() => void>>()
   const callers = new Map([ALICE, BOB, ADMIN].map((caller) => [caller.id, caller]))
-  const jobs = new Jobs({
+  const options: TestWorld['options'] = {
     ...{ random: seededRandom(1), onBug: (error) => void bugs.push(error), checkUrl() {} },
     callers: {
       find: (id) => callers.get(id),
@@ -93,7 +98,7 @@ export function createTestJobs(
           reject(error)
         },
       }
-      const leave = () => void going.splice(going.indexOf(one), 1)
+      const leave = () => void (going.includes(one) && going.splice(going.indexOf(one), 1))
       signal.addEventListener('abort', () => one.fail(signal.reason))
       going.push(one)
       return promise
@@ -102,18 +107,26 @@ export function createTestJobs(
       posted.push({ url: `http://${host}:${port}${path}`, headers, body })
       return 204
     },
-    ...change,
-    ...{ clock, store, policy: { ...TEST_POLICY, ...change.policy } },
-  })
-  jobs.start()
+  }
   return {
-    ...{ jobs, clock, store, going, begun, posted, bugs },
+    ...{ options, going, begun, posted, bugs },
     revoke(id) {
       callers.delete(id)
       for (const listener of gone.get(id) ?? []) listener()
     },
-    [Symbol.asyncDispose]: () => jobs[Symbol.asyncDispose](),
   }
+}
+
+/** Jobs on a fake clock, whose fetches are answered by the test. */
+export function createTestJobs(
+  change: Partial<Omit<JobsOptions, 'policy'>> & { readonly policy?: Partial<JobsPolicy> } = {},
+): TestJobs {
+  const clock = (change.clock as FakeClock | undefined) ?? new FakeClock()
+  const store = change.store ?? new MemoryJobStore()
+  const { options, ...world } = createTestWorld()
+  const jobs = new Jobs({ ...options, ...change, ...{ clock, store, policy: { ...TEST_POLICY, ...change.policy } } })
+  jobs.start()
+  return { ...world, ...{ jobs, clock, store }, [Symbol.asyncDispose]: () => jobs[Symbol.asyncDispose]() }
 }
 
 export function testFetch(url: string, change: Partial<JobFetch['request']> = {}): JobFetch {
@@ -144,7 +157,7 @@ export function testOrder(site: string, count = 1, change: Partial<JobOrder> = {
   }
 }
 
-function testAnswer(request: FetchRequest, change: Partial<FetchAnswer>): FetchAnswer {
+export function testAnswer(request: FetchRequest, change: Partial<FetchAnswer>): FetchAnswer {
   return {
     ...{ url: request.url, status: 200, statusText: 'OK', headers: [], body: Buffer.from('hello') },
     ...{ identity: 'destination', worker: 'tor01', route: 'socks', exit: undefined, connectionReused: false },
