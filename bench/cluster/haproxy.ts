@@ -49,6 +49,7 @@ export function haproxyVariables(ports: ReplicaPorts, replicas: readonly Replica
     CBTOR_LISTEN_HTTP: `127.0.0.1:${ports.http}`,
     CBTOR_LISTEN_SOCKS: `127.0.0.1:${ports.socks}`,
     CBTOR_HOST: `127.0.0.1:${ports.api}`,
+    CBTOR_HOP: `cbtor-${ports.api}`,
     CBTOR_LISTEN_TLS: 'name api',
     CBTOR_SERVER_TLS: 'no-ssl',
   }

@@ -1,7 +1,7 @@
 /** deploy/haproxy.cfg, before three replicas of which those that are told to end a connection without a word. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request } from 'node:http'
+import { Agent, createServer, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { checkHaproxy, freePorts, type Haproxy, haproxyVariables, startHaproxy } from '../../bench/cluster/haproxy.ts'
@@ -12,8 +12,10 @@ interface Asked {
 }
 
 const asked: Asked[] = []
-/** How many further requests are answered with the end of their connection. */
-let deaths = 0
+/** How a machine that dies ends a connection: by an end, or, when it had not read all of it, by a reset. */
+const DEATHS = ['end', 'reset'] as const
+/** How the next request is answered, if not with an answer. */
+let death: (typeof DEATHS)[number] | undefined
 const ends = new AsyncDisposableStack()
 let haproxy: Haproxy
 
@@ -22,7 +24,11 @@ before(async () => {
     [1, 2, 3].map(async (replica) => {
       const server = createServer((incoming, response) => {
         if (incoming.url === '/healthz') return void response.end('{}')
-        void take(replica, incoming).then((isDead) => (isDead ? incoming.socket.destroy() : response.end('{}')))
+        void take(replica, incoming).then((how) => {
+          if (how === 'end') incoming.socket.destroy()
+          else if (how === 'reset') incoming.socket.resetAndDestroy()
+          else response.end('{}')
+        })
       })
       const tunnels = createTcpServer((socket) => socket.pipe(socket))
       const [api, http] = await Promise.all(
@@ -40,29 +46,45 @@ before(async () => {
 })
 after(() => ends.disposeAsync())
 
-async function take(replica: number, incoming: IncomingMessage): Promise<boolean> {
+async function take(replica: number, incoming: IncomingMessage): Promise<typeof death> {
   for await (const _ of incoming);
   asked.push({ replica, name: `${incoming.headers['x-name']}` })
-  deaths -= 1
-  return deaths >= 0
+  const how = death
+  death = undefined
+  return how
 }
 
-/** Asks once, while the first replica that gets it dies of it. */
-async function ask(
+/** Asks once, over a connection that has carried a request before, while the first replica that gets it dies of it. */
+async function ask(how: typeof death, name: string, options: Partial<Ask>): Promise<Told> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  await send(agent, 'before', { method: 'GET', path: '/' })
+  death = how
+  const status = await send(agent, `${how} ${name}`, options)
+  agent.destroy()
+  const [first, ...others] = asked.filter((each) => each.name === `${how} ${name}`).map(({ replica }) => replica)
+  return { status, times: 1 + others.length, isElsewhere: others.every((each) => each !== first) }
+}
+
+async function send(
+  agent: Agent,
   name: string,
   { method = 'POST', path = '/api/v1/fetch', headers = {}, body }: Partial<Ask>,
-): Promise<{ readonly status: number | undefined; readonly times: number; readonly isElsewhere: boolean }> {
-  deaths = 1
+): Promise<number | undefined> {
   const asking = request({
-    ...{ host: '127.0.0.1', port: haproxy.ports.api, method, path, agent: false },
+    ...{ host: '127.0.0.1', port: haproxy.ports.api, method, path, agent },
     headers: { 'x-name': name, ...headers },
   })
   asking.end(body)
   const [response] = (await once(asking, 'response')) as [IncomingMessage]
   response.resume()
   await once(response, 'close')
-  const [first, ...others] = asked.filter((each) => each.name === name).map(({ replica }) => replica)
-  return { status: response.statusCode, times: 1 + others.length, isElsewhere: others.every((each) => each !== first) }
+  return response.statusCode
+}
+
+interface Told {
+  readonly status: number | undefined
+  readonly times: number
+  readonly isElsewhere: boolean
 }
 
 interface Ask {
@@ -95,7 +117,8 @@ describe('deploy/haproxy.cfg', () => {
   }
   for (const [what, options] of Object.entries(again))
     it(`sends ${what} to another replica when the first one dies of it`, async () => {
-      assert.deepEqual(await ask(what, options), { status: 200, times: 2, isElsewhere: true })
+      for (const how of DEATHS)
+        assert.deepEqual(await ask(how, what, options), { status: 200, times: 2, isElsewhere: true }, how)
     })
 
   const neverAgain: Record<string, Partial<Ask>> = {
@@ -114,6 +137,7 @@ describe('deploy/haproxy.cfg', () => {
   }
   for (const [what, options] of Object.entries(neverAgain))
     it(`sends ${what} once, and answers 502`, async () => {
-      assert.deepEqual(await ask(what, options), { status: 502, times: 1, isElsewhere: true })
+      for (const how of DEATHS)
+        assert.deepEqual(await ask(how, what, options), { status: 502, times: 1, isElsewhere: true }, how)
     })
 })
