@@ -59,7 +59,8 @@ export class Passage implements Disposable {
       stickyKey === undefined || workerId !== undefined ? undefined : sessions.open(sessionName(caller, stickyKey))
     this.#polite = politeness && new PoliteSource(options.source, politeness, host, options.isPaced)
     const source = this.#polite ?? options.source
-    this.#source = this.#session && new SessionSource(source, this.#session, onLoss)
+    const mayCome = (worker: string) => options.source.mayCome?.(worker) === true
+    this.#source = this.#session && new SessionSource(source, this.#session, onLoss, mayCome)
     this.identity = options.identityOf(this.#session)
 
     // Nothing throws from here on, so that what is held is given back.

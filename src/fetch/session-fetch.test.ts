@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { ProblemCode } from '../domain/problems.ts'
+import { LINES, type LineRequest } from './order.ts'
 import { createFetchLab } from './test-fetch-lab.ts'
 import { type Behaviour, EXIT, own, TestServer } from './test-lab.ts'
 
@@ -117,6 +118,30 @@ describe('sessions of sticky keys', { timeout: 30_000 }, () => {
     await lab.clock.advance(15_000)
     assert.equal((await moving).attempts[0]?.outcome, 'tor_timeout')
     assert.equal(lab.fetcher.sessions.get(own('me')).worker, 'w2')
+  })
+
+  it('waits for a worker that is about to come, rather than move', async () => {
+    const waiting = new Map<string, () => void>()
+    const enter = <T>({ attempt }: LineRequest<T>): T | Promise<T> => {
+      const outcome = attempt()
+      if ('taken' in outcome) return outcome.taken
+      assert.equal(outcome.refusal.code, 'overloaded')
+      return new Promise((resolve) => waiting.set(outcome.line, () => resolve(enter({ attempt } as LineRequest<T>))))
+    }
+    await using lab = await createFetchLab(undefined, { order: { lines: { enter } } })
+    await lab.serve('a.test:80', (_, response) => response.end('ok'))
+    await lab.fetch('http://a.test/', ME)
+    lab.workers.down.add('w1')
+    lab.workers.coming.add('w1')
+    const later = lab.fetch('http://a.test/', ME)
+    assert.equal((await lab.fetch('http://a.test/')).worker, 'w2', 'others do not wait')
+    lab.workers.down.clear()
+    waiting.get(LINES.worker('w1'))?.()
+    const { worker, sessionMoved } = await later
+    assert.deepEqual([worker, sessionMoved], ['w1', undefined])
+    lab.workers.down.add('w1')
+    lab.workers.coming.clear()
+    assert.equal((await lab.fetch('http://a.test/', ME)).sessionMoved, true, 'it did not come')
   })
 
   it('fails instead of moving when told so, but may still find its first worker', async () => {

@@ -11,10 +11,13 @@ export class SessionSource implements WorkerSource {
   readonly #source: WorkerSource
   readonly #session: Session
   readonly #onLoss: OnLoss
+  readonly #mayCome: (worker: string) => boolean
   readonly #lost = new Set<string>()
 
-  constructor(source: WorkerSource, session: Session, onLoss: OnLoss) {
+  /** `mayCome`: as of the source that all this comes from. */
+  constructor(source: WorkerSource, session: Session, onLoss: OnLoss, mayCome = (_worker: string) => false) {
     this.#source = source
+    this.#mayCome = mayCome
     this.#session = session
     this.#onLoss = onLoss
   }
@@ -26,7 +29,7 @@ export class SessionSource implements WorkerSource {
 
   /**
    * A worker that is named is the one to stay on; when there is none, that is the session's own. Throws also
-   * `session_worker_lost`, and `overloaded`: a worker that is busy is no reason to change the exit.
+   * `session_worker_lost`, and `overloaded`: a worker that is busy, or about to come, is no reason to change the exit.
    */
   acquire({ key, workerId }: Selection, tried: ReadonlySet<string>): Lease {
     const own = workerId ?? this.#session.worker
@@ -35,6 +38,7 @@ export class SessionSource implements WorkerSource {
         return this.#source.acquire({ key, workerId: own }, tried)
       } catch (error) {
         if (!isLoss(error)) throw error
+        if (this.#mayCome(own)) throw aboutToCome(error)
         if (this.#mustStay) throw workerLost(error)
       }
     } else if (own !== undefined && this.#mustStay) {
@@ -57,6 +61,12 @@ export class SessionSource implements WorkerSource {
 function isLoss(error: unknown): boolean {
   const codes = ['no_worker', 'conflict', 'worker_not_found']
   return error instanceof CbtorError && codes.includes(error.code)
+}
+
+/** A line in which it waits is looked at when a worker comes. */
+function aboutToCome(cause: unknown): CbtorError {
+  const message = 'Cannot go on with the session: its worker is starting'
+  return new CbtorError('overloaded', message, { cause, retryAfterMs: 1_000 })
 }
 
 function workerLost(cause?: unknown): CbtorError {

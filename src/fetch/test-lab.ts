@@ -167,6 +167,8 @@ export class TestWorkers implements WorkerSource {
   readonly standing: string[] = []
   /** Workers that are not to be had. */
   readonly down = new Set<string>()
+  /** Those of them that are about to come. */
+  readonly coming = new Set<string>()
   askExit: (worker: string) => Promise<Exit | undefined> = async () => EXIT
   askPath: (worker: string) => Promise<readonly PathRelay[] | undefined> = async () => undefined
   leases = 0
@@ -200,6 +202,10 @@ export class TestWorkers implements WorkerSource {
         this.leases--
       },
     }
+  }
+
+  mayCome(worker: string): boolean {
+    return this.coming.has(worker)
   }
 
   forget(worker: string, { token }: Identity): void {

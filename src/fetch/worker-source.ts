@@ -11,6 +11,11 @@ export interface WorkerSource {
    * is none to have; when one is only busy, `target_busy`.
    */
   acquire(selection: Selection, tried: ReadonlySet<string>, busy?: Pick<ReadonlySet<string>, 'has' | 'size'>): Lease
+  /**
+   * Whether the worker, which cannot be had now, is known to be about to come, as those of a service that has just started: whoever
+   * wants that one and no other waits for it.
+   */
+  mayCome?(workerId: string): boolean
   /** As `Lease.forget`, without a lease. */
   forget?(workerId: string, identity: Identity): void
 }
