@@ -1,6 +1,7 @@
 /**
  * Three gateways of one pool, each a process of its own, with real haproxy and redis-server, while one of them or their store
- * dies. `npm run bench -- cluster` does the same for longer, with more workers.
+ * dies. `npm run bench -- cluster` does the same for longer, with more workers;
+ * `npm run bench -- simulate` tells what they cost.
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
