@@ -27,7 +27,7 @@ const REMEMBERED_MS = 86_400_000
 /** What a crash may forget. */
 const SAVE_AFTER_MS = 200
 const SWEEP_EVERY_MS = 3_600_000
-/** Of the embedded store. */
+/** Of those that are kept in memory. */
 const CAPACITY = 100_000
 /** What nobody has room for any more is forgotten by all so much later: a removal would have to be remembered for longer. */
 const FORGOTTEN_AFTER_MS = 5 * 60_000
@@ -46,7 +46,10 @@ export class StoredSessions implements SessionShare, Disposable {
   readonly #seal: Seal
   /** Of the embedded store, all that is in it: a request waits for no file. */
   readonly #kept = new Map<string, StoredSession>()
+  /** Of a store that is shared, those that have not ended, and whose they are where that is known; the one that was written last is last. */
+  readonly #listed = new Map<string, string | undefined>()
   readonly #unsaved = new Set<string>()
+  readonly #ends = new DisposableStack()
   #saving: Disposable | undefined
   #sweeping: Disposable | undefined
 
@@ -54,9 +57,15 @@ export class StoredSessions implements SessionShare, Disposable {
     this.#options = options
     this.#names = options.names ?? SAME_NAMES
     this.#seal = new Seal(options.secret, 'session labels', options.random)
-    if (options.isShared) return
+    const { store, isShared } = options
+    if (isShared) {
+      for (const [id, session] of [...store.sessions()].sort(([, a], [, b]) => a.endsAt - b.endsAt))
+        this.#note(id, session)
+      this.#ends.use(this.onChange((id) => this.#note(id, store.session(id))))
+      return
+    }
     this.#sweep()
-    const kept = [...options.store.sessions()].sort(([, a], [, b]) => b.endsAt - a.endsAt)
+    const kept = [...store.sessions()].sort(([, a], [, b]) => b.endsAt - a.endsAt)
     for (const [id, session] of kept.slice(0, CAPACITY)) this.#kept.set(id, session)
   }
 
@@ -105,19 +114,20 @@ export class StoredSessions implements SessionShare, Disposable {
   }
 
   list({ owner, limit, isKnown }: SharedListing): readonly (SessionName & SharedSession)[] {
-    const { isShared, store, clock } = this.#options
-    if (!isShared) return []
-    const now = clock.now()
-    const candidates: [id: string, session: StoredSession][] = []
-    for (const [id, session] of store.sessions())
-      if (session.endsAt > now && !isOver(session) && !isKnown(id)) candidates.push([id, session])
+    const now = this.#options.clock.now()
     const found: (SessionName & SharedSession)[] = []
-    for (const [id, stored] of candidates.sort(([, a], [, b]) => b.endsAt - a.endsAt)) {
+    for (const [id, whose] of [...this.#listed].reverse()) {
       if (found.length >= limit) break
-      const label = this.#label(id, stored)
-      if (label === undefined || (owner !== undefined && label.owner !== owner)) continue
-      const { owner: whose, key } = label
-      found.push({ owner: whose, key, ...this.#opened(id, stored, label) })
+      if (isKnown(id) || (owner !== undefined && whose !== undefined && whose !== owner)) continue
+      const stored = this.#stored(id)
+      const label = stored && this.#label(id, stored)
+      if (stored === undefined || label === undefined || isOver(stored) || stored.endsAt <= now) {
+        this.#listed.delete(id)
+        continue
+      }
+      this.#listed.set(id, label.owner)
+      if (owner === undefined || label.owner === owner)
+        found.push({ owner: label.owner, key: label.key, ...this.#opened(id, stored, label) })
     }
     return found
   }
@@ -129,6 +139,7 @@ export class StoredSessions implements SessionShare, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#ends.dispose()
     this.#sweeping?.[Symbol.dispose]()
     this.#save()
   }
@@ -140,6 +151,7 @@ export class StoredSessions implements SessionShare, Disposable {
   #set(id: string, session: StoredSession | undefined): void {
     const { isShared, keep, store, clock } = this.#options
     if (isShared) {
+      this.#note(id, session)
       keep(() => store.setSession(id, session))
       return
     }
@@ -147,6 +159,15 @@ export class StoredSessions implements SessionShare, Disposable {
     else this.#kept.set(id, session)
     this.#unsaved.add(id)
     this.#saving ??= clock.timer(SAVE_AFTER_MS, () => this.#save())
+  }
+
+  #note(id: string, session: StoredSession | undefined): void {
+    const owner = this.#listed.get(id)
+    this.#listed.delete(id)
+    if (session !== undefined && !isOver(session) && session.endsAt > this.#options.clock.now())
+      this.#listed.set(id, owner)
+    const [oldest] = this.#listed.keys()
+    if (this.#listed.size > CAPACITY && oldest !== undefined) this.#listed.delete(oldest)
   }
 
   #save(): void {
