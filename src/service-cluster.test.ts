@@ -88,7 +88,9 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
     await eventually(async () => (await withKey.fetch({ url: URL })).status === 200)
     await a.revokeKey(made.id)
     await eventually(async () => (await problemOf(withKey.fetch({ url: URL }))).status === 401)
-    await eventually(async () => (await a.events()).events.some(({ type }) => type === 'replica_joined'))
+    await eventually(async () =>
+      (await a.events()).events.some(({ type, replica }) => type === 'desired_changed' && replica === 'gw2'),
+    )
   })
 
   it('go on without the store, tell that it is gone, and agree again when it is back', async () => {
@@ -104,7 +106,7 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
     assert.equal((await admin.fetch({ url: URL, sticky_key: 'a' })).status, 200)
     await admin.setMode('random')
     await admin.drain('tor04')
-    assert.equal((await admin.replicas()).store.pending, 2)
+    assert.ok((await admin.replicas()).store.pending >= 2)
     assert.equal(first.backend.mode(), 'sticky')
 
     await store.restart()

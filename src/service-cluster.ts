@@ -1,7 +1,9 @@
 /** What gateways share that are one pool; alone, what one gateway has for itself. */
+import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ReplicasView } from './api/views.ts'
+import { EventStream } from './cluster/event-stream.ts'
 import { openStore } from './cluster/open-store.ts'
 import { poolSecret, readSecretFile } from './cluster/pool-secret.ts'
 import type { Member } from './cluster/presence.ts'
@@ -48,6 +50,7 @@ export interface Shared {
   readonly registers: SharedRegisters
   readonly presence: ValkeyPresence
   readonly leases: ValkeyLeases
+  readonly events: EventStream
 }
 
 /** Dispose it after everything that uses it. */
@@ -101,7 +104,7 @@ async function together(config: ServiceConfig, parts: ClusterParts, signal: Abor
   )
   const run = random.bytes(16).toString('hex')
   const self: Member = { replica, run, version, startedAt: clock.now() }
-  const journal = opened.use(new SqliteWriteJournal(join(config.state, 'unsent.db')))
+  const journal = opened.use(new SqliteWriteJournal(join(config.state, 'unsent.db'), poolId(secret, prefix)))
   const hub = new ValkeyRegisters({ link, seal: new Seal(secret, 'registers', random), random })
   const registers = opened.use(await SharedRegisters.open({ hub, clock, run, journal, onError }, signal))
   const store = opened.adopt(new SharedStore({ registers, clock, run, secret, onError }), (each) =>
@@ -118,11 +121,12 @@ async function together(config: ServiceConfig, parts: ClusterParts, signal: Abor
     }),
   )
   const leases = opened.use(new ValkeyLeases({ link, presence, clock, onError }))
+  const events = opened.use(new EventStream({ link, self, clock, logger, seal: new Seal(secret, 'events', random) }))
 
   const owned = opened.move()
   return {
     store,
-    shared: { link, secret, registers, presence, leases },
+    shared: { link, secret, registers, presence, leases, events },
     view(workers) {
       const holders = workers.map((id) => leases.holder(id) ?? replica)
       return {
@@ -142,4 +146,9 @@ function passwordIn(file: string): string {
   const password = readSecretFile(file, 'the password of the store')
   if (password !== undefined) return password
   throw new StoreError('refused', `Cannot read the password of the store in ${file}: there is no such file`)
+}
+
+/** What is to be written for one pool is never written to another one, whatever becomes of the state directory. */
+function poolId(secret: Buffer, prefix: string): string {
+  return createHmac('sha256', secret).update(`cbtor journal of ${prefix}`).digest('base64url')
 }

@@ -1,5 +1,6 @@
 import type { KeyRing } from './auth/key-ring.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
+import type { Clock } from './lib/clock.ts'
 import { faultFields } from './lib/fault-fields.ts'
 import type { Logger } from './lib/log.ts'
 import type { Pool } from './pool/pool.ts'
@@ -11,6 +12,7 @@ export interface FollowParts {
   readonly pool: Pool<WorkerUnit>
   readonly keys: KeyRing
   readonly fetcher: Pick<Fetcher, 'abandonWorker'>
+  readonly clock: Clock
   readonly logger: Logger
   /** Aborts when the service ends. */
   readonly life: AbortSignal
@@ -18,7 +20,8 @@ export interface FollowParts {
 
 /** What was asked for at another gateway holds here, too. Dispose it to follow no more. */
 export function followStore(parts: FollowParts): Disposable {
-  const { store, pool, keys, fetcher, logger, life } = parts
+  const { store, pool, keys, fetcher, clock, logger, life } = parts
+  let following: Disposable | undefined
 
   function changed(change: StoreChange): void {
     switch (change.what) {
@@ -31,7 +34,11 @@ export function followStore(parts: FollowParts): Disposable {
         follow(change.worker)
         return
       case 'key':
-        keys.follow()
+        // Many at a time, such as of keys that were used: one look at all of them does.
+        following ??= clock.timer(0, () => {
+          following = undefined
+          attempt(() => keys.follow())
+        })
         return
       case 'session':
         return // those who share sessions hear of it themselves
@@ -47,11 +54,19 @@ export function followStore(parts: FollowParts): Disposable {
     member.follow(desired, life).catch(() => {}) // what became of it is the worker's to show
   }
 
-  return store.onChanged((change) => {
+  function attempt(work: () => void): void {
     try {
-      changed(change)
+      work()
     } catch (error) {
       logger.error({ ...faultFields(error) }, 'what another gateway changed could not be followed')
     }
-  })
+  }
+
+  const listening = store.onChanged((change) => attempt(() => changed(change)))
+  return {
+    [Symbol.dispose]() {
+      listening[Symbol.dispose]()
+      following?.[Symbol.dispose]()
+    },
+  }
 }

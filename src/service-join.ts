@@ -1,12 +1,11 @@
 /** A gateway among others: what it tells them, and what it does about what they tell. */
 import type { KeyRing } from './auth/key-ring.ts'
-import type { Json } from './cluster/presence.ts'
+import { shareLoad } from './cluster/load-share.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
 import type { Clock } from './lib/clock.ts'
 import { isoTime } from './lib/iso-time.ts'
 import type { Logger } from './lib/log.ts'
 import type { Admission } from './limits/admission.ts'
-import { fromJson, toJson } from './limits/limit-report.ts'
 import type { Pool } from './pool/pool.ts'
 import type { Cluster } from './service-cluster.ts'
 import type { ServiceEvents } from './service-events.ts'
@@ -32,7 +31,7 @@ export function joinCluster(parts: JoinParts): Disposable {
   const joined = new DisposableStack()
   const { shared, store } = cluster
   if (shared === undefined) return joined
-  const { link, presence, leases } = shared
+  const { link, presence, leases, events } = shared
   joined.use(followStore({ ...parts, store }))
 
   const tellOfStore = () => {
@@ -51,35 +50,20 @@ export function joinCluster(parts: JoinParts): Disposable {
       if (!known.has(run)) told.events.record({ type: 'replica_joined', replica, version })
     const living = new Map(members.map(({ run, replica }) => [run, replica]))
     for (const [run, replica] of known) {
-      if (living.has(run)) continue
-      told.events.record({ type: 'replica_left', replica })
-      pool.setElsewhere(run, undefined)
-      admission.hear({ run, replica }, undefined)
+      if (!living.has(run)) told.events.record({ type: 'replica_left', replica })
     }
     known = living
   }
   joined.use(presence.onChange(tellOfMembers))
   tellOfMembers()
 
-  joined.use(presence.report('leases', () => leaseCounts(pool)))
-  joined.use(presence.onReport('leases', ({ run }, payload) => pool.setElsewhere(run, countsOf(payload))))
-  joined.use(presence.report('limits', () => toJson(admission.report())))
-  joined.use(presence.onReport('limits', (from, payload) => admission.hear(from, fromJson(payload))))
+  joined.use(told.events.onAdded((event) => events.add(event)))
+  joined.use(events.onEvent((replica, event) => told.events.hear(replica, event)))
+  joined.use(shareLoad({ presence, pool, limits: admission }))
 
   const shareOut = () =>
     leases.setWorkers(pool.entries().flatMap(({ name, member }) => (member.isShared ? [name.id] : [])))
   joined.use(pool.onEvent(({ type }) => (type === 'joined' || type === 'left') && shareOut()))
   shareOut()
   return joined
-}
-
-/** Of those that have any. */
-function leaseCounts(pool: Pool<WorkerUnit>): Json {
-  return Object.fromEntries(pool.entries().flatMap(({ name, leases }) => (leases > 0 ? [[name.id, leases]] : [])))
-}
-
-/** What is no count in it is left out. */
-function countsOf(payload: Json): ReadonlyMap<string, number> {
-  const entries = typeof payload === 'object' && payload !== null ? Object.entries(payload) : []
-  return new Map(entries.filter((entry): entry is [string, number] => Number.isSafeInteger(entry[1])))
 }

@@ -10,6 +10,7 @@ import { Identities } from './domain/identity.ts'
 import type { Reloaded } from './domain/reload.ts'
 import { RequestLog } from './events/request-log.ts'
 import { Fetcher } from './fetch/fetcher.ts'
+import { Sessions } from './fetch/sessions.ts'
 import { liveTargetPolicy } from './fetch/target-policy.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -30,6 +31,7 @@ import { openPeers } from './service-peers.ts'
 import { checkEndpointsOf, targetPolicyOf, upkeepPolicyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
 import { Reload, throwProblem } from './service-reload.ts'
+import { StoredSessions } from './service-sessions.ts'
 import { openTraces } from './service-traces.ts'
 import { changeWorkers } from './service-transition.ts'
 import { createWorkers, MAX_LEASES, type ServiceWorkers } from './service-workers.ts'
@@ -105,10 +107,8 @@ export async function createService(
   )
   const { store } = cluster
   const jobStore = parts.use(overrides.jobStore ?? openJobStore(config))
-  const identities = new Identities(
-    store.poolSecret(() => random.bytes(32)),
-    () => random.bytes(32),
-  )
+  const secret = store.poolSecret(() => random.bytes(32))
+  const identities = new Identities(secret, () => random.bytes(32))
 
   const told: ServiceEvents = parts.use(
     new ServiceEvents({
@@ -172,11 +172,18 @@ export async function createService(
       isWell: (id) => pool.has(id) && pool.get(id).health === 'healthy',
     }),
   )
+  const share = parts.use(
+    new StoredSessions({
+      ...{ store, identities, secret, clock, random, isShared: cluster.shared !== undefined },
+      keep: (write) => told.keep(write),
+    }),
+  )
   const fetcher = parts.use(
     new Fetcher({
       ...fetching,
       policy: ofCallers,
       random,
+      sessions: new Sessions({ clock, share }),
       order: order.order,
       source: {
         acquire: (selection, tried, busy) =>
