@@ -24,10 +24,10 @@ const MOST_MS = 86_400_000
 /** Short, as there may be a thousand workers and a beat each second: `{w: [[id, letter, msAgo]], v: [id], b: {id: [msAgo]}}`. */
 export function writeHealth({ healed, wellHere, rebootsMsAgo }: HealthReport): Json {
   return {
-    w: healed.map(({ worker, state, provenMsAgo }) => [worker, LETTERS[state], rounded(provenMsAgo)]),
+    w: healed.map(({ worker, state, provenMsAgo }) => [worker, LETTERS[state], wholeMs(provenMsAgo)]),
     ...(wellHere.length > 0 && { v: wellHere }),
     ...(rebootsMsAgo.size > 0 && {
-      b: Object.fromEntries([...rebootsMsAgo].map(([id, all]) => [id, all.map(rounded)])),
+      b: Object.fromEntries([...rebootsMsAgo].map(([id, all]) => [id, all.map(wholeMs)])),
     }),
   }
 }
@@ -51,8 +51,9 @@ function toldWorker(told: Json): readonly ToldWorker[] {
   return [{ worker, state, provenMsAgo: Math.max(0, provenMsAgo) }]
 }
 
-function rounded(ms: number): number {
-  return Math.round(Math.min(ms, MOST_MS))
+/** Rather too young: what was long ago permits more. */
+function wholeMs(ms: number): number {
+  return Math.floor(Math.min(ms, MOST_MS))
 }
 
 function list(value: Json | undefined): readonly Json[] {

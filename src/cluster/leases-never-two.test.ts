@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { Clock } from '../lib/clock.ts'
+import { Paused } from '../../test/contracts/paused.ts'
 import { FakeClock } from '../lib/fake-clock.ts'
 import { seededRandom } from '../lib/random.ts'
 import { Seal } from '../lib/seal.ts'
 import { ownersOf } from './lease-plan.ts'
 import { memoryLeases } from './memory-leases.ts'
 import { MemoryStore } from './memory-link.ts'
-import type { StoreLink } from './store-link.ts'
 import { ValkeyLeases } from './valkey-leases.ts'
 import { ValkeyPresence } from './valkey-presence.ts'
 
@@ -51,58 +50,6 @@ interface Mishap {
   readonly type: string
   readonly replica?: number
   readonly ms?: number
-}
-
-/** One process, that may be stopped: its timers and what it is sent wait until it goes on, and only time does not. */
-class Paused {
-  #waiting: (() => void)[] | undefined
-
-  pause(): void {
-    this.#waiting ??= []
-  }
-
-  resume(): void {
-    const waiting = this.#waiting ?? []
-    this.#waiting = undefined
-    for (const call of waiting) call()
-  }
-
-  pass(call: () => void): void {
-    if (this.#waiting === undefined) call()
-    else this.#waiting.push(call)
-  }
-
-  clock(clock: Clock): Clock {
-    return {
-      now: () => clock.now(),
-      monotonic: () => clock.monotonic(),
-      timer: (ms, callback) => clock.timer(ms, () => this.pass(callback)),
-      sleep: async (ms, signal) => {
-        await clock.sleep(ms, signal)
-        await new Promise<void>((resolve) => this.pass(resolve))
-      },
-    }
-  }
-
-  link(link: StoreLink): StoreLink {
-    const settled = <T>(answer: Promise<T>): Promise<T> =>
-      new Promise((resolve, reject) => {
-        answer.then(
-          (value) => this.pass(() => resolve(value)),
-          (error) => this.pass(() => reject(error)),
-        )
-      })
-    return {
-      get isUp() {
-        return link.isUp
-      },
-      key: (name) => link.key(name),
-      call: (command, ...args) => settled(link.call(command, ...args)),
-      run: (script, keys, args) => settled(link.run(script, keys, args)),
-      subscribe: (channel, listener) => link.subscribe(channel, (message) => this.pass(() => listener(message))),
-      onChange: (listener) => link.onChange((isUp) => this.pass(() => listener(isUp))),
-    }
-  }
 }
 
 async function worldOf() {

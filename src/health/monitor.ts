@@ -262,6 +262,7 @@ export class Monitor {
     const isDispensable = () => this.#pace.putOff(startedAt) || this.#care.putOff(this.#pace, startedAt)
     if (isFaultless(this.#health) && isDispensable()) return
     const isRegular = this.#pace.begin(startedAt)
+    const fence = this.#care.fence?.()
 
     const { probeTimeoutMs } = this.#policy
     const isExtra = this.#health.status === 'suspect' && !isRegular
@@ -278,6 +279,7 @@ export class Monitor {
       this.#feed('probe-passed', 'a probe passed')
     }
     if (result.verdict !== 'failed') return
+    this.#care.foundIll(fence)
     if (!isExtra) this.#feed('probe-failed', result.reason)
     this.#pace.hasten(this.#health.status === 'healthy' ? 'confirm' : 'ill')
   }
@@ -303,6 +305,7 @@ export class Monitor {
     if (this.#ward.doesMachineHang) return
     const isLost = inARow >= this.#policy.pulseFailsToLost
     if (isLost) this.#healer.setHung(this.#now())
+    if (isLost) this.#care.foundIll(this.#care.fence?.())
     this.#feed(isLost ? 'lost' : 'pulse-failed', why)
   }
 
@@ -339,7 +342,10 @@ export class Monitor {
         return policy.rebootWaitMs
       },
       endHealing: () => this.#endHealing(),
-      takeOver: () => this.#pace.reconfigured(this.#now()),
+      takeOver: () => {
+        this.#pace.reconfigured(this.#now())
+        if (isDown(this.#health)) this.probeNow()
+      },
       doubt: (reason) => {
         if (!this.#mayProbeForIt()) return
         this.#onEvent({ type: 'doubted-elsewhere', reason })

@@ -90,10 +90,10 @@ export class ProbePace {
     return true
   }
 
-  /** Another gateway has found it well just now: the probe that is due is put off until then. False when it may not. */
+  /** Another gateway has found it well, and that holds until then: what is due is put off by an interval. False when it may not. */
   putOffUntil(until: number, now: number): boolean {
     if (until <= now || this.#isWanted) return false
-    this.#nextAt = until
+    this.#nextAt = Math.min(until, now + this.#interval())
     this.#isInStep = true
     return true
   }

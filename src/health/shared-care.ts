@@ -30,11 +30,13 @@ export class SharedCare {
   readonly #shared: SharedWatch | undefined
   #keep: Disposable | undefined
   #provenAt = Number.NEGATIVE_INFINITY
+  /** The token of the lease under which it was last found ill. */
+  #illUnder: number | undefined
 
   constructor(shared: SharedWatch | undefined, ward: Ward) {
     this.#shared = shared
     this.fence = shared && (() => shared.fence())
-    this.ward = shared === undefined ? ward : leasedWard(ward, shared)
+    this.ward = shared === undefined ? ward : leasedWard(ward, shared, () => shared.fence() === this.#illUnder)
   }
 
   /** Whether another one heals it, or nobody may. */
@@ -59,6 +61,11 @@ export class SharedCare {
     this.#provenAt = now
   }
 
+  /** It was seen to fail, by a look that began under this lease. */
+  foundIll(fence: number | undefined): void {
+    this.#illUnder = fence
+  }
+
   /** Its health is another one now. */
   turned(before: Health, after: Health): void {
     const isFall = before.status === 'healthy' && after.status !== 'healthy'
@@ -67,12 +74,14 @@ export class SharedCare {
   }
 
   lost(): void {
+    this.foundIll(this.fence?.())
     this.#shared?.tell('lost')
   }
 
   /** Puts the regular probe off that whoever heals it makes in our place. False when it is to be made. */
   putOff(pace: ProbePace, now: number): boolean {
-    if (this.#shared === undefined || !this.isElsewhere) return false
+    // What passes here shows that our uplink is there, and only that.
+    if (this.#shared === undefined || !this.isElsewhere || this.ward.isUplinkSuspect) return false
     return pace.putOffUntil(this.#shared.elsewhere().wellUntil, now)
   }
 
