@@ -47,14 +47,21 @@ export interface PeerLimits {
   readonly answeredWithinMs: number
   /** For a Tor that its own replica is bringing up. */
   readonly upWithinMs: number
+  /** For one that is stopped there: the order to start it may be on its way from here. */
+  readonly heardWithinMs: number
 }
 
-const LIMITS: PeerLimits = { dialWithinMs: 3_000, answeredWithinMs: 5_000, upWithinMs: 60_000 }
+const LIMITS: PeerLimits = {
+  dialWithinMs: 3_000,
+  answeredWithinMs: 5_000,
+  upWithinMs: 60_000,
+  heardWithinMs: 10_000,
+}
 const INSPECTED_WITHIN_MS = 2_000
 
 /**
  * A local worker of another replica, through the worker port of that one. Whoever has the worker starts, stops and heals it: `start`
- * turns to it and waits until it is up, unless it is stopped; `stop` lets go of it and ends our connections through it. It is lost when its Tor is, when its
+ * turns to it and waits until it is up; `stop` lets go of it and ends our connections through it. It is lost when its Tor is, when its
  * replica goes, or says nothing for 6 s.
  */
 export class PeerDriver implements WorkerDriver {
@@ -195,14 +202,22 @@ export class PeerDriver implements WorkerDriver {
     const { id, replica, clock } = this.#options
     this.#problem = undefined
     const cannot = `start worker ${id}`
+    const { upWithinMs, heardWithinMs } = this.#limits
     const up = Promise.withResolvers<void>()
     up.promise.catch(() => {})
-    const look = ({ process, bootstrap, problem }: PeerState) => {
-      if (process === 'running' && bootstrap.progress === 100) up.resolve()
-      else if (process === 'stopped') up.reject(this.#unusable(cannot, `its Tor at replica ${replica} is stopped`))
-      else why = problem ?? process
-    }
     let why = ''
+    let stopped: Disposable | undefined
+    const giveUp = () => up.reject(this.#unusable(cannot, `its Tor at replica ${replica} is ${why}`))
+    const look = ({ process, bootstrap, problem }: PeerState) => {
+      why = problem ?? process
+      if (process === 'stopped') {
+        stopped ??= clock.timer(heardWithinMs, giveUp)
+        return
+      }
+      stopped?.[Symbol.dispose]()
+      stopped = undefined
+      if (process === 'running' && bootstrap.progress === 100) up.resolve()
+    }
     try {
       const line = await this.#open(
         {
@@ -218,10 +233,9 @@ export class PeerDriver implements WorkerDriver {
       )
       using ends = new DisposableStack()
       ends.use(line)
+      using _late = clock.timer(upWithinMs, giveUp)
       look(line.state)
-      const late = () => this.#unusable(cannot, `its Tor at replica ${replica} is ${why}`)
-      using limit = deadline(clock, this.#limits.upWithinMs, signal, late)
-      await abortable(up.promise, limit.signal)
+      await abortable(up.promise, signal)
       if (line.state.process !== 'running') throw this.#unusable(cannot, `its Tor at replica ${replica} is down again`)
       this.#line = line
       ends.move()
@@ -232,6 +246,8 @@ export class PeerDriver implements WorkerDriver {
       const problem = unreachable(cannot, replica, error)
       if (problem instanceof CbtorError) this.#problem = problem.message
       throw problem
+    } finally {
+      stopped?.[Symbol.dispose]()
     }
   }
 

@@ -38,7 +38,7 @@ async function createPeers(
   await worker.start(never)
   const lab = parts.use(await openTestPort(options))
   const offer = lab.port.offer(worker)
-  const driver = parts.use(lab.peer(worker.id))
+  const driver = parts.use(lab.peer(worker.id, { limits: { heardWithinMs: 200 } }))
   const events: DriverEvent[] = []
   driver.onEvent((event) => events.push(event))
   if (isStarted) await driver.start(never)
