@@ -113,6 +113,23 @@ describe('jobs of several gateways', HUNG, () => {
     assert.deepEqual(world.bugs, [])
   })
 
+  it('let go of a store that is away when the gateway ends, and are done by another one', async () => {
+    await using store = await startValkey()
+    const [one, two] = [createTestWorld(), createTestWorld()]
+    const first = await openTestReplica(store.url, one)
+    const { job } = await first.jobs.submit(ALICE, testOrder('a', 4))
+    await until(() => one.going.length === 2)
+    await store.stop()
+    await until(() => !first.link.isUp)
+    await first[Symbol.asyncDispose]()
+    assert.equal(one.going.length, 0)
+    await store.restart()
+    await using second = await openTestReplica(store.url, two)
+    const ended = await answerAll(two, second.jobs, ALICE, job.id)
+    assert.deepEqual([ended.tally.done, two.begun.length], [4, 4])
+    assert.deepEqual([...one.bugs, ...two.bugs], [])
+  })
+
   it('outlast a store that stands still', async () => {
     await using store = await startValkey()
     const world = createTestWorld()

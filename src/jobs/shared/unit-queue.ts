@@ -45,15 +45,25 @@ const AGAIN_MS = 1_000
 const MOST_RECONNECT_MS = 1_000
 /** We read none of the events that BullMQ writes. */
 const EVENTS_KEPT = 100
-/** Ending units is waited for so long, and no longer. */
-const CLOSE_MS = 5_000
+/** What was worked on is told to the store so long, and no longer. */
+const CLOSE_MS = 2_000
+
+class UnitWorker extends Worker {
+  /** Renews no locks any more. It comes to that by itself only if the store is there while it is closed. */
+  async letGo(): Promise<void> {
+    await this.lockManager.close()
+  }
+}
 
 /** Units of work that BullMQ hands out to replicas: each to one at a time, and to another one if the first one dies. */
 export class UnitQueue {
   readonly #options: UnitQueueOptions
   readonly #client: Redis
+  /** Also those that BullMQ makes after it, to wait for work. */
+  readonly #clients: Redis[] = []
   readonly #queue: Queue
-  readonly #worker: Worker
+  readonly #worker: UnitWorker
+  readonly #working = new Set<Promise<UnitEnd>>()
 
   constructor(options: UnitQueueOptions) {
     const { name, prefix, connection, concurrency, onError } = options
@@ -66,11 +76,18 @@ export class UnitQueue {
     }
     this.#client = new Redis(client)
     this.#client.on('error', onError)
+    this.#clients.push(this.#client)
+    const duplicate = this.#client.duplicate.bind(this.#client)
+    this.#client.duplicate = (override) => {
+      const client = duplicate(override)
+      this.#clients.push(client)
+      return client
+    }
     this.#queue = new Queue(name, {
       ...{ connection: this.#client, prefix, skipVersionCheck: true },
       streams: { events: { maxLen: EVENTS_KEPT } },
     })
-    this.#worker = new Worker(name, (job: Job, token) => this.#work(job, token), {
+    this.#worker = new UnitWorker(name, (job: Job, token) => this.#work(job, token), {
       ...{ connection: this.#client, prefix, concurrency, autorun: false, skipVersionCheck: true },
       ...{ lockDuration: LOCK_MS, lockRenewTime: LOCK_RENEWED_MS, stalledInterval: STALLED_CHECK_MS },
       // What a unit comes to is the ledger's to say, however often its replicas die.
@@ -107,23 +124,33 @@ export class UnitQueue {
 
   /** The store was away: a connection to a machine that is gone would go on waiting. */
   reconnect(): void {
-    if (this.#client.status === 'ready') this.#client.disconnect(true)
+    for (const client of this.#clients) if (client.status === 'ready') client.disconnect(true)
   }
 
-  /** Begins nothing more. What is worked on may take as long as it takes; then connections end. */
+  /** Begins nothing more, waits for what is worked on, and ends its connections. */
   async stop(): Promise<void> {
     const { clock, onError } = this.#options
-    const closing = this.#worker.close().then(() => this.#queue.close())
-    const late = new AbortController()
-    await Promise.race([closing.catch(onError), clock.sleep(CLOSE_MS, late.signal).catch(() => {})])
-    late.abort()
-    this.#client.disconnect()
-    closing.catch(() => {})
+    const closing = this.#worker
+      .close()
+      .then(() => this.#queue.close())
+      .catch(onError)
+    await Promise.all(this.#working)
+    if (this.#client.status === 'ready') {
+      const over = new AbortController()
+      await Promise.race([closing, clock.sleep(CLOSE_MS, over.signal).catch(() => {})])
+      over.abort()
+    }
+    // They would go on trying to reach a store that is away.
+    for (const client of this.#clients) client.disconnect()
+    await this.#worker.letGo()
   }
 
   async #work(job: Job, token: string | undefined): Promise<void> {
     const { work, onError } = this.#options
-    const end = await work({ id: job.id ?? '', owner: job.name })
+    const working = work({ id: job.id ?? '', owner: job.name })
+    this.#working.add(working)
+    const end = await working
+    this.#working.delete(working)
     if (end.type === 'over') return
     try {
       switch (end.type) {
