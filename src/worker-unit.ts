@@ -157,7 +157,8 @@ export class WorkerUnit implements AsyncDisposable {
     await this.#order(async () => {
       using _ = await this.#seize()
       this.#monitor.reset('restarted by the operator')
-      await this.#driver.stop(this.#life.signal)
+      if (this.#driver.restart !== undefined) await this.#driver.restart(this.#life.signal)
+      else await this.#driver.stop(this.#life.signal)
       await this.#bringWhereItBelongs()
     }, signal)
   }
@@ -321,13 +322,20 @@ export class WorkerUnit implements AsyncDisposable {
 
   /** A Tor that cannot carry anything yet would only spoil the statistics of the check endpoints. */
   async #probe(signal: AbortSignal): Promise<ProbeResult> {
-    // The Tor of a box may have come back without us.
-    if (this.#driver.observe().process === 'exited') await this.#driver.host?.reattach(signal).catch(() => {})
+    if (this.#driver.observe().process === 'exited') await this.#turnToAgain(signal).catch(() => {})
     const { process, bootstrap } = this.#driver.observe()
     if (process !== 'running' || bootstrap.progress < 100) {
       return { verdict: 'failed', reason: `Tor is ${process}, its bootstrap at ${bootstrap.progress} %` }
     }
     return await this.#options.probe(signal)
+  }
+
+  /** A Tor may have come back without us: that of a box, and one that another gateway heals. */
+  async #turnToAgain(signal: AbortSignal): Promise<void> {
+    const { host } = this.#driver
+    const { shared } = this.#options
+    if (host !== undefined) await host.reattach(signal)
+    else if (shared !== undefined && shared.fence() === undefined) await this.#driver.start(signal)
   }
 
   #monitorTold(event: MonitorEvent): void {
