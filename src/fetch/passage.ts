@@ -59,8 +59,9 @@ export class Passage implements Disposable {
       stickyKey === undefined || workerId !== undefined ? undefined : sessions.open(sessionName(caller, stickyKey))
     this.#polite = politeness && new PoliteSource(options.source, politeness, host, options.isPaced)
     const source = this.#polite ?? options.source
-    const mayCome = (worker: string) => options.source.mayCome?.(worker) === true
-    this.#source = this.#session && new SessionSource(source, this.#session, onLoss, mayCome)
+    this.#source =
+      this.#session &&
+      new SessionSource(source, this.#session, onLoss, (worker) => options.source.mayCome?.(worker) === true)
     this.identity = options.identityOf(this.#session)
 
     // Nothing throws from here on, so that what is held is given back.

@@ -103,20 +103,37 @@ describe('sessions of several replicas', () => {
     const { replicas, send, clock } = lab(2)
     const [a, b] = replicas
     const session = a.open(ME)
-    session.place('w1')
     using request = session.use(60_000)
+    session.place('w1')
     for (let minute = 0; minute < 10; minute++) {
       send()
       assert.equal(b.find(ME)?.worker, 'w1')
       await clock.advance(60_000)
     }
+    send()
+    await clock.advance(10_000)
     request[Symbol.dispose]()
     send()
-    await clock.advance(60_000)
+    await clock.advance(59_999)
+    assert.ok(a.find(ME))
+    assert.ok(b.find(ME), 'not sooner than where it was used')
+    await clock.advance(1)
     assert.equal(a.find(ME), undefined)
     await clock.advance(15_000)
     assert.equal(b.find(ME), undefined)
     assert.equal(b.open(ME).generation, 1)
+  })
+
+  it('go on as they are elsewhere when that becomes known before they have a worker here', () => {
+    const { replicas, send } = lab(2)
+    const [a, b] = replicas
+    const early = a.open(ME)
+    b.open(ME).place('w2')
+    b.rotate(ME)
+    send()
+    early.place('w1')
+    assert.deepEqual([a.open(ME).generation, a.open(ME).worker], [1, 'w2'])
+    assert.deepEqual([b.open(ME).generation, b.open(ME).worker], [1, 'w2'])
   })
 
   it('are listed everywhere, each once', async () => {
