@@ -10,6 +10,7 @@ import { localTargetOf } from '../local-receivers.ts'
 import { Feeder } from './feeder.ts'
 import { type Added, JobLedger } from './job-ledger.ts'
 import type { LedgerJob } from './ledger-rows.ts'
+import { admitted, removedError, reusedError, viewOf } from './order-answers.ts'
 import { OwnerWatch } from './owner-watch.ts'
 import { SharedHooks } from './shared-hooks.ts'
 import { SharedRoom } from './shared-room.ts'
@@ -29,7 +30,6 @@ export interface SharedJobsOptions extends Omit<JobsOptions, 'store'> {
 }
 
 const ID_BYTES = 12
-const FULL_FOR_MS = 60_000
 const UNAVAILABLE_FOR_MS = 5_000
 const UPKEEP_MS = 300_000
 const COUNTED_MS = 10_000
@@ -146,7 +146,7 @@ export class SharedJobs implements AsyncDisposable {
         await this.#room.make(added.bytes)
         added = await this.#add(job, order, now)
       }
-      const known = this.#admitted(added)
+      const known = admitted(added, policy)
       if (known !== undefined) return { job: viewOf(await this.#find(caller, known)), isNew: false }
       this.#owners.watch(caller.id)
       this.#feeder.give().catch((error) => this.#failed(error))
@@ -241,29 +241,6 @@ export class SharedJobs implements AsyncDisposable {
     return await this.#ledger.add(job, order.fetches, limits, order.idempotency)
   }
 
-  /** The id of the job that had been ordered before, if any. */
-  #admitted(added: Added): string | undefined {
-    const { maxJobs, maxJobsPerCaller, maxBytes } = this.#policy
-    const full = (why: string) =>
-      new CbtorError('too_many_jobs', `Cannot take the job: ${why}`, { retryAfterMs: FULL_FOR_MS })
-    switch (added.type) {
-      case 'new':
-        return undefined
-      case 'old':
-        return added.id
-      case 'reused':
-        throw reusedError()
-      case 'gone':
-        throw removedError()
-      case 'room':
-        throw full(`as much is kept for jobs as may be, ${maxBytes} bytes`)
-      case 'full':
-        if (added.why === 'jobs') throw full(`${maxJobs} jobs have not ended`)
-        if (added.why === 'own') throw full(`${maxJobsPerCaller} jobs of this key have not ended`)
-        throw full('as many Idempotency-Keys of the last 24 hours are known as may be')
-    }
-  }
-
   async #find(caller: Caller, id: string): Promise<LedgerJob> {
     const job = await this.#ledger.job(id)
     if (job !== undefined && (job.owner === caller.id || mayUse(caller, 'admin'))) return job
@@ -319,20 +296,4 @@ export class SharedJobs implements AsyncDisposable {
       })
     }
   }
-}
-
-function viewOf(job: LedgerJob): JobView {
-  const { id, owner, name, state, createdAt, endedAt, deadlineAt, fetches, tally, webhook, delivery } = job
-  return {
-    ...{ id, owner, name, state, createdAt, endedAt, deadlineAt, fetches, tally },
-    webhook: webhook && { ...delivery, url: webhook.url },
-  }
-}
-
-function reusedError(): CbtorError {
-  return new CbtorError('idempotency_key_reused', 'Cannot take the job: its Idempotency-Key was used for another one')
-}
-
-function removedError(): CbtorError {
-  return new CbtorError('job_not_found', 'Cannot find the job of this Idempotency-Key: it was removed')
 }
