@@ -8,7 +8,8 @@ import { Identities } from './domain/identity.ts'
 import { Sessions } from './fetch/sessions.ts'
 import { FakeClock } from './lib/fake-clock.ts'
 import { systemRandom } from './lib/random.ts'
-import { type SessionStoreOptions, StoredSessions } from './service-sessions.ts'
+import { Pool } from './pool/pool.ts'
+import { type SessionStoreOptions, StoredSessions, workersToCome } from './service-sessions.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 
 const SECRET = Buffer.alloc(32, 7)
@@ -179,6 +180,21 @@ describe('sessions in a store that replicas share', () => {
     const session = a.sessions.open(ME)
     assert.deepEqual([session.generation, session.worker, session.last], [4, 'tor01', undefined])
   })
+})
+
+it('waits for the workers of a service that has just started, while nobody knows what became of them', async () => {
+  const clock = new FakeClock()
+  const members = ['up', 'starting', 'drained', 'dead'].map((id, index) => ({ name: { id, n: index + 1 } }))
+  const workers = new Pool(members, { clock, random: systemRandom })
+  workers.setHealth('up', 'healthy')
+  workers.setHealth('dead', 'dead')
+  workers.setDesired('drained', 'drained')
+  const mayCome = [true, false].map((isShared) => workersToCome(workers, clock, isShared))
+  const awaited = () =>
+    mayCome.map((isAwaited) => ['up', 'starting', 'drained', 'dead', 'of another replica'].filter(isAwaited))
+  assert.deepEqual(awaited(), [['starting', 'of another replica'], ['starting']])
+  await clock.advance(30_000)
+  assert.deepEqual(awaited(), [[], []])
 })
 
 async function pool(...names: readonly string[]) {

@@ -1,5 +1,6 @@
 import { SAME_NAMES, type WorkerNames } from './cluster/load-share.ts'
 import type { Identities } from './domain/identity.ts'
+import type { DesiredState, HealthState } from './domain/worker.ts'
 import type { SessionName } from './fetch/session.ts'
 import type { SessionProgress, SessionShare, SharedListing, SharedSession } from './fetch/session-share.ts'
 import type { Clock } from './lib/clock.ts'
@@ -205,6 +206,30 @@ export class StoredSessions implements SessionShare, Disposable {
       lastUsedAt: endsAt - idleMs,
       last: last && { ...last, worker: own(last.worker) },
     }
+  }
+}
+
+/** A service that has just started learns within that which of its workers are well, and which ones others have. */
+const COMING_MS = 30_000
+
+/**
+ * Whether a session is to wait for its worker rather than move away from it: as long as the service has just started and does not know
+ * yet what became of that one.
+ */
+export function workersToCome(
+  pool: {
+    has(id: string): boolean
+    get(id: string): { readonly desired: DesiredState; readonly health: HealthState }
+  },
+  clock: Pick<Clock, 'monotonic'>,
+  isShared: boolean,
+): (workerId: string) => boolean {
+  const until = clock.monotonic() + COMING_MS
+  return (workerId) => {
+    if (clock.monotonic() >= until) return false
+    if (!pool.has(workerId)) return isShared
+    const { desired, health } = pool.get(workerId)
+    return desired === 'enabled' && health === 'starting'
   }
 }
 
