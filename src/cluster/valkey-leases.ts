@@ -55,7 +55,7 @@ export class ValkeyLeases implements HealerLeases {
   readonly #kept = new Map<string, number>()
   readonly #seized = new Map<string, number>()
   readonly #freeSince = new Map<string, number>()
-  #workers: readonly string[] = []
+  #workers: ReadonlySet<string> = new Set()
   #owners: ReadonlyMap<string, string> = new Map()
   #entries: ReadonlyMap<string, LeaseEntry> = new Map()
   /** When the question was asked that `#entries` answer. */
@@ -100,7 +100,7 @@ export class ValkeyLeases implements HealerLeases {
 
   async seize(worker: string, signal: AbortSignal): Promise<HealerLease> {
     const { clock } = this.#options
-    if (!this.#workers.includes(worker)) throw new RangeError(`Cannot take the lease of ${worker}: it is not shared`)
+    if (!this.#workers.has(worker)) throw new RangeError(`Cannot take the lease of ${worker}: it is not shared`)
     count(this.#seized, worker, 1)
     try {
       for (;;) {
@@ -130,9 +130,8 @@ export class ValkeyLeases implements HealerLeases {
   }
 
   setWorkers(ids: readonly string[]): void {
-    this.#workers = [...ids]
-    const isShared = new Set(ids)
-    for (const worker of [...this.#held.keys()]) if (!isShared.has(worker)) this.#give(worker)
+    this.#workers = new Set(ids)
+    for (const worker of [...this.#held.keys()]) if (!this.#workers.has(worker)) this.#give(worker)
     this.#freeSince.clear()
     this.#membersChanged()
   }
@@ -161,7 +160,7 @@ export class ValkeyLeases implements HealerLeases {
 
   #membersChanged(): void {
     const replicas = this.#options.presence.members().map(({ replica }) => replica)
-    this.#owners = ownersOf(this.#workers, replicas)
+    this.#owners = ownersOf([...this.#workers], replicas)
     this.#lookSoon()
   }
 
@@ -234,7 +233,7 @@ export class ValkeyLeases implements HealerLeases {
       const isOurs = entry?.run === self.run
       if (type === 'release') {
         this.#leaving.delete(worker)
-      } else if (entry !== undefined && isOurs && this.#workers.includes(worker)) {
+      } else if (entry !== undefined && isOurs && this.#workers.has(worker)) {
         const isSame = type !== 'renew' || request.token === entry.token
         if (isSame) this.#hold(worker, { token: entry.token, ...ends })
         if (isToBeGiven(entry, situation)) this.#give(worker)
@@ -305,7 +304,7 @@ export class ValkeyLeases implements HealerLeases {
     const now = clock.monotonic()
     return {
       self: presence.self,
-      workers: this.#workers,
+      workers: [...this.#workers],
       held: new Map([...this.#held].map(([worker, { token }]) => [worker, token])),
       leaving: this.#leaving,
       seized: new Set(this.#seized.keys()),
