@@ -193,7 +193,7 @@ it('waits for the workers of a service that has just started, while nobody knows
   const awaited = () =>
     mayCome.map((isAwaited) => ['up', 'starting', 'drained', 'dead', 'of another replica'].filter(isAwaited))
   assert.deepEqual(awaited(), [['starting', 'of another replica'], ['starting']])
-  await clock.advance(30_000)
+  await clock.advance(4_500)
   assert.deepEqual(awaited(), [[], []])
 })
 

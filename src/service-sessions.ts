@@ -209,8 +209,11 @@ export class StoredSessions implements SessionShare, Disposable {
   }
 }
 
-/** A service that has just started learns within that which of its workers are well, and which ones others have. */
-const COMING_MS = 30_000
+/**
+ * A service that has just started learns within that which of its workers are well, and which ones others have. It is less than what
+ * requests wait in line, so that none is refused for it: who still waits then goes elsewhere.
+ */
+const COMING_MS = 4_500
 
 /**
  * Whether a session is to wait for its worker rather than move away from it: as long as the service has just started and does not know
