@@ -21,6 +21,7 @@ local B = KEYS[1]
 local call = redis.call
 local SUM = B .. ':sum'
 local FAILURES = {d = 'fd', c = 'fc', h = 'fh'}
+-- BullMQ takes priorities up to 2097152. A line that was not empty for so long goes on as first come, first served.
 local MAX_TAG = 2000000
 
 local function J(id) return B .. ':j:' .. id end
@@ -50,9 +51,8 @@ local function lineUp(id, owner, slot)
   local epoch = call('HGET', SUM, 'ep')
   local v = num(call('HGET', SUM, 'v'))
   local mine, last, mineEpoch = unpack(call('HMGET', ok, 'ln', 'tg', 'ep'))
-  if mineEpoch ~= epoch then mine = 0; last = v end
-  local step = num(mine) < all and 1 or 0
-  local tag = math.min(MAX_TAG, math.max(v, num(last) + step, 1))
+  if mineEpoch ~= epoch then mine = 0; last = v - 1 end
+  local tag = math.min(MAX_TAG, math.max(v, num(last) + 1))
   call('HSET', ok, 'tg', tag, 'ep', epoch, 'ln', num(mine) + 1)
   call('HINCRBY', SUM, 'ln', 1)
   call('HSET', B .. ':sl:' .. id, slot, 'l:' .. tag)
