@@ -9,6 +9,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -74,12 +75,17 @@ async function measureReplicas(workers: number, count: number): Promise<ReplicaF
   await using parts = new AsyncDisposableStack()
   const directory = mkdtempSync(join(tmpdir(), 'cbtor-simulate-'))
   parts.defer(() => rmSync(directory, { recursive: true, force: true }))
+  const site = createServer((_, response) => void response.end('ok')).listen(join(directory, 'site.sock'))
+  parts.defer(() => {
+    site.close()
+    site.closeAllConnections()
+  })
   const store = count === 1 ? undefined : parts.use(await startValkey())
   const children = await Promise.all(
     Array.from({ length: count }, async (_, n) => {
       const secret = { replica: `gw${n + 1}`, secret_file: join(directory, 'pool-secret') }
       const config = store && { store: store.url, cluster: secret }
-      const child = start('replica.ts', [`${workers}`, JSON.stringify(config ?? {})])
+      const child = start('replica.ts', [`${workers}`, join(directory, 'site.sock'), JSON.stringify(config ?? {})])
       parts.defer(async () => {
         if (child.exitCode !== null) return
         child.stdin.end()

@@ -1,19 +1,24 @@
 /**
  * One replica as a whole, with workers that answer at once: a part of `main.ts`, in a process of its own. Takes the number of workers,
- * its name, and further fields of its configuration as JSON. Prints `ready`, and for each line that it is sent the processor time that it has used and
+ * the socket of the site that checks fetch from, and further fields of its configuration as JSON. Prints `ready`, and for each line that it is sent the processor time that it has used and
  * its memory, as JSON.
  */
+
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseConfig } from '../../src/config/read-config.ts'
+import type { Identity } from '../../src/domain/identity.ts'
+import type { Target } from '../../src/domain/worker.ts'
 import { createService } from '../../src/service.ts'
+import type { ConnectOptions, WorkerConnection } from '../../src/workers/driver.ts'
 import { FakeDriver } from '../../src/workers/fake/fake-driver.ts'
 import { workerIds } from './simulated.ts'
 
-const [count, further = '{}'] = process.argv.slice(2)
+const [count, site = '', further = '{}'] = process.argv.slice(2)
 const state = mkdtempSync(join(tmpdir(), 'cbtor-replica-'))
 const ids = workerIds(Number(count))
 const config = parseConfig(
@@ -32,12 +37,27 @@ const config = parseConfig(
   },
   {},
 )
-const targets = new Map([['check.cbtor.test:80', answer]])
+
+/** A connection is one socket here, as it is with a Tor; who answers is in another process. */
+class SiteDriver extends FakeDriver {
+  override async connect(
+    _target: Target,
+    _identity: Identity,
+    signal: AbortSignal,
+    { earlyData }: ConnectOptions = {},
+  ): Promise<WorkerConnection> {
+    const socket = connect(site)
+    await once(socket, 'connect', { signal })
+    if (earlyData !== undefined) socket.write(earlyData)
+    return { socket, route: 'socks', exit: async () => undefined }
+  }
+}
+
 const end = new AbortController()
 {
   await using service = await createService(
     config,
-    { createDriver: (id) => new FakeDriver({ id, targets, exits: [] }) },
+    { createDriver: (id) => new SiteDriver({ id, targets: new Map(), exits: [] }) },
     end.signal,
   )
   await service.ready(AbortSignal.timeout(60_000))
@@ -50,7 +70,3 @@ const end = new AbortController()
   }
 }
 rmSync(state, { recursive: true, force: true })
-
-function answer(far: Socket): void {
-  far.once('data', () => far.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok'))
-}
