@@ -202,7 +202,7 @@ describe('gateways that watch over the same workers', { timeout: 120_000 }, () =
         await world.advance(90_000)
         for (const id of workers) assert.deepEqual(world.statuses(id), ['healthy', 'healthy', 'healthy'], id)
       }),
-      { numRuns: 10, seed: 11, endOnFailure: true },
+      { numRuns: 20, seed: 11, endOnFailure: true },
     )
   })
 })

@@ -190,7 +190,14 @@ export async function gatewaysOf({ gateways, workers, policy, hasHost = false }:
     statuses: (id: string) => [...running.values()].map((each) => each.monitor(id).health.status),
     async [Symbol.asyncDispose]() {
       store.thaw()
-      for (const each of [...running.values(), ...gone]) await each[Symbol.asyncDispose]()
+      let isOver = false
+      const ending = (async () => {
+        for (const each of [...running.values(), ...gone]) await each[Symbol.asyncDispose]()
+        isOver = true
+      })()
+      // What is on its way over a slow link arrives.
+      while (!isOver) await clock.advance(500)
+      await ending
     },
   }
   // Until it is known who heals what.
