@@ -214,6 +214,8 @@ export interface WorkerDriver extends AsyncDisposable {
   readonly kind: WorkerKind
   /** Only of a worker on a box. */
   readonly host?: WorkerHost
+  /** Only of a worker whose Tor another gateway runs: has that one restart it, and resolves once it is up again there. */
+  restart?(signal: AbortSignal): Promise<void>
 
   observe(): WorkerObservation
 
