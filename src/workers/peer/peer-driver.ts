@@ -2,7 +2,7 @@ import type { PortAddress } from '../../cluster/worker-port/secured.ts'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
 import type { DesiredState, Target } from '../../domain/worker.ts'
-import { abortable, deadline } from '../../lib/abort.ts'
+import { deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Listeners } from '../../lib/listeners.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -20,6 +20,7 @@ import {
   type WorkerInspection,
   type WorkerObservation,
 } from '../driver.ts'
+import { ComingUp, type ComingUpLimits } from './coming-up.ts'
 import { PeerUnreachable } from './dial.ts'
 import { inspected, newCircuitsDone, type Order, type PeerState, resolved } from './messages.ts'
 import { PeerLine, type PeerLineListener, unreachable } from './peer-line.ts'
@@ -40,15 +41,11 @@ export interface PeerDriverOptions {
   readonly limits?: Partial<PeerLimits>
 }
 
-export interface PeerLimits {
+export interface PeerLimits extends ComingUpLimits {
   /** For a connection to the worker port and its handshake. */
   readonly dialWithinMs: number
   /** For the first answer, too. */
   readonly answeredWithinMs: number
-  /** For a Tor that its own replica is bringing up. */
-  readonly upWithinMs: number
-  /** For one that is stopped there: the order to start it may be on its way from here. */
-  readonly heardWithinMs: number
 }
 
 const LIMITS: PeerLimits = {
@@ -202,29 +199,15 @@ export class PeerDriver implements WorkerDriver {
     const { id, replica, clock } = this.#options
     this.#problem = undefined
     const cannot = `start worker ${id}`
-    const { upWithinMs, heardWithinMs } = this.#limits
-    const up = Promise.withResolvers<void>()
-    up.promise.catch(() => {})
-    let why = ''
-    let stopped: Disposable | undefined
-    const giveUp = () => up.reject(this.#unusable(cannot, `its Tor at replica ${replica} is ${why}`))
-    const look = ({ process, bootstrap, problem }: PeerState) => {
-      why = problem ?? process
-      if (process === 'stopped') {
-        stopped ??= clock.timer(heardWithinMs, giveUp)
-        return
-      }
-      stopped?.[Symbol.dispose]()
-      stopped = undefined
-      if (process === 'running' && bootstrap.progress === 100) up.resolve()
-    }
+    const isDown = (why: string) => this.#unusable(cannot, `its Tor at replica ${replica} is ${why}`)
+    using coming = new ComingUp(clock, this.#limits, isDown)
     try {
       const line = await this.#open(
         {
           onEvent: (event) => this.#told(event),
-          onState: (state) => (this.#line === undefined ? look(state) : this.#changed(state)),
+          onState: (state) => (this.#line === undefined ? coming.look(state) : this.#changed(state)),
           onLost: (reason) => {
-            up.reject(new PeerUnreachable(reason))
+            coming.fail(new PeerUnreachable(reason))
             this.#lost(`replica ${replica} is lost: ${reason}`)
           },
         },
@@ -233,10 +216,9 @@ export class PeerDriver implements WorkerDriver {
       )
       using ends = new DisposableStack()
       ends.use(line)
-      using _late = clock.timer(upWithinMs, giveUp)
-      look(line.state)
-      await abortable(up.promise, signal)
-      if (line.state.process !== 'running') throw this.#unusable(cannot, `its Tor at replica ${replica} is down again`)
+      coming.look(line.state)
+      await coming.done(signal)
+      if (line.state.process !== 'running') throw isDown('down again')
       this.#line = line
       ends.move()
       this.#newCircuitsAt = line.stateAt + line.state.actInMs
@@ -246,8 +228,6 @@ export class PeerDriver implements WorkerDriver {
       const problem = unreachable(cannot, replica, error)
       if (problem instanceof CbtorError) this.#problem = problem.message
       throw problem
-    } finally {
-      stopped?.[Symbol.dispose]()
     }
   }
 
