@@ -15,7 +15,9 @@ const asked: Asked[] = []
 /** How a machine that dies ends a connection: by an end, or, when it had not read all of it, by a reset. */
 const DEATHS = ['end', 'reset'] as const
 /** How the next request is answered, if not with an answer. */
-let death: (typeof DEATHS)[number] | undefined
+let death: (typeof DEATHS)[number] | 'hang' | undefined
+/** Replicas that answer nothing. */
+const hanging = new Set<number>()
 const ends = new AsyncDisposableStack()
 let haproxy: Haproxy
 
@@ -23,9 +25,10 @@ before(async () => {
   const ports = await Promise.all(
     [1, 2, 3].map(async (replica) => {
       const server = createServer((incoming, response) => {
-        if (incoming.url === '/healthz') return void response.end('{}')
+        if (incoming.url === '/healthz') return void (hanging.has(replica) || response.end('{}'))
         void take(replica, incoming).then((how) => {
           if (how === 'end') incoming.socket.destroy()
+          else if (how === 'hang') hanging.add(replica)
           else if (how === 'reset') incoming.socket.resetAndDestroy()
           else response.end('{}')
         })
@@ -120,6 +123,17 @@ describe('deploy/haproxy.cfg', () => {
       for (const how of DEATHS)
         assert.deepEqual(await ask(how, what, options), { status: 200, times: 2, isElsewhere: true }, how)
     })
+
+  it('asks another replica for what hangs at one that does not answer checks any more', async () => {
+    // Whoever gets it hangs, and is well again for the next test.
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    death = 'hang'
+    assert.equal(await send(agent, 'hanging', { body: '{"url":"http://a.test/"}' }), 200)
+    agent.destroy()
+    const [first, second, ...others] = asked.filter(({ name }) => name === 'hanging').map(({ replica }) => replica)
+    assert.deepEqual([first === second, others], [false, []])
+    hanging.clear()
+  })
 
   const neverAgain: Record<string, Partial<Ask>> = {
     'a fetch by POST': { body: '{"url":"http://a.test/","method":"POST"}' },
