@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openTestReplica } from '../../src/jobs/shared/test-replica.ts'
 import { ADMIN, ALICE, BOB, createTestWorld, testFetch, testOrder } from '../../src/jobs/test-jobs.ts'
-import { answerAll, until } from '../contracts/jobs-contract.ts'
+import { answerAll, problem, until } from '../contracts/jobs-contract.ts'
 import { startValkey } from '../valkey.ts'
 
 const HUNG = { timeout: 120_000 }
@@ -65,6 +65,27 @@ describe('jobs of several gateways', HUNG, () => {
     const running = [...one.going, ...two.going]
     assert.equal((await second.jobs.cancel(ADMIN, other)).tally.cancelled, 2)
     await until(() => running.every(({ signal }) => signal.aborted))
+  })
+
+  it('are left to others by a gateway that has no worker', async () => {
+    await using store = await startValkey()
+    const [one, two] = [createTestWorld(), createTestWorld()]
+    await using first = await openTestReplica(store.url, one, { concurrency: 2, concurrencyPerJob: 2 })
+    const { job } = await first.jobs.submit(ALICE, testOrder('a', 20))
+    await until(() => one.going.length === 2)
+    await using second = await openTestReplica(store.url, two, { concurrency: 2, concurrencyPerJob: 2 })
+    for (const each of [...one.going]) each.fail(problem('no_worker', { retryAfterMs: 6_000 }))
+    const began = performance.now()
+    await until(async () => {
+      for (const each of [...two.going]) each.answer()
+      return (await second.jobs.get(ALICE, job.id)).tally.done >= 18
+    })
+    assert.ok(one.begun.length <= 4, `${one.begun.length}`)
+    assert.ok(performance.now() - began < 30_000)
+    await until(async () => {
+      for (const each of [...one.going, ...two.going]) each.answer()
+      return (await second.jobs.get(ALICE, job.id)).state === 'done'
+    })
   })
 
   it('have nothing in the store that says what was fetched', async () => {

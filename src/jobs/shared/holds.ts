@@ -13,7 +13,6 @@ const SPREAD_MS = 25
 export class Holds {
   readonly #clock: Clock
   readonly #owners = new Map<string, Hold>()
-  #all: Hold = { until: 0, told: 0 }
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -23,21 +22,12 @@ export class Holds {
     if (until > (this.#owners.get(owner)?.until ?? 0)) this.#owners.set(owner, { until, told: 0 })
   }
 
-  holdAll(until: number): void {
-    if (until > this.#all.until) this.#all = { until, told: 0 }
-  }
-
   /** When to come back, each time a little later; undefined when nothing is held. */
   until(owner: string): number | undefined {
-    const now = this.#clock.now()
     const own = this.#owners.get(owner)
-    if (own !== undefined && own.until <= now) this.#owners.delete(owner)
-    const [hold] = [own, this.#all].filter((each) => each !== undefined && each.until > now).sort(byUntil)
-    return hold === undefined ? undefined : hold.until + SPREAD_MS * hold.told++
+    if (own === undefined) return undefined
+    if (own.until > this.#clock.now()) return own.until + SPREAD_MS * own.told++
+    this.#owners.delete(owner)
+    return undefined
   }
-}
-
-/** The longest first. */
-function byUntil(a: Hold | undefined, b: Hold | undefined): number {
-  return (b?.until ?? 0) - (a?.until ?? 0)
 }

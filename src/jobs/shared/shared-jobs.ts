@@ -71,6 +71,7 @@ export class SharedJobs implements AsyncDisposable {
       ...shared,
       onEnded: (id) => this.#tell(id),
       onKept: () => this.#room.makeLater(),
+      onRefusing: (until) => this.#turns.restUntil(until),
     })
     const queue = { clock, connection, onError, prefix: link.key('bull') }
     this.#turns = new UnitQueue({

@@ -25,6 +25,8 @@ export interface SharedRunnerOptions {
   onEnded(id: string): void
   /** Something was written down that takes room. */
   onKept(): void
+  /** This replica would refuse whatever it began before that instant; others may not. */
+  onRefusing(until: number): void
   onBug(error: unknown): void
 }
 
@@ -39,7 +41,8 @@ type Go = Extract<Turn, { readonly type: 'go' }>
 
 /** How long a request that must not be sent twice may go on when the service ends. */
 const GRACE_MS = 5_000
-const UNKNOWN_CALLER_MS = 60_000
+/** Another replica may know whom this one has yet to hear of. */
+const UNKNOWN_CALLER_MS = 5_000
 /** So often others hear that this replica is at its fetches. */
 const BEAT_MS = 1_500
 const LOST_MS = 1_000
@@ -171,7 +174,7 @@ export class SharedRunner {
     retry: NonNullable<Go['retry']>,
     result: FetchAnswer | CbtorError,
   ): Ending {
-    const { clock, random } = this.#options
+    const { clock, random, onRefusing } = this.#options
     const now = clock.now()
     const isTied = workerId !== undefined || stickyKey !== undefined
     const outcome = outcomeOf(result, now)
@@ -186,7 +189,7 @@ export class SharedRunner {
         return { type: 'retry', phase: step.phase, at: step.at, ...(problem && { problem }) }
       case 'wait':
         if (step.holds === 'caller') this.#holds.hold(owner, step.at)
-        if (step.holds === 'all') this.#holds.holdAll(step.at)
+        if (step.holds === 'all') onRefusing(step.at)
         return { type: 'wait', at: step.at }
     }
   }

@@ -64,6 +64,8 @@ export class UnitQueue {
   readonly #queue: Queue
   readonly #worker: UnitWorker
   readonly #working = new Set<Promise<UnitEnd>>()
+  #restsUntil = 0
+  #rest: Disposable | undefined
 
   constructor(options: UnitQueueOptions) {
     const { name, prefix, connection, concurrency, onError } = options
@@ -122,6 +124,19 @@ export class UnitQueue {
     await Promise.all(ids.map((id) => this.#queue.remove(id).catch(() => {})))
   }
 
+  /** Takes nothing until then: others may. */
+  restUntil(at: number): void {
+    const { clock, onError } = this.#options
+    if (at <= this.#restsUntil) return
+    if (this.#rest === undefined) this.#worker.pause(true).catch(onError)
+    this.#rest?.[Symbol.dispose]()
+    this.#restsUntil = at
+    this.#rest = clock.timer(at - clock.now(), () => {
+      this.#rest = undefined
+      this.#worker.resume().catch(onError)
+    })
+  }
+
   /** The store was away: a connection to a machine that is gone would go on waiting. */
   reconnect(): void {
     for (const client of this.#clients) if (client.status === 'ready') client.disconnect(true)
@@ -130,6 +145,7 @@ export class UnitQueue {
   /** Begins nothing more, waits for what is worked on, and ends its connections. */
   async stop(): Promise<void> {
     const { clock, onError } = this.#options
+    this.#rest?.[Symbol.dispose]()
     const closing = this.#worker
       .close()
       .then(() => this.#queue.close())
