@@ -2,9 +2,8 @@ import type { ApiServer } from './api/server.ts'
 import type { ServiceConfig } from './config/read-config.ts'
 import type { RequestLog } from './events/request-log.ts'
 import type { LiveTargetPolicy } from './fetch/target-policy.ts'
-import type { Jobs } from './jobs/jobs.ts'
 import type { RootLogger } from './lib/log.ts'
-import { jobsPolicyOf } from './service-jobs.ts'
+import { jobsPolicyOf, type ServiceJobs } from './service-jobs.ts'
 import type { ServiceOrder } from './service-order.ts'
 import { checkEndpointsOf, targetPolicyOf, upkeepPolicyOf } from './service-policy.ts'
 import type { ProxyPorts } from './service-proxy.ts'
@@ -22,7 +21,7 @@ export interface AppliedParts {
   readonly workers: ServiceWorkers
   readonly order: ServiceOrder
   readonly checks: WorkerChecks
-  readonly jobs: Jobs
+  readonly jobs: Pick<ServiceJobs, 'reconfigure'>
   readonly upkeep: Upkeep
   readonly server: ApiServer
   readonly proxy: ProxyPorts

@@ -83,6 +83,11 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
     await eventually(async () => (await a.worker('tor03')).state === 'starting')
     assert.equal((await a.worker('tor03')).desired, 'stopped')
 
+    const { id } = await a.submitJob({ fetches: Array.from({ length: 20 }, () => ({ url: URL })) })
+    await eventually(async () => (await b.job(id)).state === 'done')
+    const { results } = await b.jobResults(id)
+    assert.deepEqual([results.length, results.every(({ state }) => state === 'done')], [20, true])
+
     const made = await b.createKey({ name: 'reader', scopes: ['fetch'] })
     const withKey = createApiClient({ baseUrl: first.url, key: made.key })
     await eventually(async () => (await withKey.fetch({ url: URL })).status === 200)

@@ -66,6 +66,9 @@ function optionsOf(
   }
 }
 
+/** Of this gateway, or of all that share a store. */
+export type ServiceJobs = Jobs | SharedJobs
+
 export function jobsPolicyOf({ jobs }: Pick<ServiceConfig, 'jobs'>): JobsPolicy {
   const phase = ({ delays, retries }: (typeof jobs.retry)['http']) => ({ delaysMs: delays, maxRetries: retries })
   const { descriptor, circuit, http } = jobs.retry

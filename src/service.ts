@@ -4,8 +4,10 @@ import type { Backend } from './api/backend.ts'
 import { createApiServer } from './api/server.ts'
 import { adminKeyFile, createAdminKey } from './auth/admin-key.ts'
 import { KeyRing } from './auth/key-ring.ts'
+import { redisOptions } from './cluster/valkey-connection.ts'
 import type { ServiceConfig } from './config/read-config.ts'
 import { CbtorError } from './domain/errors.ts'
+import type { FetchRequest } from './domain/exchange.ts'
 import { Identities } from './domain/identity.ts'
 import type { Reloaded } from './domain/reload.ts'
 import { RequestLog } from './events/request-log.ts'
@@ -21,7 +23,7 @@ import { createBackend } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
 import { openCluster, type StoreWait } from './service-cluster.ts'
 import { ServiceEvents } from './service-events.ts'
-import { createJobs, openJobStore } from './service-jobs.ts'
+import { createJobs, createSharedJobs, openJobStore, type ServiceJobs } from './service-jobs.ts'
 import { joinCluster } from './service-join.ts'
 import { leaseOf } from './service-lease.ts'
 import { gaugesOf, ServiceLive } from './service-live.ts'
@@ -31,7 +33,7 @@ import { openPeers } from './service-peers.ts'
 import { checkEndpointsOf, targetPolicyOf, upkeepPolicyOf } from './service-policy.ts'
 import { openProxyPorts } from './service-proxy.ts'
 import { Reload, throwProblem } from './service-reload.ts'
-import { StoredSessions } from './service-sessions.ts'
+import { StoredSessions, workersToCome } from './service-sessions.ts'
 import { openTraces } from './service-traces.ts'
 import { changeWorkers } from './service-transition.ts'
 import { createWorkers, MAX_LEASES, type ServiceWorkers } from './service-workers.ts'
@@ -106,7 +108,7 @@ export async function createService(
     ),
   )
   const { store } = cluster
-  const jobStore = parts.use(overrides.jobStore ?? openJobStore(config))
+  const jobStore = cluster.shared ?? parts.use(overrides.jobStore ?? openJobStore(config))
   const secret = store.poolSecret(() => random.bytes(32))
   const identities = new Identities(secret, () => random.bytes(32))
 
@@ -115,7 +117,7 @@ export async function createService(
       ...{ clock, logger, version: VERSION },
       workers: () => pool.entries().map((entry) => gaugesOf(entry, live.throughput)),
       jobs: () => jobs.counts(),
-      sessions: () => fetcher.sessions.list({ limit: Infinity }).length,
+      sessions: () => fetcher.sessions.size,
       mode: () => pool.mode,
     }),
   )
@@ -192,6 +194,7 @@ export async function createService(
             live.throughput.watch(worker, stream.socket)
             void stream.exit(EXIT_KNOWN_WITHIN_MS).then((exit) => exit && metrics.requests.exitUsed(exit))
           }),
+        mayCome: workersToCome(pool, clock, cluster.shared !== undefined),
         forget: (id, identity) => (pool.has(id) ? unit(id).forget(identity) : undefined),
       },
       onSessionMoved: (worker) => told.events.record({ type: 'session_moved', worker }),
@@ -215,11 +218,17 @@ export async function createService(
   const onionChecks = checks.checkOnions(healthyWorkers, life.signal)
 
   const version = VERSION
-  const jobs = createJobs(config, {
-    ...{ clock, random, logger, store: jobStore, keys },
-    policy: ofCallers,
-    fetch: (request, fetchSignal) => backend.fetch({ ...request, via: 'job' }, fetchSignal),
-  })
+  const jobsParts = {
+    ...{ clock, random, logger, keys, policy: ofCallers },
+    fetch: (request: FetchRequest, fetchSignal: AbortSignal) => backend.fetch({ ...request, via: 'job' }, fetchSignal),
+  }
+  const jobs: ServiceJobs =
+    'link' in jobStore
+      ? createSharedJobs(config, {
+          ...{ ...jobsParts, link: jobStore.link, secret: jobStore.secret, run: jobStore.presence.self.run },
+          connection: redisOptions(jobStore.link.access),
+        })
+      : createJobs(config, { ...jobsParts, store: jobStore })
   const backend = createBackend({
     ...{ version, clock, store, pool, fetcher, checks, told, requests, admission, jobs, live },
     waiting: () => order.waiting,

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { Random } from './random.ts'
 
 const NONCE_BYTES = 12
@@ -10,13 +10,14 @@ const TAG_BYTES = 16
  * place. 12 random bytes each: good for 2^32 texts of one secret (NIST SP 800-38D).
  */
 export class Seal {
-  readonly #key: Buffer
+  /** Made once: of bytes, each text would make it anew. */
+  readonly #key: KeyObject
   readonly #random: Pick<Random, 'bytes'>
 
   /** `secret`: at least 32 bytes. `purpose`: seals of one secret and different purposes cannot open each other's texts. */
   constructor(secret: Buffer, purpose: string, random: Pick<Random, 'bytes'>) {
     if (secret.length < 32) throw new RangeError(`Cannot seal: the secret has ${secret.length} bytes of 32`)
-    this.#key = Buffer.from(hkdfSync('sha256', secret, '', `cbtor ${purpose}`, 32))
+    this.#key = createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `cbtor ${purpose}`, 32)))
     this.#random = random
   }
 
