@@ -218,7 +218,7 @@ export class PeerDriver implements WorkerDriver {
       ends.use(line)
       coming.look(line.state)
       await coming.done(signal)
-      if (line.state.process !== 'running') throw isDown('down again')
+      if (line.isOver || line.state.process !== 'running') throw isDown('down again')
       this.#line = line
       ends.move()
       this.#newCircuitsAt = line.stateAt + line.state.actInMs

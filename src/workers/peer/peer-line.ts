@@ -96,6 +96,10 @@ export class PeerLine implements Disposable {
     this.#next()
   }
 
+  get isOver(): boolean {
+    return this.#life.signal.aborted
+  }
+
   /** As it was told last. */
   get state(): PeerState {
     return this.#state
