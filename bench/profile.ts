@@ -2,7 +2,7 @@
  * Where the service's time goes: a profile of it under load, without Tor, for `chrome://inspect` or speedscope, and the functions
  * that take most of it. Ways: connect, socks, absolute, fetch, raw; stream is 2 GB through one tunnel.
  *
- *   node bench/profile.ts WAY [seconds] [concurrency] [--page=small|100k] [--no-profile]
+ *   node bench/profile.ts WAY [seconds] [concurrency] [--page=small|100k] [--no-profile] [--node=--FLAG]
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,6 +14,7 @@ import { cpuSeconds, Room } from './stage/room.ts'
 const args = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
 const [wanted = 'connect', seconds = '5', concurrency = '64'] = args
 const asked = process.argv.find((arg) => arg.startsWith('--page='))?.slice('--page='.length)
+const nodeFlags = process.argv.flatMap((arg) => (arg.startsWith('--node=') ? [arg.slice('--node='.length)] : []))
 const isProfiled = !process.argv.includes('--no-profile')
 const WAYS: Readonly<Record<string, Way>> = {
   connect: { kind: 'connect', ports: [ALONE_PORTS.http] },
@@ -31,7 +32,7 @@ const profiles = join(directory, 'profiles')
 mkdirSync(profiles)
 {
   await using room = await Room.create(directory)
-  const flags = isProfiled ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : []
+  const flags = [...nodeFlags, ...(isProfiled ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : [])]
   const { loader, cbtor } = await startAlone(room, directory, flags)
   const page = wanted === 'stream' ? '2000mb' : (asked ?? 'small')
   const order: LoadOrder = {

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startValkey, type Valkey } from '../../test/valkey.ts'
+import { nodeFlags } from '../lib/node-flags.ts'
 import { workerIds } from '../simulate/simulated.ts'
 import { freePorts, type Haproxy, type ReplicaPorts, startHaproxy } from './haproxy.ts'
 import type { ReplicaReady, ToWorldParent, WorldReport } from './words.ts'
@@ -124,7 +125,7 @@ export class Replica implements AsyncDisposable {
     const child = fork(
       new URL('replica.ts', import.meta.url),
       [JSON.stringify({ ...this.#options, replica: this.name })],
-      { execArgv: ['--max-semi-space-size=8'], stdio: ['ignore', log, log, 'ipc'] },
+      { execArgv: [...nodeFlags()], stdio: ['ignore', log, log, 'ipc'] },
     )
     closeSync(log)
     this.#child = child

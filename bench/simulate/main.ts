@@ -17,6 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { startValkey, type Valkey } from '../../test/valkey.ts'
 import { commitText, machineText } from '../lib/machine.ts'
+import { nodeFlags } from '../lib/node-flags.ts'
 import { cpuSeconds } from '../stage/room.ts'
 import { ROOT } from '../stage/root.ts'
 import { MODES_MEASURED, type PoolFigures, type ReplicaFigures, type StoreFigures } from './simulated.ts'
@@ -148,7 +149,7 @@ function storeFigures(before: StoreFacts, after: StoreFacts, passedMs: number): 
 
 /** As `npm start` runs the service. */
 function start(part: string, args: readonly string[]) {
-  return spawn(process.execPath, ['--max-semi-space-size=8', join(ROOT, 'bench', 'simulate', part), ...args], {
+  return spawn(process.execPath, [...nodeFlags(), join(ROOT, 'bench', 'simulate', part), ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
 }

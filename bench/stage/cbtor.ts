@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { nodeFlags } from '../lib/node-flags.ts'
 import type { Way } from '../load/order.ts'
 import type { Room, Started } from './room.ts'
 import { ROOT } from './root.ts'
@@ -63,7 +64,7 @@ export class Cbtor {
         ...options.config,
       }),
     )
-    const command = [process.execPath, '--max-semi-space-size=8', ...(options.nodeFlags ?? [])]
+    const command = [process.execPath, ...nodeFlags(), ...(options.nodeFlags ?? [])]
     const started = room.start(options.name, [...command, `${ROOT}/src/main.ts`, 'up', '--config', file])
     const cbtor = new Cbtor(room, ports, started)
     await cbtor.#receives(workers, room.logOf(options.name), started)
