@@ -1,5 +1,5 @@
 /** Local workers that gateways of one pool use of each other: those that are offered, and those that are had. */
-import { changesOf, type PeerWorker, placement } from './cluster/placement.ts'
+import { PeerRoster } from './cluster/peer-roster.ts'
 import { WorkerAnnouncements } from './cluster/worker-announcements.ts'
 import { workerPortKey } from './cluster/worker-port/secured.ts'
 import type { ServiceConfig } from './config/read-config.ts'
@@ -31,7 +31,7 @@ const DRAIN_MS = 5_000
 /** Rejects with `invalid_input` when the worker port cannot be opened. Dispose it before the workers. */
 export async function openPeers(config: ServiceConfig, parts: PeersParts): Promise<AsyncDisposable> {
   await using opened = new AsyncDisposableStack()
-  const { clock, logger, shared } = parts
+  const { clock, random, logger, shared, workers, life } = parts
   const offer = await openWorkerPort(config, parts, opened)
   const announcements = opened.use(
     new WorkerAnnouncements({
@@ -40,24 +40,26 @@ export async function openPeers(config: ServiceConfig, parts: PeersParts): Promi
     }),
   )
   const key = workerPortKey(shared.secret)
-  let had: readonly PeerWorker[] = []
-  let changing: Promise<void> = Promise.resolve()
-  const follow = () => {
-    const { peers, refused } = placement(config.cluster.replica, ownIds(parts.workers), announcements.announced)
-    for (const { id, replica, reason } of refused) logger.warn({ worker: id, replica, reason }, 'a worker is not used')
-    const { added, removed } = changesOf(had, peers)
-    had = peers
-    changing = changing.then(() => change(parts, added, removed, (peer) => driverOf(peer)))
-  }
-  const driverOf = ({ id, replica }: PeerWorker) =>
-    new PeerDriver({
-      ...{ id, replica, key, clock, random: parts.random, self: config.cluster.replica },
-      at: () => announcements.at(replica),
-      logger: logger.child({ worker: id }),
-    })
-  opened.defer(() => changing)
-  opened.use(announcements.onChange(follow))
-  follow()
+  const roster = opened.use(
+    new PeerRoster({
+      ...{ self: config.cluster.replica, announcements, own: () => ownIds(workers) },
+      take: ({ id, replica }) =>
+        workers.add(
+          id,
+          new PeerDriver({
+            ...{ id, replica, key, clock, random, self: config.cluster.replica },
+            at: () => announcements.at(replica),
+            logger: logger.child({ worker: id }),
+          }),
+        ),
+      letGo: ({ id }) => workers.remove(id, DRAIN_MS, life),
+      onRefused: (refused) =>
+        logger.warn({ refused }, 'workers of other gateways are not used: their names are not theirs alone'),
+      onError: (error, { id, replica }) =>
+        logger.error({ worker: id, replica, ...faultFields(error) }, 'a worker of another gateway could not be had'),
+    }),
+  )
+  opened.use(workers.pool.onEvent(({ type }) => (type === 'joined' || type === 'left') && roster.look()))
   return opened.move()
 }
 
@@ -88,21 +90,6 @@ async function openWorkerPort(
   opened.use(workers.pool.onEvent(({ type }) => (type === 'joined' || type === 'left') && look()))
   look()
   return () => ({ at: advertise ?? at, workers: port.offered })
-}
-
-async function change(
-  { workers, logger, life }: PeersParts,
-  added: readonly PeerWorker[],
-  removed: readonly PeerWorker[],
-  driverOf: (peer: PeerWorker) => PeerDriver,
-): Promise<void> {
-  try {
-    await Promise.all(removed.map(({ id }) => workers.remove(id, DRAIN_MS, life)))
-    if (life.aborted) return
-    for (const peer of added) workers.add(peer.id, driverOf(peer))
-  } catch (error) {
-    logger.error({ ...faultFields(error) }, 'the workers of another gateway could not be taken in')
-  }
 }
 
 /** Those that are no other gateway's. */
