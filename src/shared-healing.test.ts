@@ -146,6 +146,49 @@ describe('gateways that watch over the same workers', { timeout: 120_000 }, () =
     assert.deepEqual(world.statuses('tor1'), ['healthy', 'healthy', 'healthy'])
   })
 
+  it('look first at one that they take over: it may have been healed meanwhile', async () => {
+    await using world = await gatewaysOf({ gateways: ['gw1', 'gw2'], workers: ['tor1'] })
+    await world.advance(30_000)
+    const healer = world.healer('tor1') ?? ''
+    const other = healer === 'gw1' ? 'gw2' : 'gw1'
+    world.break('tor1')
+    world.box('tor1').isMendable = false
+    for (let n = 0; n < 200 && world.gateway(other).monitor('tor1').health.status !== 'dead'; n++)
+      await world.advance(500)
+    world.gateway(other).process.pause()
+    world.box('tor1').isMendable = true
+    await world.advance(120_000)
+    assert.equal(world.box('tor1').state, 'works')
+    const orders = world.box('tor1').orders.length
+    world.kill(healer)
+    await world.advance(10_000)
+    world.gateway(other).process.resume()
+    await world.advance(20_000)
+    assert.equal(world.healer('tor1'), other)
+    assert.equal(world.box('tor1').orders.length, orders)
+    assert.deepEqual(world.statuses('tor1'), ['healthy'])
+  })
+
+  it('give up a recovery at once that an operator’s order elsewhere ends', async () => {
+    await using world = await gatewaysOf({ gateways: ['gw1', 'gw2'], workers: ['tor1'] })
+    await world.advance(30_000)
+    const healer = world.healer('tor1') ?? ''
+    const other = world.gateway(healer === 'gw1' ? 'gw2' : 'gw1')
+    world.break('tor1')
+    for (let n = 0; n < 200 && world.box('tor1').orders.length === 0; n++) await world.advance(250)
+    using _ = other.leases.keep('tor1')
+    const restart = async () => {
+      await other.leases.seize('tor1', new AbortController().signal)
+      other.monitor('tor1').reset('restarted by the operator')
+    }
+    const restarted = restart()
+    await world.advance(1_500)
+    const { health } = world.gateway(healer).monitor('tor1')
+    assert.ok(health.status === 'recovery' && health.phase === 'waiting', health.status)
+    assert.ok(other.leases.held('tor1'))
+    await restarted
+  })
+
   it('heal nothing while the store is down, and once when it is back', async () => {
     await using world = await gatewaysOf({ gateways: THREE, workers: ['tor1', 'tor2'] })
     await world.advance(30_000)

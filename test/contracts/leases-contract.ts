@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { LeaseRequest } from '../../src/cluster/lease-plan.ts'
+import { argumentsOf, entriesOf, LEASES } from '../../src/cluster/lease-script.ts'
 import { StoreUnavailable } from '../../src/cluster/store-link.ts'
 import { ValkeyLeases } from '../../src/cluster/valkey-leases.ts'
 import { ValkeyPresence } from '../../src/cluster/valkey-presence.ts'
@@ -129,6 +131,37 @@ export function leasesContract(name: string, create: (clock: FakeClock) => Promi
       await world.advance(1_000)
       assert.deepEqual(world.shares()[0], ['tor1'])
       await assert.rejects(world.replicas[0]?.leases.seize('tor2', never) ?? Promise.resolve(), /not shared/)
+    })
+
+    it('gives nothing away that it may have forgotten whose it was, and believes who has it', async () => {
+      const clock = new FakeClock(1_800_000_000_000)
+      await using place = await create(clock)
+      const link = await place.link()
+      const ask = async (run: string, request: LeaseRequest) => {
+        const answer = await link.run(LEASES, [link.key('leases')], argumentsOf(run, [request]))
+        return entriesOf(answer).find(({ worker }) => worker === request.worker)?.run ?? ''
+      }
+      const wait = async (ms: number) => {
+        for (let passed = 0; passed < ms; passed += 1_000) {
+          await place.pass(clock, 1_000)
+          await ask('three', { type: 'renew', worker: 'tor3', token: 1 })
+        }
+      }
+      assert.equal(await ask('two', { type: 'take', worker: 'tor1' }), '')
+      assert.equal(await ask('two', { type: 'take', worker: 'tor2' }), '')
+      assert.equal(await ask('one', { type: 'renew', worker: 'tor1', token: 7 }), 'one')
+      await wait(5_000)
+      assert.equal(await ask('two', { type: 'take', worker: 'tor1' }), 'one')
+      assert.equal(await ask('two', { type: 'take', worker: 'tor2' }), '')
+      await wait(1_000)
+      assert.equal(await ask('two', { type: 'take', worker: 'tor1' }), 'two')
+      assert.equal(await ask('two', { type: 'take', worker: 'tor2' }), 'two')
+      assert.equal(await ask('one', { type: 'renew', worker: 'tor1', token: 7 }), 'two')
+      // As if its clock had been set: nobody knows how much time has passed.
+      await place.pass(clock, 60_000)
+      assert.equal(await ask('one', { type: 'take', worker: 'tor1' }), 'two')
+      await wait(6_000)
+      assert.equal(await ask('one', { type: 'take', worker: 'tor1' }), 'one')
     })
 
     it('ends an order that waits when its signal aborts', async () => {

@@ -4,15 +4,26 @@ import type { Clock } from '../../src/lib/clock.ts'
 /** One process, that may be stopped: its timers and what it is sent wait until it goes on, and only time does not. */
 export class Paused {
   #waiting: (() => void)[] | undefined
+  #isResuming = false
 
   pause(): void {
     this.#waiting ??= []
   }
 
+  /** What waited happens in order, each with all that follows from it at once before the next, as in an event loop. */
   resume(): void {
-    const waiting = this.#waiting ?? []
-    this.#waiting = undefined
-    for (const call of waiting) call()
+    const waiting = this.#waiting
+    if (waiting === undefined || this.#isResuming) return
+    this.#isResuming = true
+    const goOn = async () => {
+      for (let call = waiting.shift(); call !== undefined; call = waiting.shift()) {
+        call()
+        for (let turn = 0; turn < 20; turn++) await undefined
+      }
+      this.#waiting = undefined
+      this.#isResuming = false
+    }
+    void goOn()
   }
 
   pass(call: () => void): void {
