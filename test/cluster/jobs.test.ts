@@ -31,6 +31,15 @@ class Runner implements AsyncDisposable {
     return this
   }
 
+  /** It stands still from now on, and comes back when it is told to. */
+  pause(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const gone = once(this.#child, 'exit')
@@ -204,5 +213,28 @@ describe('jobs of several gateways', HUNG, () => {
     const posts = [...begun.filter((line) => line.startsWith('POST')), ...world.begun.filter((url) => /post/.test(url))]
     assert.equal(new Set(posts.map((line) => line.replace('POST ', ''))).size, posts.length)
     assert.deepEqual(world.bugs, [])
+  })
+
+  it('hear nothing any more of a gateway that stood still meanwhile', async () => {
+    await using store = await startValkey()
+    const begun: string[] = []
+    await using runner = await new Runner(store.url, begun).ready()
+    const world = createTestWorld()
+    await using other = await openTestReplica(store.url, world, { concurrency: 1, concurrencyPerJob: 4 })
+    const fetches = ['GET', 'POST'].map((method) => testFetch(`http://${method.toLowerCase()}.test/`, { method }))
+    // Of which the other one takes one at the most.
+    const { job } = await other.jobs.submit(ALICE, { fetches: [...fetches, ...fetches], retry: {} })
+    await until(() => begun.length + world.going.length === 4)
+    runner.pause()
+    world.going[0]?.answer()
+    const ended = await answerAll(world, other.jobs, ALICE, job.id)
+    const before = await other.jobs.results(ALICE, job.id, ALL)
+    runner.resume()
+    await sleep(3_000)
+    assert.deepEqual(await other.jobs.get(ALICE, job.id), ended)
+    assert.deepEqual(await other.jobs.results(ALICE, job.id, ALL), before)
+    const posts = [...begun, ...world.begun].filter((line) => /post\.test/.test(line))
+    assert.equal(posts.length, 2)
+    assert.equal(ended.tally.done + ended.tally.failed, 4)
   })
 })

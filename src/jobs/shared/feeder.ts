@@ -7,6 +7,7 @@ export interface FeederOptions {
   readonly ledger: Pick<JobLedger, 'toGive' | 'given' | 'recheck' | 'hooks'>
   readonly turns: Pick<UnitQueue, 'add'>
   readonly webhooks: Pick<UnitQueue, 'add'>
+  /** Mostly of a store that is away: it is tried again. */
   onError(error: unknown): void
 }
 

@@ -83,7 +83,7 @@ export class SharedJobs implements AsyncDisposable {
       work: ({ id }) => this.#hooks.send(id),
     })
     const queues = { turns: this.#turns, webhooks: this.#webhooks }
-    this.#feeder = new Feeder({ ...shared, ...queues, onError: shared.onBug })
+    this.#feeder = new Feeder({ ...shared, ...queues, onError })
     this.#owners = new OwnerWatch({
       ...{ clock, callers },
       onGone: (owner) => this.#runner.dropOwner(owner),
@@ -150,7 +150,7 @@ export class SharedJobs implements AsyncDisposable {
       const known = admitted(added, policy)
       if (known !== undefined) return { job: viewOf(await this.#find(caller, known)), isNew: false }
       this.#owners.watch(caller.id)
-      this.#feeder.give().catch((error) => this.#failed(error))
+      this.#feeder.give().catch(this.#options.onConnectionError)
       return { job: viewOf(await this.#find(caller, id)), isNew: true }
     })
   }
@@ -249,7 +249,7 @@ export class SharedJobs implements AsyncDisposable {
   }
 
   #tell(id: string): void {
-    this.#feeder.tell(id).catch((error) => this.#failed(error))
+    this.#feeder.tell(id).catch(this.#options.onConnectionError)
   }
 
   async #removeAllOf(owner: string): Promise<void> {

@@ -47,6 +47,8 @@ const UNKNOWN_CALLER_MS = 5_000
 const BEAT_MS = 1_500
 const LOST_MS = 1_000
 const TURN_BYTES = 9
+/** More than that of an answer takes the store too long to write down. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024
 
 const PROBLEMS: TurnProblems = {
   late: keptProblem(deadlineError()),
@@ -156,7 +158,8 @@ export class SharedRunner {
     let failure: unknown
     try {
       if (this.#life.signal.aborted) return { type: 'wait', at: clock.now() }
-      answer = await fetch({ ...go.request, caller }, controller.signal)
+      const maxBytes = Math.min(go.request.maxBytes, MAX_BODY_BYTES)
+      answer = await fetch({ ...go.request, maxBytes, caller }, controller.signal)
     } catch (error) {
       failure = error
     } finally {
