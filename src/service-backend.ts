@@ -22,7 +22,7 @@ export interface BackendParts extends RequestParts {
   readonly store: Store
   readonly pool: Pool<WorkerUnit>
   readonly fetcher: Fetcher
-  readonly checks: CheckEndpoints
+  readonly checks: Pick<CheckEndpoints, 'statistics'>
   readonly told: ServiceEvents
   readonly jobs: Backend['jobs']
   readonly reloadConfig: Backend['reloadConfig']

@@ -23,6 +23,7 @@ import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import { StoreError } from './store/store-error.ts'
 import { SqliteWriteJournal } from './store/write-journal.ts'
+import type { WorkerUnit } from './worker-unit.ts'
 
 export interface ClusterParts {
   readonly clock: Clock
@@ -58,6 +59,10 @@ export interface Cluster extends AsyncDisposable {
   readonly store: Store
   /** Undefined: this gateway is alone. */
   readonly shared: Shared | undefined
+  /** Whether this gateway does what one of them does for all. It may change any time, and for a moment there may be two. */
+  leads(): boolean
+  /** Whether what a worker needs now and then is for this gateway to do. */
+  heals(worker: Pick<WorkerUnit, 'name' | 'kind' | 'isShared'>): boolean
   /** `workers`: ids of those of this gateway. */
   view(workers: readonly string[]): ReplicasView
 }
@@ -75,6 +80,8 @@ function alone(config: ServiceConfig, { clock, version, store: given }: ClusterP
   return {
     store,
     shared: undefined,
+    leads: () => true,
+    heals: () => true,
     view: (workers) => ({
       store: { kind: 'embedded', isUp: true, downSince: undefined, pending: 0 },
       replicas: [{ ...self, heals: workers.length }],
@@ -127,6 +134,8 @@ async function together(config: ServiceConfig, parts: ClusterParts, signal: Abor
   return {
     store,
     shared: { link, secret, registers, presence, leases, events },
+    leads: () => presence.members()[0]?.run === run,
+    heals: ({ name, kind, isShared }) => (isShared ? leases.held(name.id) !== undefined : kind !== 'peer'),
     view(workers) {
       const holders = workers.map((id) => leases.holder(id) ?? replica)
       return {

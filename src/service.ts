@@ -21,6 +21,7 @@ import { type Random, systemRandom } from './lib/random.ts'
 import { applyConfig } from './service-apply.ts'
 import { createBackend } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
+import { CheckShare } from './service-checks.ts'
 import { openCluster, type StoreWait } from './service-cluster.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, createSharedJobs, openJobStore, type ServiceJobs } from './service-jobs.ts'
@@ -215,7 +216,7 @@ export async function createService(
 
   const life = new AbortController()
   const healthyWorkers = () => pool.entries().flatMap(({ name, health }) => (health === 'healthy' ? [name.id] : []))
-  const onionChecks = checks.checkOnions(healthyWorkers, life.signal)
+  const onionChecks = checks.checkOnions(() => (cluster.leads() ? healthyWorkers() : []), life.signal)
 
   const version = VERSION
   const jobsParts = {
@@ -230,13 +231,30 @@ export async function createService(
         })
       : createJobs(config, { ...jobsParts, store: jobStore })
   const backend = createBackend({
-    ...{ version, clock, store, pool, fetcher, checks, told, requests, admission, jobs, live },
+    ...{ version, clock, store, pool, fetcher, told, requests, admission, jobs, live },
+    checks:
+      cluster.shared === undefined
+        ? checks
+        : parts.use(
+            new CheckShare({
+              clock,
+              store,
+              checks,
+              replica: cluster.shared.presence.self.replica,
+              keep: (write) => told.keep(write),
+            }),
+          ),
     waiting: () => order.waiting,
     replicas: () => cluster.view(pool.entries().map(({ name }) => name.id)),
     reloadConfig: () => reloading.reload().catch((error: unknown) => throwProblem(error)),
     life: life.signal,
   })
-  const upkeep = new Upkeep(pool, upkeepPolicyOf(config), (id) => backend.newCircuits(id), clock)
+  const upkeep = new Upkeep(
+    pool,
+    upkeepPolicyOf(config),
+    (id) => (cluster.heals(unit(id)) ? backend.newCircuits(id) : { acted: Promise.resolve() }),
+    clock,
+  )
   parts.defer(async () => {
     life.abort()
     await Promise.all([onionChecks, upkeep[Symbol.asyncDispose](), reloading.end()])
