@@ -76,6 +76,28 @@ describe('JobLedger', HUNG, () => {
     assert.equal((await one.results('a', { from: 0, limit: 1 })).items[0]?.tries, 2)
   })
 
+  it('keeps long bodies, which come in pieces, and leaves nothing of them', async () => {
+    const [one] = await ledgers('one')
+    assert.ok(one)
+    await one.add(jobOf('a', 'alice', 2), fetchesOf(2), LIMITS)
+    const body = systemRandom.bytes(3_000_000)
+    for (const slot of [0, 1]) {
+      assert.equal((await one.begin({ id: 'a', slot }, `t${slot}`, NOW, PROBLEMS)).type, 'go')
+      const answer = testAnswer(testFetch('http://a.test/').request, { body })
+      await one.end({ id: 'a', slot }, slot, `t${slot}`, NOW, { type: 'done', answer })
+    }
+    const { items } = await one.results('a', { from: 0, limit: 2 })
+    assert.deepEqual(
+      items.map(({ body: kept }) => kept instanceof Uint8Array && body.equals(kept)),
+      [true, true],
+    )
+    await one.makeRoom(3_500_000, 1)
+    assert.equal(await store.cli('--scan', '--pattern', '*:b:*'), '')
+    assert.equal((await one.results('a', { from: 0, limit: 1 })).items[0]?.body, 'removed')
+    await one.remove('a')
+    assert.equal(await store.cli('--scan', '--pattern', '*:b*:*:*'), '')
+  })
+
   it('sends nothing twice that may have been sent', async () => {
     const [one, two] = await ledgers('one', 'two')
     assert.ok(one && two)
@@ -197,6 +219,7 @@ describe('JobLedger', HUNG, () => {
       for (const id of ids) await main.remove(id)
       assert.equal((await main.sums()).bytes, 0)
       assert.equal(await store.cli('--scan', '--pattern', '*:f:*'), '')
+      assert.equal(await store.cli('--scan', '--pattern', '*:b:*'), '')
     }
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), run), { numRuns: 25 })
   })

@@ -9,7 +9,7 @@ import type { StoredJob } from '../job-store.ts'
 import { answerText, ROW_BYTES, requestText } from '../kept.ts'
 import { fetchOf, LETTER_OF, type LedgerJob, listOf, orderText, parseTurn, recordOf, type Turn } from './ledger-rows.ts'
 import { ADD, CANCEL, LIST, MAKE_ROOM, ORDERED, REMOVE, RESULTS, SHOW, SUMS, SWEEP } from './scripts-keep.ts'
-import { BEAT, BEGIN, DELIVERY, END, GIVEN, HOOKS, LEAVE, RECHECK, REST, TO_GIVE } from './scripts-turn.ts'
+import { BEAT, BEGIN, DELIVERY, END, GIVEN, HOOKS, LEAVE, PIECE, RECHECK, REST, TO_GIVE } from './scripts-turn.ts'
 import type { Unit } from './unit-queue.ts'
 
 export interface JobLedgerOptions {
@@ -31,6 +31,8 @@ export interface Slot {
 const SILENCE_MS = 4_000
 /** A fetch is given up after so many interruptions at least, whatever its caller says of retries. */
 const LEAST_INTERRUPTIONS = 3
+/** Of a body, sealed, in one go: the store is asked for other things meanwhile, and answers in time. */
+const PIECE_BYTES = 1024 * 1024
 const RUNS_KEPT_MS = 86_400_000
 /** Idempotency-Keys of a caller; each of them costs a row. */
 const MAX_KEYS = 10_000
@@ -204,7 +206,11 @@ export class JobLedger {
 
   /** `n`: the fetch that the turn began. */
   async end({ id, slot }: Slot, n: number, turn: string, now: number, ending: Ending): Promise<Turn> {
-    const answer = await this.#run(END, id, slot, turn, now, ...this.#ending(id, n, ending))
+    const sealed = ending.type === 'done' && ending.answer.body.length > 0 ? this.#body(id, n, ending.answer.body) : ''
+    const isLong = sealed.length > PIECE_BYTES
+    for (let at = 0; isLong && at < sealed.length; at += PIECE_BYTES)
+      await this.#run(PIECE, turn, at, sealed.slice(at, at + PIECE_BYTES))
+    const answer = await this.#run(END, id, slot, turn, now, ...this.#ending(id, n, ending, isLong ? '' : sealed))
     return parseTurn(listOf(answer), () => undefined)
   }
 
@@ -250,13 +256,12 @@ export class JobLedger {
     await this.#run(DELIVERY, id, state, tries, nextAt ?? '', sealed)
   }
 
-  #ending(id: string, n: number, ending: Ending): readonly StoreArgument[] {
+  #ending(id: string, n: number, ending: Ending, body: string): readonly StoreArgument[] {
     switch (ending.type) {
       case 'done': {
-        const { body } = ending.answer
+        const { length } = ending.answer.body
         const head = answerText(ending.answer)
-        const sealed = body.length === 0 ? '' : this.#close(`${id} ${n} b`, Buffer.from(body))
-        return ['done', this.#close(`${id} ${n} h`, head), sealed, body.length, head.length + body.length]
+        return ['done', this.#close(`${id} ${n} h`, head), body, length, head.length + length]
       }
       case 'failed': {
         const problem = this.#problem(id, ending.problem)
@@ -271,6 +276,10 @@ export class JobLedger {
 
   #job(row: readonly unknown[]): LedgerJob {
     return recordOf(row, (id, kind, text) => this.#open(`${id} ${kind}`, text))
+  }
+
+  #body(id: string, n: number, body: Uint8Array): string {
+    return this.#close(`${id} ${n} b`, Buffer.from(body))
   }
 
   #problem(id: string, problem: KeptProblem): string {

@@ -5,8 +5,9 @@
  *   many interruptions a fetch may have, `s` what was ordered (sealed), `w0 wd wc wh` and `r0 rd rc rh` waiting and running by phase, `dn fl
  *   cn` done, failed, cancelled, `hk` has a webhook, `hs ht ha ho` its state, tries, next try, outcome (sealed), `sl` slots that are left
  * - `:f:ID:N` hash, a fetch: `st`, `ph` phase (`0dch`), `tr` tries, `na` next try, `ea`, `fd fc fh` failures by phase, `id` idempotent, `sz`
- *   bytes, `bb` of its body, `hb` whether that is kept; sealed: `q` request, `v` what is shown of it, `p` problem, `h` answer, `b` body;
+ *   bytes, `bb` of its body, `hb` whether that is kept; sealed: `q` request, `v` what is shown of it, `p` problem, `h` answer;
  *   while it runs `hd` the run of the replica, `tk` the turn, `sb sa` that run's beat when it was doubted and when that was
+ * - `:b:ID:N` its body, sealed; `:bp:TURN` the pieces of one that is on its way
  * - `:due:ID` sorted set of the fetches that wait, by when they are due
  * - `:sl:ID` hash of slots: `l:TAG` in line, `z` asleep, or the number of the fetch that runs
  * - `:o:OWNER` hash: `rn` jobs that run, `ln` slots in line, `tg` the last tag, `ep` of which epoch
@@ -26,6 +27,7 @@ local MAX_TAG = 2000000
 
 local function J(id) return B .. ':j:' .. id end
 local function F(id, n) return B .. ':f:' .. id .. ':' .. n end
+local function body(id, n) return B .. ':b:' .. id .. ':' .. n end
 local function num(value) return tonumber(value or 0) or 0 end
 
 local function grow(owner, bytes)
@@ -158,7 +160,7 @@ local function drop(id)
   local freed = num(call('HGET', j, 'by'))
   for n = 0, num(count) - 1 do
     freed = freed + num(call('HGET', F(id, n), 'sz')) + num(call('HGET', F(id, n), 'rw'))
-    call('DEL', F(id, n))
+    call('DEL', F(id, n), body(id, n))
     call('ZREM', B .. ':bodies:' .. owner, id .. ':' .. n)
   end
   call('HINCRBY', SUM, st, -1)

@@ -113,7 +113,7 @@ for n = from, math.min(from + limit, num(call('HGET', J(id), 'n'))) - 1 do
   local f = F(id, n)
   local row = call('HMGET', f, 'st', 'ph', 'tr', 'na', 'ea', 'bb', 'hb', 'v', 'p', 'h')
   row[11] = ''
-  if row[7] == '1' and (most < 0 or num(row[6]) <= most) then row[11] = call('HGET', f, 'b') or '' end
+  if row[7] == '1' and (most < 0 or num(row[6]) <= most) then row[11] = call('GET', body(id, n)) or '' end
   for n = 1, 11 do row[n] = row[n] or '' end
   table.insert(found, row)
 end
@@ -168,7 +168,7 @@ local function removeSome()
       local id, number = string.match(found[n], '^(.*):(%d+)$')
       local f = F(id, number)
       local bytes = num(call('HGET', f, 'bb'))
-      call('HDEL', f, 'b')
+      call('DEL', body(id, number))
       call('HSET', f, 'hb', 0)
       call('HINCRBY', f, 'sz', -bytes)
       grow(owner, -bytes)

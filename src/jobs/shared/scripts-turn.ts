@@ -74,7 +74,7 @@ return go(n)
 )
 
 /**
- * ARGV: id, slot, turn, now, then `done` HEAD BODY BODYBYTES SIZE, `failed` PROBLEM SIZE, `retry` PHASE AT PROBLEM or `wait` AT. The
+ * ARGV: id, slot, turn, now, then `done` HEAD BODY BODYBYTES SIZE (of one that came in pieces BODY is empty), `failed` PROBLEM SIZE, `retry` PHASE AT PROBLEM or `wait` AT. The
  * first end that comes is the one. Returns `lost` when the fetch is not ours any more, or else what BEGIN says of a slot.
  */
 export const END = script(
@@ -92,7 +92,12 @@ if kind == 'done' then
   local bytes = num(ARGV[8])
   call('HSET', f, 'h', ARGV[6], 'bb', bytes, 'hb', bytes > 0 and 1 or 0)
   if bytes > 0 then
-    call('HSET', f, 'b', ARGV[7])
+    if ARGV[7] == '' then
+      call('RENAME', B .. ':bp:' .. turn, body(id, n))
+      call('PERSIST', body(id, n))
+    else
+      call('SET', body(id, n), ARGV[7])
+    end
     call('ZADD', B .. ':bodies:' .. owner, now, id .. ':' .. n)
   end
   call('HDEL', f, 'p')
@@ -108,6 +113,16 @@ else
   putOff(id, n, num(ARGV[6]))
 end
 return after(id, owner, slot, now)
+`,
+)
+
+/** ARGV: turn, offset, piece of a sealed body. It is forgotten unless END comes. */
+export const PIECE = script(
+  'cbtorTurnPiece',
+  `
+local key = B .. ':bp:' .. ARGV[1]
+call('SETRANGE', key, num(ARGV[2]), ARGV[3])
+return call('EXPIRE', key, 600)
 `,
 )
 
