@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ReplicasView } from './api/views.ts'
 import { EventStream } from './cluster/event-stream.ts'
+import { HealthShare } from './cluster/health-share.ts'
 import { openStore } from './cluster/open-store.ts'
 import { poolSecret, readSecretFile } from './cluster/pool-secret.ts'
 import type { Member } from './cluster/presence.ts'
@@ -52,6 +53,7 @@ export interface Shared {
   readonly presence: ValkeyPresence
   readonly leases: ValkeyLeases
   readonly events: EventStream
+  readonly health: HealthShare
 }
 
 /** Dispose it after everything that uses it. */
@@ -128,12 +130,13 @@ async function together(config: ServiceConfig, parts: ClusterParts, signal: Abor
     }),
   )
   const leases = opened.use(new ValkeyLeases({ link, presence, clock, onError }))
+  const health = opened.use(new HealthShare({ presence, leases, clock, onError }))
   const events = opened.use(new EventStream({ link, self, clock, logger, seal: new Seal(secret, 'events', random) }))
 
   const owned = opened.move()
   return {
     store,
-    shared: { link, secret, registers, presence, leases, events },
+    shared: { link, secret, registers, presence, leases, events, health },
     leads: () => presence.members()[0]?.run === run,
     heals: ({ name, kind, isShared }) => (isShared ? leases.held(name.id) !== undefined : kind !== 'peer'),
     view(workers) {

@@ -25,12 +25,17 @@ export interface JoinParts {
   readonly life: AbortSignal
 }
 
+export interface Joined extends Disposable {
+  /** Whether the workers fail together, so that the uplink of this gateway is thought to be the cause. */
+  uplinkIs(isThere: boolean): void
+}
+
 /** Dispose it to tell and hear no more. A gateway that is alone has nobody to tell anything. */
-export function joinCluster(parts: JoinParts): Disposable {
+export function joinCluster(parts: JoinParts): Joined {
   const { cluster, told, pool, admission } = parts
   const joined = new DisposableStack()
   const { shared, store } = cluster
-  if (shared === undefined) return joined
+  if (shared === undefined) return { uplinkIs() {}, [Symbol.dispose]() {} }
   const { link, presence, leases, events } = shared
   joined.use(followStore({ ...parts, store }))
 
@@ -61,9 +66,20 @@ export function joinCluster(parts: JoinParts): Disposable {
   joined.use(events.onEvent((replica, event) => told.events.hear(replica, event)))
   joined.use(shareLoad({ presence, pool, limits: admission }))
 
-  const shareOut = () =>
-    leases.setWorkers(pool.entries().flatMap(({ name, member }) => (member.isShared ? [name.id] : [])))
+  let isUplinkThere = true
+  // Who sees most of the pool fail together heals nobody: others are to have what is shared.
+  const shareOut = () => leases.setWorkers(isUplinkThere ? sharedIds(pool) : [])
   joined.use(pool.onEvent(({ type }) => (type === 'joined' || type === 'left') && shareOut()))
   shareOut()
-  return joined
+  return {
+    uplinkIs(isThere) {
+      isUplinkThere = isThere
+      shareOut()
+    },
+    [Symbol.dispose]: () => joined.dispose(),
+  }
+}
+
+function sharedIds(pool: Pool<WorkerUnit>): readonly string[] {
+  return pool.entries().flatMap(({ name, member }) => (member.isShared ? [name.id] : []))
 }

@@ -1,9 +1,10 @@
+import type { HealthShare } from './cluster/health-share.ts'
 import type { ServiceConfig } from './config/read-config.ts'
 import type { WorkerName } from './domain/worker.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
 import type { MonitorEvent } from './health/monitored.ts'
 import { OutcomeLedger } from './health/outcome-ledger.ts'
-import { PoolGovernor } from './health/pool-governor.ts'
+import { PoolGovernor, type PoolHealthEvent } from './health/pool-governor.ts'
 import { deadline, onAbort } from './lib/abort.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Random } from './lib/random.ts'
@@ -26,8 +27,11 @@ export interface ServiceWorkersOptions {
   probe(id: string, signal: AbortSignal): ReturnType<WorkerUnitOptions['probe']>
   /** What goes through the workers, which has to leave those that are lost. Asked for when one is. */
   traffic(): Pick<Fetcher, 'abandonWorker' | 'abandonStalled' | 'trustAgain'>
+  onPoolHealth?(event: PoolHealthEvent): void
   /** Told when a worker that had as much as it takes has room again. */
   onRoom(worker: WorkerName): void
+  /** Other gateways' part in the watch over a worker; left out where there are none. */
+  readonly share?: HealthShare | undefined
   /** Told of a worker that is none any more. */
   onRemoved(id: string): void
 }
@@ -63,7 +67,10 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
   const governor = new PoolGovernor({
     clock,
     policy: governorPolicyOf(config),
-    onEvent: (event) => told.ofPoolHealth(event),
+    onEvent(event) {
+      told.ofPoolHealth(event)
+      options.onPoolHealth?.(event)
+    },
   })
   const outcomes = new OutcomeLedger(clock)
   const units = config.workers.map((worker, index) => unitOf(worker.id, index + 1, options.createDriver(worker)))
@@ -82,6 +89,7 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
       desired: desired.get(id) ?? 'enabled',
       ward: governor.ward(id),
       outcomes: outcomes.page(id),
+      shared: options.share?.watch(id, placeOf(driver.kind)),
       probe: (signal) => options.probe(id, signal),
       onEvent(event) {
         told.ofWorker(id, event)
@@ -102,6 +110,9 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
       case 'health-changed':
         pool.setHealth(id, event.to, { slowStart: event.from === 'dead' || event.from === 'recovery' })
         if (event.to === 'dead') options.traffic().abandonWorker(id, event.reason)
+        return
+      case 'doubted-elsewhere':
+        pool.setDoubt(id, true) // until the probe that follows at once has passed
         return
       case 'pulse-failed':
         doubt(id, event.reason)
@@ -148,6 +159,7 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
       } finally {
         pool.remove(id)
         governor.forget(id)
+        options.share?.forget(id)
         outcomes.page(id).forget()
         options.onRemoved(id)
         told.forgetWorker(id)
@@ -171,6 +183,12 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
       for (const { member } of pool.entries()) ends.use(member)
     },
   }
+}
+
+/** Whose a worker is, to be watched over and healed: whoever has the lease, this gateway, or another one. */
+function placeOf(kind: WorkerDriver['kind']): 'shared' | 'own' | 'peer' {
+  if (kind === 'local') return 'own'
+  return kind === 'peer' ? 'peer' : 'shared'
 }
 
 function isMonitorEvent(event: Parameters<ServiceEvents['ofWorker']>[1]): event is MonitorEvent {

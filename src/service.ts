@@ -136,7 +136,8 @@ export async function createService(
   await drivers.prepare(config.workers, signal)
   const workers: ServiceWorkers = parts.use(
     createWorkers(config, {
-      ...{ clock, random, store, told },
+      ...{ clock, random, store, told, share: cluster.shared?.health },
+      onPoolHealth: ({ type }) => join.uplinkIs(type === 'uplink-cleared'),
       createDriver: (worker) => drivers.create(worker),
       probe: (id, probeSignal) => checks.probe(id, probeSignal),
       traffic: () => fetcher,
@@ -259,7 +260,9 @@ export async function createService(
     life.abort()
     await Promise.all([onionChecks, upkeep[Symbol.asyncDispose](), reloading.end()])
   })
-  parts.use(joinCluster({ clock, logger, cluster, told, pool, keys, fetcher, admission, life: life.signal }))
+  const join = parts.use(
+    joinCluster({ clock, logger, cluster, told, pool, keys, fetcher, admission, life: life.signal }),
+  )
   if (cluster.shared !== undefined)
     parts.use(
       await openPeers(config, {
