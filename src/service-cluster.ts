@@ -1,29 +1,20 @@
 /** What gateways share that are one pool; alone, what one gateway has for itself. */
-import { createHmac } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ReplicasView } from './api/views.ts'
-import { EventStream } from './cluster/event-stream.ts'
-import { HealthShare } from './cluster/health-share.ts'
-import { openStore } from './cluster/open-store.ts'
-import { poolSecret, readSecretFile } from './cluster/pool-secret.ts'
-import type { Member } from './cluster/presence.ts'
-import { SharedRegisters } from './cluster/shared-registers.ts'
-import { SharedStore } from './cluster/shared-store.ts'
-import { ValkeyLeases } from './cluster/valkey-leases.ts'
+import type { EventStream } from './cluster/event-stream.ts'
+import type { HealthShare } from './cluster/health-share.ts'
+import type { SharedRegisters } from './cluster/shared-registers.ts'
+import type { ValkeyLeases } from './cluster/valkey-leases.ts'
 import type { ValkeyLink } from './cluster/valkey-link.ts'
-import { ValkeyPresence } from './cluster/valkey-presence.ts'
-import { ValkeyRegisters } from './cluster/valkey-registers.ts'
+import type { ValkeyPresence } from './cluster/valkey-presence.ts'
 import type { ServiceConfig } from './config/read-config.ts'
+import type { SharedJobs } from './jobs/shared/shared-jobs.ts'
 import type { Clock } from './lib/clock.ts'
-import { faultFields } from './lib/fault-fields.ts'
 import type { Logger } from './lib/log.ts'
 import type { Random } from './lib/random.ts'
-import { Seal } from './lib/seal.ts'
+import type { ServiceJobsParts } from './service-jobs.ts'
 import { SqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
-import { StoreError } from './store/store-error.ts'
-import { SqliteWriteJournal } from './store/write-journal.ts'
 import type { WorkerUnit } from './worker-unit.ts'
 
 export interface ClusterParts {
@@ -54,6 +45,8 @@ export interface Shared {
   readonly leases: ValkeyLeases
   readonly events: EventStream
   readonly health: HealthShare
+  /** Jobs that all gateways have together. */
+  createJobs(parts: Omit<ServiceJobsParts, 'store'>): SharedJobs
 }
 
 /** Dispose it after everything that uses it. */
@@ -73,7 +66,7 @@ export interface Cluster extends AsyncDisposable {
 export async function openCluster(config: ServiceConfig, parts: ClusterParts, signal: AbortSignal): Promise<Cluster> {
   return parts.store !== undefined || config.store === 'embedded'
     ? alone(config, parts)
-    : await together(config, parts, signal)
+    : await (await import('./service-together.ts')).together(config, parts, signal)
 }
 
 function alone(config: ServiceConfig, { clock, version, store: given }: ClusterParts): Cluster {
@@ -90,77 +83,4 @@ function alone(config: ServiceConfig, { clock, version, store: given }: ClusterP
     }),
     [Symbol.asyncDispose]: async () => store[Symbol.dispose](),
   }
-}
-
-async function together(config: ServiceConfig, parts: ClusterParts, signal: AbortSignal): Promise<Cluster> {
-  const { clock, random, logger, version, storeWait } = parts
-  const { replica, prefix, secret_file, password_file, ca_file } = config.cluster
-  await using opened = new AsyncDisposableStack()
-  const onError = (error: unknown) => logger.error({ ...faultFields(error) }, 'a part of the cluster failed')
-
-  const secret = poolSecret(secret_file, random)
-  const link = opened.use(
-    await openStore(
-      {
-        ...{ url: config.store, prefix, secret, replica, version, clock, random, logger },
-        password: password_file === undefined ? undefined : passwordIn(password_file),
-        ca: ca_file === undefined ? undefined : readFileSync(ca_file, 'utf8'),
-        waitMs: storeWait?.ms ?? 0,
-        onWait: (reason) => storeWait?.onWait(reason),
-      },
-      signal,
-    ),
-  )
-  const run = random.bytes(16).toString('hex')
-  const self: Member = { replica, run, version, startedAt: clock.now() }
-  const journal = opened.use(new SqliteWriteJournal(join(config.state, 'unsent.db'), poolId(secret, prefix)))
-  const hub = new ValkeyRegisters({ link, seal: new Seal(secret, 'registers', random), random })
-  const registers = opened.use(await SharedRegisters.open({ hub, clock, run, journal, onError }, signal))
-  const store = opened.adopt(new SharedStore({ registers, clock, run, secret, onError }), (each) =>
-    each[Symbol.dispose](),
-  )
-  const presence = opened.use(
-    new ValkeyPresence({
-      ...{ link, clock, self, onError, seal: new Seal(secret, 'presence', random) },
-      onNamesake: () =>
-        logger.error(
-          { replica },
-          'another gateway of the pool has our name: give one of the two another cluster.replica',
-        ),
-    }),
-  )
-  const leases = opened.use(new ValkeyLeases({ link, presence, clock, onError }))
-  const health = opened.use(new HealthShare({ presence, leases, clock, onError }))
-  const events = opened.use(new EventStream({ link, self, clock, logger, seal: new Seal(secret, 'events', random) }))
-
-  const owned = opened.move()
-  return {
-    store,
-    shared: { link, secret, registers, presence, leases, events, health },
-    leads: () => presence.members()[0]?.run === run,
-    heals: ({ name, kind, isShared }) => (isShared ? leases.held(name.id) !== undefined : kind !== 'peer'),
-    view(workers) {
-      const holders = workers.map((id) => leases.holder(id) ?? replica)
-      return {
-        store: { kind: 'shared', isUp: link.isUp, downSince: link.downSince, pending: registers.pending },
-        replicas: presence.members().map((member) => ({
-          ...{ name: member.replica, version: member.version, startedAt: member.startedAt },
-          isSelf: member.run === run,
-          heals: holders.filter((holder) => holder === member.replica).length,
-        })),
-      }
-    },
-    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
-  }
-}
-
-function passwordIn(file: string): string {
-  const password = readSecretFile(file, 'the password of the store')
-  if (password !== undefined) return password
-  throw new StoreError('refused', `Cannot read the password of the store in ${file}: there is no such file`)
-}
-
-/** What is to be written for one pool is never written to another one, whatever becomes of the state directory. */
-function poolId(secret: Buffer, prefix: string): string {
-  return createHmac('sha256', secret).update(`cbtor journal of ${prefix}`).digest('base64url')
 }

@@ -7,7 +7,7 @@ import type { TargetPolicy } from './fetch/target-policy.ts'
 import type { JobStore } from './jobs/job-store.ts'
 import { Jobs, type JobsOptions, type JobsPolicy } from './jobs/jobs.ts'
 import { postLocally } from './jobs/local-post.ts'
-import { SharedJobs, type SharedJobsOptions } from './jobs/shared/shared-jobs.ts'
+import type { SharedJobs } from './jobs/shared/shared-jobs.ts'
 import { SqliteJobStore } from './jobs/sqlite-job-store.ts'
 import type { Clock } from './lib/clock.ts'
 import { faultFields } from './lib/fault-fields.ts'
@@ -29,27 +29,11 @@ export function openJobStore(config: ServiceConfig): JobStore {
 
 /** They go on once `start()` is called. */
 export function createJobs(config: ServiceConfig, parts: ServiceJobsParts): Jobs {
-  return new Jobs({ ...optionsOf(config, parts), store: parts.store })
+  return new Jobs({ ...jobsOptionsOf(config, parts), store: parts.store })
 }
 
-/** The way into the shared store, for who has one. */
-export interface SharedJobsParts
-  extends Omit<ServiceJobsParts, 'store'>,
-    Pick<SharedJobsOptions, 'link' | 'connection' | 'secret' | 'run'> {}
-
-/** Jobs that all replicas have together. They go on here once `start()` is called, which wants keys to be known by then. */
-export function createSharedJobs(config: ServiceConfig, parts: SharedJobsParts): SharedJobs {
-  const { logger, link, connection, secret, run } = parts
-  return new SharedJobs({
-    ...optionsOf(config, parts),
-    ...{ link, connection, secret, run },
-    // The link tells of it when the store goes.
-    onConnectionError: (error) =>
-      logger.debug({ ...faultFields(error) }, 'the queue of jobs had trouble with its store'),
-  })
-}
-
-function optionsOf(
+/** What both kinds of jobs are made of. */
+export function jobsOptionsOf(
   config: ServiceConfig,
   { clock, random, logger, keys, policy, fetch }: Omit<ServiceJobsParts, 'store'>,
 ): Omit<JobsOptions, 'store'> {

@@ -4,7 +4,6 @@ import type { Backend } from './api/backend.ts'
 import { createApiServer } from './api/server.ts'
 import { adminKeyFile, createAdminKey } from './auth/admin-key.ts'
 import { KeyRing } from './auth/key-ring.ts'
-import { redisOptions } from './cluster/valkey-connection.ts'
 import type { ServiceConfig } from './config/read-config.ts'
 import { CbtorError } from './domain/errors.ts'
 import type { FetchRequest } from './domain/exchange.ts'
@@ -24,7 +23,7 @@ import { openListenerTls } from './service-certificate.ts'
 import { CheckShare } from './service-checks.ts'
 import { openCluster, type StoreWait } from './service-cluster.ts'
 import { ServiceEvents } from './service-events.ts'
-import { createJobs, createSharedJobs, openJobStore, type ServiceJobs } from './service-jobs.ts'
+import { createJobs, openJobStore, type ServiceJobs } from './service-jobs.ts'
 import { joinCluster } from './service-join.ts'
 import { leaseOf } from './service-lease.ts'
 import { gaugesOf, ServiceLive } from './service-live.ts'
@@ -225,12 +224,7 @@ export async function createService(
     fetch: (request: FetchRequest, fetchSignal: AbortSignal) => backend.fetch({ ...request, via: 'job' }, fetchSignal),
   }
   const jobs: ServiceJobs =
-    'link' in jobStore
-      ? createSharedJobs(config, {
-          ...{ ...jobsParts, link: jobStore.link, secret: jobStore.secret, run: jobStore.presence.self.run },
-          connection: redisOptions(jobStore.link.access),
-        })
-      : createJobs(config, { ...jobsParts, store: jobStore })
+    'link' in jobStore ? jobStore.createJobs(jobsParts) : createJobs(config, { ...jobsParts, store: jobStore })
   const backend = createBackend({
     ...{ version, clock, store, pool, fetcher, told, requests, admission, jobs, live },
     checks:

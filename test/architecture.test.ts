@@ -70,8 +70,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** Imports, re-exports, and what is loaded only when it is needed. */
 const IMPORT = /(?:from |import |import\()'(\.[^']+)'/g
 
-/** Where the modules of a command are loaded once it is called. Everything else is loaded with who needs it. */
-const MAY_LOAD = ['src/cli/cli.ts', 'src/main.ts']
+/** Where the modules of a command are loaded once it is called, and what only gateways need that share a store. Everything else is loaded with who needs it. */
+const MAY_LOAD = ['src/cli/cli.ts', 'src/main.ts', 'src/service-cluster.ts']
 
 it('every import follows the dependency table', () => {
   const broken: string[] = []
@@ -90,7 +90,7 @@ it('every import follows the dependency table', () => {
   assert.deepEqual(broken, [])
 })
 
-it('only the command line loads a module when it is needed', () => {
+it('hardly anybody loads a module when it is needed', () => {
   const broken = globSync('src/**/*.ts').filter(
     (file) => !(MAY_LOAD.includes(file) || file.endsWith('.test.ts')) && /\bimport\(/.test(readFileSync(file, 'utf8')),
   )
@@ -98,20 +98,17 @@ it('only the command line loads a module when it is needed', () => {
 })
 
 it('the command line starts with little: what a command needs comes with the command', () => {
-  const seen = new Set<string>()
-  const packages = new Set<string>()
-  const visit = (file: string): void => {
-    if (seen.has(file)) return
-    seen.add(file)
-    const code = readFileSync(file, 'utf8').replace(/^import type [^']*'[^']*'/gm, '')
-    for (const [, target = ''] of code.matchAll(/ from '([^']+)'/g)) {
-      if (target.startsWith('.')) visit(join(dirname(file), target))
-      else if (!target.startsWith('node:')) packages.add(target)
-    }
-  }
-  visit('src/main.ts')
+  const { files, packages } = loadedWith('src/main.ts')
   assert.deepEqual([...packages], ['commander'])
-  assert.ok(seen.size <= 12, [...seen].join(', '))
+  assert.ok(files.size <= 12, [...files].join(', '))
+})
+
+it('a gateway that is alone has nothing of what those need that share a store', () => {
+  const { packages } = loadedWith('src/service.ts')
+  assert.deepEqual(
+    ['bullmq', 'ioredis'].filter((name) => packages.has(name)),
+    [],
+  )
 })
 
 it('every folder of src has a row in the dependency table', () => {
@@ -169,4 +166,21 @@ it('no file dials a host except those that speak to a Tor or a box', () => {
 
 function folderOf(path: string): string {
   return relative('src', path).split('/')[0] ?? ''
+}
+
+/** The files and packages that are loaded with a file. */
+function loadedWith(start: string): { readonly files: ReadonlySet<string>; readonly packages: ReadonlySet<string> } {
+  const files = new Set<string>()
+  const packages = new Set<string>()
+  const visit = (file: string): void => {
+    if (files.has(file)) return
+    files.add(file)
+    const code = readFileSync(file, 'utf8').replace(/^import type [^']*'[^']*'/gm, '')
+    for (const [, target = ''] of code.matchAll(/ from '([^']+)'/g)) {
+      if (target.startsWith('.')) visit(join(dirname(file), target))
+      else if (!target.startsWith('node:')) packages.add(target)
+    }
+  }
+  visit(start)
+  return { files, packages }
 }
