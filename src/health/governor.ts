@@ -1,10 +1,12 @@
+import { PersistentMap } from '../lib/persistent-map.ts'
+
 /**
  * Decides, for the whole pool, whether a worker may be healed now: self-healing must never do more harm than what it
  * heals. Pure, like `machine.ts`; `pool-governor.ts` keeps the state. Instants are milliseconds of a clock that never
  * goes back.
  */
 export interface GovernorState {
-  readonly workers: ReadonlyMap<string, WardState>
+  readonly workers: PersistentMap<WardState>
   /** Since when most of the pool fails together, so that the cause is thought to be common: our uplink, or our machine. */
   readonly uplinkSuspectSince: number | undefined
 }
@@ -108,7 +110,7 @@ const DAY_MS = 86_400_000
 const SAME_REBOOT_MS = 300_000
 
 export const UNGOVERNED: GovernorState = {
-  workers: new Map(),
+  workers: PersistentMap.of(),
   uplinkSuspectSince: undefined,
 }
 
@@ -261,10 +263,12 @@ function hasCommonCause({ workers }: GovernorState, now: number, policy: Governo
 function passed(state: GovernorState, worker: string, ward: WardState): GovernorState {
   const next = withWard(state, worker, { ...ward, evidence: 'passing' })
   if (state.uplinkSuspectSince === undefined) return next
-  const workers = new Map<string, WardState>()
-  for (const [id, each] of next.workers) {
-    workers.set(id, each.evidence === 'failing' ? { ...each, evidence: 'none' } : each)
-  }
+  const workers = PersistentMap.of(
+    [...next.workers].map(([id, each]): [string, WardState] => [
+      id,
+      each.evidence === 'failing' ? { ...each, evidence: 'none' } : each,
+    ]),
+  )
   return { ...next, workers, uplinkSuspectSince: undefined }
 }
 
@@ -301,7 +305,7 @@ export function recentReboots({ reboots }: WardState, now: number): readonly num
 }
 
 function withWard(state: GovernorState, worker: string, ward: WardState): GovernorState {
-  return { ...state, workers: new Map(state.workers).set(worker, ward) }
+  return { ...state, workers: state.workers.with(worker, ward) }
 }
 
 function never(reason: string): Permit {

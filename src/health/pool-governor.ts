@@ -73,9 +73,7 @@ export class PoolGovernor {
   /** The worker is none of the pool any more: it is no evidence, and holds up nobody. */
   forget(worker: string): void {
     this.#tell({ type: 'unwatched', worker })
-    const workers = new Map(this.#state.workers)
-    workers.delete(worker)
-    this.#state = { ...this.#state, workers }
+    this.#state = { ...this.#state, workers: this.#state.workers.without(worker) }
   }
 
   /** A worker of the pool. It counts from its first event on. */
