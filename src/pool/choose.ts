@@ -40,34 +40,37 @@ function alike({ health }: Candidate): number {
 /**
  * Chooses by `mode` from the best tier that has anybody; undefined when no candidate takes traffic. There is no panic
  * rule that would ask the dead: with too few workers left, those are asked, up to their limits, and then nobody. Who may not be asked
- * for other reasons is left out by `mayTake`.
+ * for other reasons is left out by `mayTake`. `room` is what it works in: whoever chooses often keeps one.
  */
 export function choose<C extends Candidate>(
   candidates: readonly C[],
   mode: Mode,
   turn: Turn,
   mayTake: (candidate: C) => boolean = () => true,
+  room: C[] = [],
 ): C | undefined {
-  const tier = bestTier(candidates, mode === 'sticky' ? alike : tierOf, mayTake)
+  const tier = bestTier(candidates, mode === 'sticky' ? alike : tierOf, mayTake, room)
   return isSome(tier) ? CHOOSERS[mode](present(tier, mode, turn), turn) : undefined
 }
 
-/** In one pass: there may be a thousand candidates. */
+/** In one pass, and in `room`: there may be a thousand candidates. */
 function bestTier<C extends Candidate>(
   candidates: readonly C[],
   tierOfOne: (candidate: C) => number,
   mayTake: (candidate: C) => boolean,
+  room: C[],
 ): readonly C[] {
   let best = NONE
-  let tier: C[] = []
+  let size = 0
   for (const candidate of candidates) {
     const own = tierOfOne(candidate)
     if (own > best || own === NONE || !mayTake(candidate)) continue
-    if (own < best) tier = []
+    if (own < best) size = 0
     best = own
-    tier.push(candidate)
+    room[size++] = candidate
   }
-  return tier
+  room.length = size
+  return room
 }
 
 /** Those that take this turn. A tier is not left while it has anybody; and a key's worker is the same from the first moment on. */

@@ -1,16 +1,14 @@
-import { type Candidate, type Candidates, isSome, type Turn } from './candidate.ts'
-import { roundRobin } from './round-robin.ts'
+import type { Candidate, Candidates, Turn } from './candidate.ts'
 
-/** The one with the fewest leases. Equals take turns: always taking the first would wear it out in a quiet pool. */
+/** The one with the fewest leases. Equals take turns, as in `roundRobin`: always taking the first would wear it out in a quiet pool. */
 export function leastConnections<C extends Candidate>(candidates: Candidates<C>, turn: Turn): C {
   let fewest = Number.POSITIVE_INFINITY
-  let idlest: C[] = []
+  for (const { load } of candidates) if (load < fewest) fewest = load
+  let idlest: C | undefined
   for (const candidate of candidates) {
-    const { load } = candidate
-    if (load > fewest) continue
-    if (load < fewest) idlest = []
-    fewest = load
-    idlest.push(candidate)
+    if (candidate.load !== fewest) continue
+    if (candidate.name.n > turn.after) return candidate
+    idlest ??= candidate
   }
-  return roundRobin(isSome(idlest) ? idlest : candidates, turn)
+  return idlest ?? candidates[0]
 }

@@ -88,6 +88,8 @@ export class Pool<W extends { readonly name: WorkerName }> {
   /** By number. */
   #seats: readonly Seat<W>[] = []
   readonly #byId = new Map<string, Seat<W>>()
+  /** Of `choose`, so that it makes none for each request. */
+  readonly #room: Seat<W>[] = []
   readonly #clock: Clock
   readonly #random: Random
   readonly #retryAfterMs: number
@@ -179,12 +181,13 @@ export class Pool<W extends { readonly name: WorkerName }> {
 
     if (this.#elsewhere.isOver) this.#weigh()
     const mayTake = (seat: Seat<W>) => {
-      if (whyNot(seat, tried, busy) !== undefined) return false
+      if (seat.desired !== 'enabled' || seat.isFull) return false
+      if ((tried.size > 0 || busy.size > 0) && whyNot(seat, tried, busy) !== undefined) return false
       if (seat.backSince !== undefined) this.#slowStart(seat, seat.backSince)
       return true
     }
     const turn = { key, after: this.#last.get(mode) ?? 0, random: this.#random }
-    const chosen = choose(this.#seats, mode, turn, mayTake)
+    const chosen = choose(this.#seats, mode, turn, mayTake, this.#room)
     if (chosen === undefined)
       throw this.#noWorker(`Cannot choose a worker: ${whyNone(this.#seats, tried, busy)}`, this.#seats, tried, busy)
     this.#last.set(mode, chosen.name.n)
