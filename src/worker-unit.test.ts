@@ -48,6 +48,33 @@ describe('a worker that several gateways reach', { timeout: 20_000 }, () => {
     await world.clock.advance(5_000)
     assert.equal(world.unit.view(0, true).state, 'healthy')
   })
+
+  it('is turned to again also when it took longer to come up than one look at it lasts', async () => {
+    await using world = unitOf()
+    await world.clock.advance(1_000)
+    const start = world.driver.start.bind(world.driver)
+    let isBack = false
+    world.driver.start = async (signal) => {
+      if (isBack) return await start(signal)
+      // Whoever is given up in the middle of it has not failed: it is as if it had never begun.
+      await world.driver.stop(never)
+      await world.clock.sleep(60_000, signal)
+    }
+    world.driver.kill('its Tor is gone')
+    await world.clock.advance(60_000)
+    assert.equal(world.unit.view(0, true).state, 'dead')
+    isBack = true
+    await world.clock.advance(5_000)
+    assert.equal(world.unit.view(0, true).state, 'healthy')
+  })
+
+  it('is left alone when it is to be stopped', async () => {
+    await using world = unitOf()
+    await world.clock.advance(1_000)
+    await world.unit.follow('stopped', never)
+    await world.clock.advance(60_000)
+    assert.equal(world.driver.observe().process, 'stopped')
+  })
 })
 
 /** Another gateway has its lease. */

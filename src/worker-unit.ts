@@ -322,7 +322,7 @@ export class WorkerUnit implements AsyncDisposable {
 
   /** A Tor that cannot carry anything yet would only spoil the statistics of the check endpoints. */
   async #probe(signal: AbortSignal): Promise<ProbeResult> {
-    if (this.#driver.observe().process === 'exited') await this.#turnToAgain(signal).catch(() => {})
+    await this.#turnToAgain(signal).catch(() => {})
     const { process, bootstrap } = this.#driver.observe()
     if (process !== 'running' || bootstrap.progress < 100) {
       return { verdict: 'failed', reason: `Tor is ${process}, its bootstrap at ${bootstrap.progress} %` }
@@ -330,12 +330,18 @@ export class WorkerUnit implements AsyncDisposable {
     return await this.#options.probe(signal)
   }
 
-  /** A Tor may have come back without us: that of a box, and one that another gateway heals. */
+  /**
+   * A Tor may have come back without us: that of a box, and one that another gateway heals. The latter's may be `stopped` here by a
+   * look that was given up before it was up: as if it had never begun.
+   */
   async #turnToAgain(signal: AbortSignal): Promise<void> {
     const { host } = this.#driver
     const { shared } = this.#options
-    if (host !== undefined) await host.reattach(signal)
-    else if (shared !== undefined && shared.fence() === undefined) await this.#driver.start(signal)
+    const { process } = this.#driver.observe()
+    const isAnothers = shared !== undefined && shared.fence() === undefined
+    if (host !== undefined && process === 'exited') await host.reattach(signal)
+    if (host === undefined && isAnothers && (process === 'exited' || process === 'stopped'))
+      await this.#driver.start(signal)
   }
 
   #monitorTold(event: MonitorEvent): void {
