@@ -57,7 +57,7 @@ describe('a worker that several gateways reach', { timeout: 20_000 }, () => {
     world.driver.start = async (signal) => {
       if (isBack) return await start(signal)
       // Whoever is given up in the middle of it has not failed: it is as if it had never begun.
-      await world.driver.stop(never)
+      await world.driver.stop()
       await world.clock.sleep(60_000, signal)
     }
     world.driver.kill('its Tor is gone')
