@@ -38,8 +38,9 @@ export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
   const backMs: number[] = []
   const load = new Load({ url: lab.url, perSecond, postShare })
   lab.tell({ type: 'break-each', everyMs: options.breakEveryMs })
+  const startedAt = Date.now()
   for (let n = 0; (n + 1) * killEveryMs <= seconds * 1_000; n++) {
-    await sleep(killEveryMs - downMs)
+    await sleep(Math.max(0, startedAt + (n + 1) * killEveryMs - downMs - Date.now()))
     const replica = lab.replicas[n % lab.replicas.length]
     if (replica === undefined) break
     const at = Date.now()
