@@ -19,6 +19,10 @@ const TARGETS = new Map([
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok'
 const URL = 'http://www.cbtor.test/'
 
+async function metricOf(api: { metrics(): Promise<string> }, name: string): Promise<number> {
+  return Number(new RegExp(`^cbtor_${name} (\\d+)$`, 'm').exec(await api.metrics())?.[1] ?? Number.NaN)
+}
+
 describe('two gateways of one pool', { timeout: 120_000 }, () => {
   let store: Valkey
   let directory: string
@@ -72,6 +76,11 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
       ],
     )
     assert.deepEqual([seen.kind, seen.up, seen.down_since], ['shared', true, null])
+    await eventually(async () => {
+      const [byFirst = 0, bySecond = 0] = await Promise.all([a, b].map((api) => metricOf(api, 'healed_workers')))
+      return byFirst + bySecond === 4
+    })
+    assert.deepEqual([await metricOf(a, 'store_up'), await metricOf(b, 'replicas')], [1, 2])
 
     await a.setMode('failover')
     await eventually(async () => (await b.mode()).mode === 'failover')
@@ -112,6 +121,9 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
     await admin.setMode('random')
     await admin.drain('tor04')
     assert.ok((await admin.replicas()).store.pending >= 2)
+    assert.ok((await metricOf(admin, 'store_pending_writes')) >= 2)
+    assert.equal(await metricOf(admin, 'store_up'), 0)
+    await eventually(async () => (await metricOf(admin, 'healed_workers')) === 0)
     assert.equal(first.backend.mode(), 'sticky')
 
     await store.restart()

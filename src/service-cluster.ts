@@ -8,6 +8,7 @@ import type { ValkeyLeases } from './cluster/valkey-leases.ts'
 import type { ValkeyLink } from './cluster/valkey-link.ts'
 import type { ValkeyPresence } from './cluster/valkey-presence.ts'
 import type { ServiceConfig } from './config/read-config.ts'
+import type { ClusterGauges } from './events/cluster-metrics.ts'
 import type { SharedJobs } from './jobs/shared/shared-jobs.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Logger } from './lib/log.ts'
@@ -57,10 +58,12 @@ export interface Cluster extends AsyncDisposable {
   /** Whether this gateway does what one of them does for all. It may change any time, and for a moment there may be two. */
   leads(): boolean
   /** Whether what a worker needs now and then is for this gateway to do. */
-  heals(worker: Pick<WorkerUnit, 'name' | 'kind' | 'isShared'>): boolean
-  /** `workers`: ids of those of this gateway. */
-  view(workers: readonly string[]): ReplicasView
+  heals(worker: ClusterWorker): boolean
+  /** `workers`: those of this gateway's pool. */
+  view(workers: readonly ClusterWorker[]): ReplicasView
 }
+
+export type ClusterWorker = Pick<WorkerUnit, 'name' | 'kind' | 'isShared'>
 
 /** Rejects with a `StoreError` when a shared store is wanted and cannot be had. */
 export async function openCluster(config: ServiceConfig, parts: ClusterParts, signal: AbortSignal): Promise<Cluster> {
@@ -82,5 +85,15 @@ function alone(config: ServiceConfig, { clock, version, store: given }: ClusterP
       replicas: [{ ...self, heals: workers.length }],
     }),
     [Symbol.asyncDispose]: async () => store[Symbol.dispose](),
+  }
+}
+
+/** What the metrics tell of it. */
+export function clusterGauges({ store, replicas }: ReplicasView): ClusterGauges {
+  return {
+    storeUp: store.isUp,
+    pendingWrites: store.pending,
+    replicas: replicas.length,
+    healedWorkers: replicas.find(({ isSelf }) => isSelf)?.heals ?? 0,
   }
 }

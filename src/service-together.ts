@@ -73,13 +73,13 @@ export async function together(config: ServiceConfig, parts: ClusterParts, signa
     leads: () => presence.members()[0]?.run === run,
     heals: ({ name, kind, isShared }) => (isShared ? leases.held(name.id) !== undefined : kind !== 'peer'),
     view(workers) {
-      const holders = workers.map((id) => leases.holder(id) ?? replica)
+      const healers = workers.flatMap(({ name, isShared }) => (isShared ? [leases.holder(name.id)] : []))
       return {
         store: { kind: 'shared', isUp: link.isUp, downSince: link.downSince, pending: registers.pending },
         replicas: presence.members().map((member) => ({
           ...{ name: member.replica, version: member.version, startedAt: member.startedAt },
           isSelf: member.run === run,
-          heals: holders.filter((holder) => holder === member.replica).length,
+          heals: healers.filter((healer) => healer === member.replica).length,
         })),
       }
     },

@@ -21,7 +21,7 @@ import { applyConfig } from './service-apply.ts'
 import { createBackend } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
 import { CheckShare } from './service-checks.ts'
-import { openCluster, type StoreWait } from './service-cluster.ts'
+import { clusterGauges, openCluster, type StoreWait } from './service-cluster.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, openJobStore, type ServiceJobs } from './service-jobs.ts'
 import { joinCluster } from './service-join.ts'
@@ -112,6 +112,7 @@ export async function createService(
   const secret = store.poolSecret(() => random.bytes(32))
   const identities = new Identities(secret, () => random.bytes(32))
 
+  const viewOfCluster = () => cluster.view(pool.entries().map(({ member }) => member))
   const told: ServiceEvents = parts.use(
     new ServiceEvents({
       ...{ clock, logger, version: VERSION },
@@ -119,6 +120,7 @@ export async function createService(
       jobs: () => jobs.counts(),
       sessions: () => fetcher.sessions.size,
       mode: () => pool.mode,
+      cluster: () => clusterGauges(viewOfCluster()),
     }),
   )
 
@@ -223,8 +225,9 @@ export async function createService(
     ...{ clock, random, logger, keys, policy: ofCallers },
     fetch: (request: FetchRequest, fetchSignal: AbortSignal) => backend.fetch({ ...request, via: 'job' }, fetchSignal),
   }
-  const jobs: ServiceJobs =
-    'link' in jobStore ? jobStore.createJobs(jobsParts) : createJobs(config, { ...jobsParts, store: jobStore })
+  const jobs: ServiceJobs = parts.use(
+    'link' in jobStore ? jobStore.createJobs(jobsParts) : createJobs(config, { ...jobsParts, store: jobStore }),
+  )
   const backend = createBackend({
     ...{ version, clock, store, pool, fetcher, told, requests, admission, jobs, live },
     checks:
@@ -240,7 +243,7 @@ export async function createService(
             }),
           ),
     waiting: () => order.waiting,
-    replicas: () => cluster.view(pool.entries().map(({ name }) => name.id)),
+    replicas: viewOfCluster,
     reloadConfig: () => reloading.reload().catch((error: unknown) => throwProblem(error)),
     life: life.signal,
   })
@@ -250,6 +253,25 @@ export async function createService(
     (id) => (cluster.heals(unit(id)) ? backend.newCircuits(id) : { acted: Promise.resolve() }),
     clock,
   )
+  const reloading = new Reload(config, {
+    read() {
+      if (overrides.reread !== undefined) return namedInPool(overrides.reread())
+      throw new CbtorError('conflict', 'Cannot read the configuration anew: this service was not started with one')
+    },
+    prepare: (wanted) => drivers.createAll(wanted, life.signal),
+    apply: (next, isChanged) =>
+      applyConfig(
+        {
+          ...{ log: root, requests, drivers, workers, order, checks, jobs, upkeep, server, proxy, store },
+          policies: { all: fetching.policy, callers: ofCallers },
+        },
+        next,
+        isChanged,
+      ),
+    change: (plan, superseded) => changeWorkers(plan, { workers, clock, logger, life: life.signal, superseded }),
+    onReloaded: (reloaded) => told.configReloaded(reloaded),
+    onRefused: (error) => told.configRefused(error.details),
+  })
   parts.defer(async () => {
     life.abort()
     await Promise.all([onionChecks, upkeep[Symbol.asyncDispose](), reloading.end()])
@@ -279,27 +301,7 @@ export async function createService(
       closeWithinMs: config.shutdown_timeout,
     }),
   )
-  // Ended before the API, which may still tell of them.
-  parts.use(jobs).start()
-  const reloading = new Reload(config, {
-    read() {
-      if (overrides.reread !== undefined) return namedInPool(overrides.reread())
-      throw new CbtorError('conflict', 'Cannot read the configuration anew: this service was not started with one')
-    },
-    prepare: (wanted) => drivers.createAll(wanted, life.signal),
-    apply: (next, isChanged) =>
-      applyConfig(
-        {
-          ...{ log: root, requests, drivers, workers, order, checks, jobs, upkeep, server, proxy, store },
-          policies: { all: fetching.policy, callers: ofCallers },
-        },
-        next,
-        isChanged,
-      ),
-    change: (plan, superseded) => changeWorkers(plan, { workers, clock, logger, life: life.signal, superseded }),
-    onReloaded: (reloaded) => told.configReloaded(reloaded),
-    onRefused: (error) => told.configRefused(error.details),
-  })
+  jobs.start()
   const { url } = await server.listen(config.listen)
   told.events.record({ type: 'service_started', version })
   signal.throwIfAborted()

@@ -180,7 +180,7 @@ export interface ReplicaView {
   readonly startedAt: number
   /** The one that answers. */
   readonly isSelf: boolean
-  /** Of the shared workers: those that it probes and heals, as far as is known here. */
+  /** Of the workers that several gateways reach: those that it probes and heals, as far as is known here; alone, all of them. */
   readonly heals: number
 }
 

@@ -1005,7 +1005,7 @@ export type Replicas = {
     started_at: string
     /** The one that answers. */
     self: boolean
-    /** Of the shared workers: those that it probes and heals. */
+    /** Of the workers that several gateways reach: those that it probes and heals. Alone: all of them. */
     heals: number
   }[]
 }

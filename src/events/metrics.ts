@@ -2,6 +2,7 @@ import { Registry } from 'prom-client'
 import { type RecordedEvent, workerOf } from '../domain/events.ts'
 import type { Mode } from '../domain/exchange.ts'
 import type { ProblemCode } from '../domain/problems.ts'
+import { type ClusterGauges, registerClusterMetrics } from './cluster-metrics.ts'
 import { Instruments } from './instruments.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
 import { RequestMetrics } from './request-metrics.ts'
@@ -15,6 +16,7 @@ export interface MetricsSources {
   sessions?(): number
   /** The pool's. */
   mode?(): Mode
+  cluster?(): ClusterGauges
   readonly version?: string
 }
 
@@ -70,6 +72,7 @@ export class Metrics implements Disposable {
     make.gauge('jobs_stored_bytes', 'What is kept for jobs: requests to send, and answers.', [], (gauge) =>
       gauge.set(options.jobs?.().bytes ?? 0),
     )
+    if (options.cluster !== undefined) registerClusterMetrics(make, options.cluster)
     make.gauge('sessions', 'Sticky keys that are in use.', [], (gauge) => gauge.set(options.sessions?.() ?? 0))
   }
 

@@ -20,7 +20,9 @@ export const replicasBody = z
         version: z.string(),
         started_at: instant,
         self: z.boolean().describe('The one that answers.'),
-        heals: count.describe('Of the shared workers: those that it probes and heals.'),
+        heals: count.describe(
+          'Of the workers that several gateways reach: those that it probes and heals. Alone: all of them.',
+        ),
       }),
     ),
   })
