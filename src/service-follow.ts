@@ -63,6 +63,10 @@ export function followStore(parts: FollowParts): Disposable {
   }
 
   const listening = store.onChanged((change) => attempt(() => changed(change)))
+  // What was changed since it was read, as this gateway was starting, nobody tells of again.
+  attempt(() => changed({ what: 'mode' }))
+  for (const { name } of pool.entries()) attempt(() => follow(name.id))
+  attempt(() => keys.follow())
   return {
     [Symbol.dispose]() {
       listening[Symbol.dispose]()
