@@ -33,8 +33,12 @@ const retriesOf = (ceilings: string[], most: number) => ({
 
 /** Fetches that take their time. */
 export const jobsSchema = z.strictObject({
-  concurrency: whole(1, 1_000).default(16).describe('Fetches of all jobs that go on at the same time.'),
-  concurrency_per_job: whole(1, 1_000).default(8).describe('Fetches of one job that go on at the same time.'),
+  concurrency: whole(1, 1_000)
+    .default(16)
+    .describe('Fetches of all jobs that go on at the same time, at each gateway.'),
+  concurrency_per_job: whole(1, 1_000)
+    .default(8)
+    .describe('Fetches of one job that go on at the same time, at all gateways of the pool together.'),
   max_jobs: whole(1, 100_000).default(1_000).describe('Jobs of all keys that have not ended.'),
   max_jobs_per_key: whole(1, 100_000).default(100).describe('Jobs of one key that have not ended; more are refused.'),
   max_stored: stored

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -18,6 +18,14 @@ function file(text: string, name = 'cbtor.yaml'): string {
   const path = join(directory, name)
   writeFileSync(path, text)
   return path
+}
+
+/** A certificate in `.pem` and its key in `.key`. */
+function makePair(path: string): void {
+  const pair = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj', '/CN=x']
+  execFileSync('openssl', ['req', '-x509', ...pair, '-keyout', `${path}.key`, '-out', `${path}.pem`], {
+    stdio: 'ignore',
+  })
 }
 
 const TWO = 'workers: [{ kind: local, id: a }, { kind: local, id: b }]\ntor: { command: [sh] }\n'
@@ -76,13 +84,7 @@ workers:
     ])
       assert.match(said, fault)
 
-    const pair = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '9', '-subj', '/CN=x']
-    for (const name of ['cert', 'other'])
-      execFileSync(
-        'openssl',
-        ['req', '-x509', ...pair, '-keyout', `${directory}/${name}.key`, '-out', `${directory}/${name}.pem`],
-        { stdio: 'ignore' },
-      )
+    for (const name of ['cert', 'other']) makePair(`${directory}/${name}`)
     const tls = (key: string) =>
       file(`${TWO}tls: { cert_file: ${directory}/cert.pem, key_file: ${directory}/${key} }\n`, 'tls.yaml')
     assert.equal((await runTestCli(['config', 'check', tls('cert.key')], env)).code, 0)
@@ -113,7 +115,7 @@ checks: { clearnet: ['https://one.example/'] }
     assert.match((await runTestCli(['config', 'check', file('\n')], env)).err, /the file says nothing/)
   })
 
-  it('finds nothing wrong or unwise in the examples, where their boxes are installed', async () => {
+  it('finds nothing wrong or unwise in the examples, where their boxes are installed and their files are', async () => {
     const state = join(directory, 'with-boxes')
     mkdirSync(join(state, 'boxes'), { recursive: true })
     const { privateKey, publicKey: boxPublicKey } = createWireguardKeys()
@@ -127,14 +129,23 @@ checks: { clearnet: ['https://one.example/'] }
         },
         ...{ payload: '1-abc', packageManager: 'opkg' },
       })
+    makePair(join(state, 'cert'))
+    for (const [from, to] of [
+      ['cert.key', 'key.pem'],
+      ['cert.pem', 'ca.pem'],
+    ] as const)
+      copyFileSync(join(state, from), join(state, to))
+    for (const secret of ['pool-secret', 'store-password', 'rack01-password'])
+      writeFileSync(join(state, secret), Buffer.alloc(32, 7).toString('base64'), { mode: 0o600 })
     const examples = globSync('docs/examples/*.yaml')
-    assert.ok(examples.length >= 3)
-    for (const example of examples) {
+    assert.ok(examples.length >= 4)
+    for (const name of examples) {
+      const example = file(readFileSync(name, 'utf8').replaceAll('/etc/cbtor/', `${state}/`), 'example.yaml')
       const { err, code, out } = await runTestCli(['config', 'check', example], { ...env, CBTOR_STATE: state })
       // What runs on the machine, and that this state is one of a test.
       const ofMachine = /CBTOR_STATE: state:|no socket|cookie_file|there is no program tor/
       const left = err.split('\n').filter((text) => text !== '' && !ofMachine.test(text))
-      assert.deepEqual([code, left, out], [0, [], `${example}: nothing is wrong\n`])
+      assert.deepEqual([code, left, out], [0, [], `${example}: nothing is wrong\n`], name)
     }
   })
 })
