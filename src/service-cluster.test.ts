@@ -137,6 +137,20 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
     await admin.startTor('tor03')
   })
 
+  it('tell that the store takes no writes, although it answers', async () => {
+    await using only = await gateway('gw1', { auth: 'off' })
+    const api = createApiClient({ baseUrl: only.url })
+    const told = async () => (await api.health()).problems.filter(({ code }) => code === 'store_unreachable')
+    await store.cli('CONFIG', 'SET', 'maxmemory', '1')
+    try {
+      const [problem] = await eventually(async () => (await told()).length === 1 && told())
+      assert.match(problem?.text ?? '', /takes no writes.*OOM/)
+    } finally {
+      await store.cli('CONFIG', 'SET', 'maxmemory', '0')
+    }
+    await eventually(async () => (await told()).length === 0)
+  })
+
   it('are refused with another secret', async () => {
     await assert.rejects(gateway('gw3', { cluster: { replica: 'gw3' } }), /another pool/)
   })

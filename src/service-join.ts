@@ -40,13 +40,19 @@ export function joinCluster(parts: JoinParts): Joined {
   joined.use(followStore({ ...parts, store }))
 
   const tellOfStore = () => {
-    if (link.isUp) return told.problems.close('store_unreachable')
+    const { refusal } = leases
+    if (link.isUp && refusal === undefined) return told.problems.close('store_unreachable')
+    if (link.isUp) {
+      const text = `The shared store answers, and takes no writes: requests go on, changes are kept until it does, shared workers are not healed, jobs wait: ${refusal}`
+      return told.problems.open('store_unreachable', { severity: 'error', text })
+    }
     const since = isoTime(link.downSince ?? parts.clock.now())
     const text = `The shared store has not answered since ${since}: requests go on, changes are kept until it is back, shared workers are not healed, jobs wait`
     told.problems.open('store_unreachable', { severity: 'error', text })
   }
   tellOfStore()
   joined.use(link.onChange(tellOfStore))
+  joined.use(leases.onRefusal(tellOfStore))
 
   let known = new Map(presence.members().map(({ run, replica }) => [run, replica]))
   const tellOfMembers = () => {

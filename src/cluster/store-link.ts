@@ -16,6 +16,9 @@ export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable'
 }
 
+/** The store answers, and does not take what it was asked: its memory or disk is full, it runs a long script. */
+export class StoreRefuses extends StoreUnavailable {}
+
 export interface StoreLink {
   /** Whether it answers, as far as is known. Free to read. */
   readonly isUp: boolean

@@ -1,7 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Clock } from '../lib/clock.ts'
 import { StoreError } from '../store/store-error.ts'
-import { type StoreArgument, StoreUnavailable } from './store-link.ts'
+import { type StoreArgument, StoreRefuses, StoreUnavailable } from './store-link.ts'
 import { type StoreAddress, showStoreAddress } from './store-url.ts'
 
 /** Where the store is, and how it lets us in. */
@@ -166,7 +166,7 @@ export class ValkeyConnection implements Disposable {
       this.#end(error.message)
       return this.#unavailable(error.message)
     }
-    return NOT_NOW.test(error.message) ? new StoreUnavailable(said.message) : said
+    return NOT_NOW.test(error.message) ? new StoreRefuses(said.message) : said
   }
 
   #unavailable(reason: string): StoreUnavailable {

@@ -13,7 +13,7 @@ import {
 } from './lease-plan.ts'
 import { argumentsOf, entriesOf, LEASE_MS, LEASES } from './lease-script.ts'
 import type { Presence } from './presence.ts'
-import { type StoreLink, StoreUnavailable } from './store-link.ts'
+import { type StoreLink, StoreRefuses, StoreUnavailable } from './store-link.ts'
 
 const RENEW_MS = 2_000
 /** A lease is held for so much less than the store thinks, from the moment when it was asked for: clocks run at different speeds. */
@@ -48,6 +48,7 @@ export class ValkeyLeases implements HealerLeases {
   readonly #channel: string
   readonly #settledAt: number
   readonly #changes: Listeners<string>
+  readonly #refusals: Listeners<void>
   readonly #stack = new DisposableStack()
   readonly #held = new Map<string, Held>()
   /** Given up, and to be let go of in the store once nothing is done to the worker any more. */
@@ -66,6 +67,7 @@ export class ValkeyLeases implements HealerLeases {
   #nextLook: Disposable | undefined
   #nextEnd: Disposable | undefined
   #isOver = false
+  #refusal: string | undefined
 
   constructor(options: LeasesOptions) {
     const { link, presence, clock, onError } = options
@@ -74,6 +76,7 @@ export class ValkeyLeases implements HealerLeases {
     this.#key = link.key('leases')
     this.#channel = link.key('leases-news')
     this.#changes = new Listeners(onError)
+    this.#refusals = new Listeners(onError)
     this.#stack.use(presence.onChange(() => this.#membersChanged()))
     this.#stack.use(link.onChange((isUp) => void (isUp && this.#lookSoon())))
     this.#stack.use(link.subscribe(this.#channel, (run) => void (run !== presence.self.run && this.#lookSoon())))
@@ -92,6 +95,15 @@ export class ValkeyLeases implements HealerLeases {
     if (entry === undefined || entry.run === presence.self.run) return undefined
     if (entry.leftMs <= clock.monotonic() - this.#entriesAt) return undefined
     return presence.members().find(({ run }) => run === entry.run)?.replica
+  }
+
+  /** Why the store takes no writes, although it answers. We write to it each 2 s, whatever there is to be written. */
+  get refusal(): string | undefined {
+    return this.#refusal
+  }
+
+  onRefusal(listener: () => void): Disposable {
+    return this.#refusals.add(listener)
   }
 
   onChange(listener: (worker: string) => void): Disposable {
@@ -207,9 +219,21 @@ export class ValkeyLeases implements HealerLeases {
     if (!link.isUp) throw new StoreUnavailable('Cannot ask for leases: the store is down')
     const requests = planLeases(this.#situation())
     const waitedBefore = this.#waited()
-    await this.#ask(requests)
+    try {
+      await this.#ask(requests)
+      this.#refusedBy(undefined)
+    } catch (error) {
+      this.#refusedBy(error instanceof StoreRefuses ? error.message : undefined)
+      throw error
+    }
     const isReleased = requests.some(({ type }) => type === 'release')
     if (isReleased || [...this.#waited()].some((worker) => !waitedBefore.has(worker))) await this.#spread()
+  }
+
+  #refusedBy(reason: string | undefined): void {
+    const isNew = (reason === undefined) !== (this.#refusal === undefined)
+    this.#refusal = reason
+    if (isNew) this.#refusals.notify()
   }
 
   async #ask(requests: readonly LeaseRequest[]): Promise<void> {
