@@ -59,6 +59,8 @@ const PROBLEMS: TurnProblems = {
 /** Carries the turns out that BullMQ gives to this replica: one fetch each. */
 export class SharedRunner {
   readonly #options: SharedRunnerOptions
+  /** Units whose turn is not over here: also while the store is yet to hear what came of it. */
+  readonly #turns = new Set<string>()
   /** By unit. */
   readonly #running = new Map<string, Running>()
   readonly #holds: Holds
@@ -110,11 +112,16 @@ export class SharedRunner {
 
   /** One turn of a slot. Never rejects. */
   async turn(unit: Pick<Unit, 'id' | 'owner'>): Promise<UnitEnd> {
+    // Its lock got lost while the store was away, and not the turn.
+    if (this.#turns.has(unit.id)) return { type: 'sleep', at: this.#options.clock.now() + LOST_MS }
+    this.#turns.add(unit.id)
     try {
       return await this.#turn(unit)
     } catch (error) {
       this.#options.onBug(error)
       return { type: 'leave' }
+    } finally {
+      this.#turns.delete(unit.id)
     }
   }
 
@@ -123,8 +130,6 @@ export class SharedRunner {
     const slot = slotOf(unit)
     if (slot === undefined) return { type: 'over' }
     if (this.#life.signal.aborted) return { type: 'back' }
-    // Its lock got lost while the store was away, and not the fetch.
-    if (this.#running.has(unit)) return { type: 'sleep', at: clock.now() + LOST_MS }
     const caller = callerOf(owner)
     if (caller === undefined) this.#holds.hold(owner, clock.now() + UNKNOWN_CALLER_MS)
     const heldUntil = this.#holds.until(owner)
