@@ -350,6 +350,15 @@ describe('a configuration that is read anew', { timeout: 60_000 }, () => {
     })
   })
 
+  it('leaves workers as they are called when another store or name of the gateway takes a restart', async () => {
+    await using place = await createPlace({ workers: ids('tor01', 'tor02') })
+    place.write({ workers: ids('tor01', 'tor02'), store: 'redis://127.0.0.1:6379', cluster: { replica: 'gw2' } })
+    const { needsRestart, workers } = await place.settled(place.service.reload())
+    assert.deepEqual([workers.added, workers.removed], [[], []])
+    assert.ok(needsRestart.includes('store') && needsRestart.includes('cluster.replica'))
+    assert.deepEqual(place.workers(), ['1 tor01', '2 tor02'])
+  })
+
   it('is one after the other', async () => {
     await using place = await createPlace()
     place.write({ workers: ids('tor01', 'tor02', 'tor03', 'tor05') })

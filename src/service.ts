@@ -255,7 +255,7 @@ export async function createService(
   )
   const reloading = new Reload(config, {
     read() {
-      if (overrides.reread !== undefined) return namedInPool(overrides.reread())
+      if (overrides.reread !== undefined) return namedInPool(overrides.reread(), written)
       throw new CbtorError('conflict', 'Cannot read the configuration anew: this service was not started with one')
     },
     prepare: (wanted) => drivers.createAll(wanted, life.signal),
