@@ -322,7 +322,8 @@ export class WorkerUnit implements AsyncDisposable {
 
   /** A Tor that cannot carry anything yet would only spoil the statistics of the check endpoints. */
   async #probe(signal: AbortSignal): Promise<ProbeResult> {
-    await this.#turnToAgain(signal).catch(() => {})
+    const again = this.#turnToAgain()
+    if (again !== undefined) await again(signal).catch(() => {})
     const { process, bootstrap } = this.#driver.observe()
     if (process !== 'running' || bootstrap.progress < 100) {
       return { verdict: 'failed', reason: `Tor is ${process}, its bootstrap at ${bootstrap.progress} %` }
@@ -332,16 +333,16 @@ export class WorkerUnit implements AsyncDisposable {
 
   /**
    * A Tor may have come back without us: that of a box, and one that another gateway heals. The latter's may be `stopped` here by a
-   * look that was given up before it was up: as if it had never begun.
+   * look that was given up before it was up: as if it had never begun. Undefined where there is nothing to be turned to.
    */
-  async #turnToAgain(signal: AbortSignal): Promise<void> {
+  #turnToAgain(): ((signal: AbortSignal) => Promise<void>) | undefined {
     const { host } = this.#driver
     const { shared } = this.#options
     const { process } = this.#driver.observe()
     const isAnothers = shared !== undefined && shared.fence() === undefined
-    if (host !== undefined && process === 'exited') await host.reattach(signal)
-    if (host === undefined && isAnothers && (process === 'exited' || process === 'stopped'))
-      await this.#driver.start(signal)
+    if (host !== undefined) return process === 'exited' ? (signal) => host.reattach(signal) : undefined
+    const isAway = process === 'exited' || process === 'stopped'
+    return isAway && isAnothers ? (signal) => this.#driver.start(signal) : undefined
   }
 
   #monitorTold(event: MonitorEvent): void {
