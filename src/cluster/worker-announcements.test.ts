@@ -86,6 +86,19 @@ describe('the announcements of workers', () => {
     await one.leave()
   })
 
+  it('are forgotten of a replica that is back and offers nothing any more', async () => {
+    const { clock, replica } = createCluster()
+    const one = replica('gw1', () => undefined)
+    const two = replica('gw2', () => ({ at: at(12), workers: ['gw2-tor01'] }))
+    await clock.advance(2_000)
+    await two.leave()
+    const again = replica('gw2', () => undefined)
+    await clock.advance(70_000)
+    assert.deepEqual(one.offered(), {})
+    await Promise.all([one.leave(), again.leave()])
+    assert.equal(clock.pending, 0)
+  })
+
   it('hold while the store is down', async () => {
     const { clock, store, replica } = createCluster()
     const one = replica('gw1', () => undefined)

@@ -83,10 +83,11 @@ export class WorkerAnnouncements implements Disposable {
   }
 
   #look(): void {
-    const there = new Set(this.#options.presence.members().map(({ replica }) => replica))
+    // By their runs: one that was started anew may offer nothing any more, and then it says nothing of it.
+    const there = new Set(this.#options.presence.members().map(({ run }) => run))
     const { clock, keepMs = KEEP_MS } = this.#options
-    for (const replica of this.#announced.keys()) {
-      if (there.has(replica)) {
+    for (const [replica, { from }] of this.#announced) {
+      if (there.has(from.run)) {
         this.#going.get(replica)?.[Symbol.dispose]()
         this.#going.delete(replica)
       } else if (!this.#going.has(replica))
