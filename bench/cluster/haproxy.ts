@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -63,17 +64,30 @@ export function haproxyVariables(ports: ReplicaPorts, replicas: readonly Replica
   return variables
 }
 
+/** Below those that a system gives to who dials: nobody is given one by chance while whoever had it is away. */
+const [LOWEST_PORT, HIGHEST_PORT] = [20_000, 32_000]
+
 /** Nobody has them just now. They are not held: whoever starts again after a kill has the same ones. */
 export async function freePorts(): Promise<ReplicaPorts> {
-  const servers = [createServer(), createServer(), createServer()]
-  const [api = 0, http = 0, socks = 0] = await Promise.all(
-    servers.map(async (server) => {
-      await once(server.listen(0, '127.0.0.1'), 'listening')
-      return (server.address() as AddressInfo).port
-    }),
-  )
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return { api, http, socks }
+  return { api: await freePort(), http: await freePort(), socks: await freePort() }
+}
+
+const drawn = new Set<number>()
+
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(LOWEST_PORT, HIGHEST_PORT)
+    if (drawn.has(port)) continue
+    drawn.add(port)
+    const server = createServer().listen(port, '127.0.0.1')
+    try {
+      await once(server, 'listening')
+      await once(server.close(), 'close')
+      return port
+    } catch {
+      // Somebody has it.
+    }
+  }
 }
 
 /** Resolves once something listens there. Rejects when whoever should has ended, and after 10 s. */
