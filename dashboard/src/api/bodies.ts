@@ -14,6 +14,7 @@ export type {
 export type { NewCircuitsBody } from '../../../src/api/schemas/new-circuits.ts'
 export type { HealthBody, ModeAnswerBody } from '../../../src/api/schemas/pool.ts'
 export type { ProblemBody } from '../../../src/api/schemas/problem.ts'
+export type { ReplicasBody } from '../../../src/api/schemas/replica.ts'
 export type { LiveRequestBody, RequestsBody } from '../../../src/api/schemas/requests.ts'
 export type { SessionBody, SessionsBody } from '../../../src/api/schemas/session.ts'
 export type { WhoamiBody } from '../../../src/api/schemas/whoami.ts'

@@ -1,4 +1,5 @@
 import { useLive } from '../context.ts'
+import { textOf } from '../panels/event-filter.ts'
 import { linkTo } from '../routing/route.ts'
 import { Icon } from '../ui/icon.tsx'
 import { EmptyState } from '../ui/notes.tsx'
@@ -31,13 +32,13 @@ export function LastEvents() {
             .slice(-SHOWN)
             .toReversed()
             // By place: what happens changes the text of the rows and moves none of them.
-            .map(({ id, at, severity, text }, place) => (
+            .map(({ id, at, severity, ...event }, place) => (
               <li key={place} data-event={id}>
                 <span class={`outcome tone-${SEVERITY_LOOKS[severity].tone}`}>
                   <Icon name={SEVERITY_LOOKS[severity].icon} size={14} label={severity} />
                 </span>
-                <span class="last-events-text" title={text}>
-                  {text}
+                <span class="last-events-text" title={textOf(event)}>
+                  {textOf(event)}
                 </span>
                 <span class="muted">
                   <TimeAgo at={at} />

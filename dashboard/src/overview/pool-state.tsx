@@ -8,6 +8,7 @@ import { roughDuration } from '../ui/text.ts'
 import { Countdown, Since } from '../ui/time.tsx'
 import { useAge } from '../ui/use-age.ts'
 import { actionWord, lookOf } from '../workers/look.ts'
+import { Gateways } from './gateways.tsx'
 import { poolSentence } from './pool-sentence.ts'
 
 const ICONS: Readonly<Record<Tone, IconName>> = { ok: 'ok', warn: 'warn', bad: 'bad', info: 'starting', idle: 'info' }
@@ -39,6 +40,7 @@ export function PoolState({ view }: { readonly view: LiveView }) {
             )}
           </ul>
         )}
+        <Gateways />
       </div>
     </section>
   )

@@ -15,8 +15,13 @@ export function isWanted(event: EventBody, { severities, type, worker, text }: E
     (severities.length === 0 || severities.includes(event.severity)) &&
     (type === '' || event.type === type) &&
     (worker === '' || event.worker === worker) &&
-    (text === '' || event.text.toLowerCase().includes(text.toLowerCase()))
+    (text === '' || textOf(event).toLowerCase().includes(text.toLowerCase()))
   )
+}
+
+/** With the gateway before it that it happened at, where that is another one. */
+export function textOf({ replica, text }: Pick<EventBody, 'replica' | 'text'>): string {
+  return replica === null ? text : `${replica}: ${text}`
 }
 
 /**

@@ -9,7 +9,7 @@ import { Panel } from '../ui/panel.tsx'
 import { counted, inWords } from '../ui/text.ts'
 import { TimeAgo } from '../ui/time.tsx'
 import { useResource } from '../ui/use-resource.ts'
-import { EVERYTHING, type EventFilter, isWanted, newestFirst, pathOf } from './event-filter.ts'
+import { EVERYTHING, type EventFilter, isWanted, newestFirst, pathOf, textOf } from './event-filter.ts'
 import { EventFilterForm } from './event-filter-form.tsx'
 import { NeedsScope } from './needs-scope.tsx'
 import { useHeldBack } from './use-held-back.ts'
@@ -87,7 +87,7 @@ interface EventRowProps {
 }
 
 function EventRow({ event, onToggle }: EventRowProps) {
-  const { at, severity, type, worker, text, details } = event
+  const { at, severity, type, worker, replica, details } = event
   const [isOpen, setOpen] = useState(false)
   return (
     <li class="event" data-event={event.id}>
@@ -105,12 +105,13 @@ function EventRow({ event, onToggle }: EventRowProps) {
           onToggle(currentTarget.open)
         }}
       >
-        <summary>{text}</summary>
+        <summary>{textOf(event)}</summary>
         {isOpen && (
           <dl class="event-details">
             <Detail name="when">{clockTime(at)}</Detail>
             <Detail name="type">{inWords(type)}</Detail>
             <Detail name="number">{event.id}</Detail>
+            {replica !== null && <Detail name="gateway">{replica}</Detail>}
             {Object.entries(details).map(([name, value]) => (
               <Detail key={name} name={inWords(name)}>
                 {typeof value === 'string' ? value : JSON.stringify(value)}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { EventBody } from '../api/bodies.ts'
 import { bytesOf, fileNameOf, MAX_CHARACTERS, shownBody } from './body-text.ts'
-import { EVERYTHING, isWanted, newestFirst, pathOf } from './event-filter.ts'
+import { EVERYTHING, isWanted, newestFirst, pathOf, textOf } from './event-filter.ts'
 
 function event(id: number, changes: Partial<EventBody> = {}): EventBody {
   const at = '2026-01-31T12:00:00.000Z'
@@ -26,6 +26,14 @@ describe('a filter of events', () => {
     assert.ok(isWanted(event(1, { severity: 'warn' }), filter))
     for (const other of [{}, { severity: 'warn', worker: null }, { severity: 'error', text: 'else' }] as const)
       assert.ok(!isWanted(event(1, other), filter))
+  })
+
+  it('finds what happened at another gateway by its name', () => {
+    const elsewhere = event(1, { replica: 'gw2' })
+    assert.equal(textOf(elsewhere), 'gw2: Event 1')
+    assert.equal(textOf(event(1)), 'Event 1')
+    assert.ok(isWanted(elsewhere, { ...EVERYTHING, text: 'GW2' }))
+    assert.ok(!isWanted(event(1), { ...EVERYTHING, text: 'gw2' }))
   })
 
   it('asks the service for what it can filter itself', () => {
