@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { WorkerNames } from './cluster/load-share.ts'
 import { MemoryRegisterHub } from './cluster/memory-register-hub.ts'
 import { SharedRegisters } from './cluster/shared-registers.ts'
 import { SharedStore } from './cluster/shared-store.ts'
@@ -104,16 +103,16 @@ describe('sessions in a store that replicas share', () => {
     const [a, b] = place.replicas
     assert.ok(a && b)
     const session = a.sessions.open(ME)
-    session.place('tor01')
-    session.answered('tor01', EXIT, NONE)
+    session.place('gw1-tor01')
+    session.answered('gw1-tor01', EXIT, NONE)
     await place.agree()
     const there = b.sessions.open(ME)
-    assert.equal(there.worker, 'gw1-tor01', 'by the name that it has here')
+    assert.equal(there.worker, 'gw1-tor01')
     assert.equal(there.answered('gw1-tor01', EXIT, NONE), false)
     assert.deepEqual(b.sessions.get(ME).exit, EXIT)
     assert.equal(b.sessions.rotate(ME).generation, 1)
     await place.agree()
-    assert.deepEqual([a.sessions.open(ME).generation, a.sessions.open(ME).worker], [1, 'tor01'])
+    assert.deepEqual([a.sessions.open(ME).generation, a.sessions.open(ME).worker], [1, 'gw1-tor01'])
     a.sessions.end(ME)
     await place.agree()
     assert.equal(b.sessions.find(ME), undefined)
@@ -124,7 +123,7 @@ describe('sessions in a store that replicas share', () => {
     await using place = await pool('gw1', 'gw2')
     const [a, b] = place.replicas
     assert.ok(a && b)
-    a.sessions.open(ME).place('tor01')
+    a.sessions.open(ME).place('gw1-tor01')
     await place.agree()
     b.link.cut()
     assert.equal(b.sessions.open(ME).worker, 'gw1-tor01')
@@ -143,8 +142,8 @@ describe('sessions in a store that replicas share', () => {
     const [a, b] = place.replicas
     assert.ok(a && b)
     for (const key of ['x', 'y', 'z']) {
-      a.sessions.open({ owner: 'k1', key }).place('tor01')
-      a.sessions.open({ owner: 'k2', key }).place('tor01')
+      a.sessions.open({ owner: 'k1', key }).place('gw1-tor01')
+      a.sessions.open({ owner: 'k2', key }).place('gw1-tor01')
       await place.clock.advance(1_000)
     }
     a.sessions.end({ owner: 'k1', key: 'y' })
@@ -161,8 +160,8 @@ describe('sessions in a store that replicas share', () => {
     const [a] = place.replicas
     assert.ok(a)
     const session = a.sessions.open(ME)
-    session.place('tor01')
-    session.answered('tor01', EXIT, NONE, 'rule-of-mine')
+    session.place('gw1-tor01')
+    session.answered('gw1-tor01', EXIT, NONE, 'rule-of-mine')
     const all = JSON.stringify([...a.store.sessions()].map(([id, one]) => [id, one, one.label?.toString('latin1')]))
     for (const secret of [ME.key, 'rule-of-mine', EXIT.fingerprint, '"k1"']) assert.ok(!all.includes(secret), secret)
     assert.equal([...a.store.sessions()].length, 1)
@@ -178,7 +177,7 @@ describe('sessions in a store that replicas share', () => {
     a.store.setSession(id, { ...plain, label: Buffer.from('of somebody who has not the secret') })
     assert.deepEqual(a.sessions.list(), [])
     const session = a.sessions.open(ME)
-    assert.deepEqual([session.generation, session.worker, session.last], [4, 'tor01', undefined])
+    assert.deepEqual([session.generation, session.worker, session.last], [4, 'gw1-tor01', undefined])
   })
 })
 
@@ -208,19 +207,12 @@ async function pool(...names: readonly string[]) {
     const link = hub.link()
     const registers = stack.use(await SharedRegisters.open({ hub: link, clock, run, onError }, never))
     const store = stack.use(new SharedStore({ registers, clock, run, secret: SECRET, onError }))
-    const share = stack.use(stored({ store, clock, isShared: true, names: namesOf(run) }))
+    const share = stack.use(stored({ store, clock, isShared: true }))
     replicas.push({ link, store, sessions: stack.use(new Sessions({ clock, share })) })
   }
   return {
     ...{ clock, replicas },
     agree: () => clock.advance(6_000),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  }
-}
-
-function namesOf(replica: string): WorkerNames {
-  return {
-    shared: (id) => (id.startsWith('gw') ? id : `${replica}-${id}`),
-    own: (name) => (name.startsWith(`${replica}-`) ? name.slice(replica.length + 1) : name),
   }
 }

@@ -1,4 +1,3 @@
-import { SAME_NAMES, type WorkerNames } from './cluster/load-share.ts'
 import type { Identities } from './domain/identity.ts'
 import type { DesiredState, HealthState } from './domain/worker.ts'
 import type { SessionName } from './fetch/session.ts'
@@ -20,7 +19,6 @@ export interface SessionStoreOptions {
   readonly random: Pick<Random, 'bytes'>
   /** Writes, and shows it when that fails. */
   keep(write: () => void): void
-  readonly names?: WorkerNames
 }
 
 /** Sessions that have ended are remembered for their generation for a day, by either store. */
@@ -43,7 +41,6 @@ const IDLE_MS = 30 * 60_000
  */
 export class StoredSessions implements SessionShare, Disposable {
   readonly #options: SessionStoreOptions
-  readonly #names: WorkerNames
   readonly #seal: Seal
   /** Of the embedded store, all that is in it: a request waits for no file. */
   readonly #kept = new Map<string, StoredSession>()
@@ -56,7 +53,6 @@ export class StoredSessions implements SessionShare, Disposable {
 
   constructor(options: SessionStoreOptions) {
     this.#options = options
-    this.#names = options.names ?? SAME_NAMES
     this.#seal = new Seal(options.secret, 'session labels', options.random)
     const { store, isShared } = options
     if (isShared) {
@@ -93,12 +89,11 @@ export class StoredSessions implements SessionShare, Disposable {
   }
 
   write(id: string, { owner, key }: SessionName, session: SharedSession): void {
-    const { worker, generation, createdAt, lastUsedAt, idleMs, last } = session
-    const shared = (own: string) => this.#names.shared(own)
-    const text = labelText({ ...session, owner, key, last: last && { ...last, worker: shared(last.worker) } })
+    const { worker, generation, createdAt, lastUsedAt, idleMs } = session
+    const text = labelText({ ...session, owner, key })
     this.#set(id, {
       ...{
-        worker: worker === undefined || session.isOver ? NOBODY : shared(worker),
+        worker: worker === undefined || session.isOver ? NOBODY : worker,
         generation,
         createdAt: Math.round(createdAt),
       },
@@ -199,12 +194,11 @@ export class StoredSessions implements SessionShare, Disposable {
   #opened(id: string, stored: StoredSession, label = this.#label(id, stored)): SharedSession {
     const { generation, createdAt, endsAt } = stored
     const { idleMs = IDLE_MS, bornAt = createdAt, last, recentExits = [] } = label ?? {}
-    const own = (name: string) => this.#names.own(name)
     return {
       ...{ generation, createdAt, idleMs, bornAt, recentExits, isOver: isOver(stored) },
-      worker: isOver(stored) ? undefined : own(stored.worker),
+      worker: isOver(stored) ? undefined : stored.worker,
       lastUsedAt: endsAt - idleMs,
-      last: last && { ...last, worker: own(last.worker) },
+      last,
     }
   }
 }

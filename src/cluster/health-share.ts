@@ -78,11 +78,6 @@ export class HealthShare implements Disposable {
     this.#stack.use(leases.onChange((worker) => this.#watched.get(worker)?.listeners.notify('lease')))
   }
 
-  /** Those whose lease is to be had: `HealerLeases.setWorkers` is to be told of them. */
-  get sharedWorkers(): readonly string[] {
-    return [...this.#watched].flatMap(([id, { reach }]) => (reach === 'shared' ? [id] : []))
-  }
-
   /** One a worker; asked for again, it is the same worker. */
   watch(worker: string, reach: Reach): WorkerShare {
     const { leases, presence, clock } = this.#options

@@ -5,16 +5,16 @@ import type { LimitReport } from '../limits/limit-report.ts'
 import { shareLoad } from './load-share.ts'
 import type { Member } from './presence.ts'
 
-it('tells with each beat what goes on, in the words of all replicas, and hears the same', () => {
+it('tells with each beat what goes on, and hears the same', () => {
   const room = new Room()
   const [a, b] = [lab(room, 'gw1'), lab(room, 'gw2')]
-  a.leases.set('tor01', 3)
+  a.leases.set('gw1-tor01', 3)
   room.beat()
   assert.deepEqual(b.elsewhere, [['gw1', { 'gw1-tor01': 3 }]])
   assert.deepEqual(b.heard, [['gw1 run', { day: '2026-11-26', keys: [] }]])
   b.leases.set('gw1-tor01', 1)
   room.beat()
-  assert.deepEqual(a.elsewhere.at(-1), ['gw2', { tor01: 1 }], 'its own worker')
+  assert.deepEqual(a.elsewhere.at(-1), ['gw2', { 'gw1-tor01': 1 }], 'its own worker')
 })
 
 it('has nothing left of a replica that is gone', () => {
@@ -100,10 +100,6 @@ function lab(room: Room, replica: string) {
     limits: {
       report: () => ({ day: '2026-11-26', keys: [] }),
       hear: (teller, report) => heard.push([`${teller.replica} ${teller.run}`, report]),
-    },
-    names: {
-      shared: (id) => (id.startsWith('gw') ? id : `${replica}-${id}`),
-      own: (name) => (name.startsWith(`${replica}-`) ? name.slice(replica.length + 1) : name),
     },
   })
   return { share, leases, elsewhere, heard }

@@ -3,17 +3,6 @@ import type { Teller } from '../limits/heard-reports.ts'
 import { fromJson, type LimitReport, toJson } from '../limits/limit-report.ts'
 import type { Presence } from './presence.ts'
 
-/** What replicas call each other's workers: the one that another replica's id means may be called something else here. */
-export interface WorkerNames {
-  /** What all replicas call the worker that has this id here. */
-  shared(id: string): string
-  /** The id here of what all replicas call so; the same text when there is no such worker. */
-  own(name: string): string
-}
-
-/** For replicas that all call their workers the same. */
-export const SAME_NAMES: WorkerNames = { shared: (id) => id, own: (name) => name }
-
 export interface LoadShareOptions {
   readonly presence: Pick<Presence, 'members' | 'onChange' | 'report' | 'onReport'>
   /** The pool. */
@@ -26,19 +15,16 @@ export interface LoadShareOptions {
     report(): LimitReport
     hear(teller: Teller, report: LimitReport | undefined): void
   }
-  readonly names?: WorkerNames
 }
 
 /**
  * Tells the other replicas with each beat what this one has on its workers and what has come of its keys, and hears the same of them.
  * Dispose it to be alone.
  */
-export function shareLoad({ presence, pool, limits, names = SAME_NAMES }: LoadShareOptions): Disposable {
+export function shareLoad({ presence, pool, limits }: LoadShareOptions): Disposable {
   const ends = new DisposableStack()
-  ends.use(
-    presence.report('leases', () => Object.fromEntries([...pool.leases()].map(([id, n]) => [names.shared(id), n]))),
-  )
-  ends.use(presence.onReport('leases', ({ replica }, payload) => pool.setElsewhere(replica, leasesOf(payload, names))))
+  ends.use(presence.report('leases', () => Object.fromEntries(pool.leases())))
+  ends.use(presence.onReport('leases', ({ replica }, payload) => pool.setElsewhere(replica, leasesOf(payload))))
   ends.use(presence.report('limits', () => toJson(limits.report())))
   ends.use(
     presence.onReport('limits', ({ replica, run }, payload) => {
@@ -61,12 +47,12 @@ export function shareLoad({ presence, pool, limits, names = SAME_NAMES }: LoadSh
   return ends
 }
 
-/** By the ids that the workers have here. What is no count is left out. */
-function leasesOf(payload: Json, names: WorkerNames): ReadonlyMap<string, number> {
+/** By ids of workers. What is no count is left out. */
+function leasesOf(payload: Json): ReadonlyMap<string, number> {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return new Map()
   return new Map(
-    Object.entries(payload).flatMap(([name, count]) =>
-      typeof count === 'number' && count > 0 && Number.isFinite(count) ? [[names.own(name), count]] : [],
+    Object.entries(payload).flatMap(([id, count]) =>
+      typeof count === 'number' && count > 0 && Number.isFinite(count) ? [[id, count]] : [],
     ),
   )
 }

@@ -20,8 +20,6 @@ export interface PoolOptions {
   readonly retryAfterMs?: number
   /** How many leases one worker has at most at a time. */
   readonly maxLeases?: number
-  /** What all replicas call the worker, where that is not its id: keys choose among workers by it. */
-  sharedName?(worker: WorkerName): string
   /** Told when a worker may take a request that it could not take before, and when it is lost. It must not throw. */
   onRoom?(worker: WorkerName): void
 }
@@ -94,7 +92,6 @@ export class Pool<W extends { readonly name: WorkerName }> {
   readonly #random: Random
   readonly #retryAfterMs: number
   readonly #maxLeases: number
-  readonly #sharedName: (worker: WorkerName) => string
   readonly #elsewhere: Elsewhere
   /** By mode, the number of the worker it chose last: each takes its own turns. */
   readonly #last = new Map<Mode, number>()
@@ -109,7 +106,6 @@ export class Pool<W extends { readonly name: WorkerName }> {
     this.#retryAfterMs = options.retryAfterMs ?? 5_000
     this.#maxLeases = options.maxLeases ?? MAX_LEASES
     this.#mode = options.mode ?? 'round_robin'
-    this.#sharedName = (worker) => options.sharedName?.(worker) ?? worker.id
     this.#elsewhere = new Elsewhere(options.clock)
     this.#onRoom = (worker) => options.onRoom?.(worker)
     for (const member of members) this.#place(member, options.desired?.get(member.name.id))
@@ -372,7 +368,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const seat: Seat<W> = {
       ...{ member, name: member.name, desired, health: 'starting', isDoubted: false, leases: 0, load: 0 },
       ...{ lastUsedAt: undefined, idle: new Set(), standing: 0, isFull: this.#maxLeases <= 0 },
-      ...{ mark: markOf(this.#sharedName(member.name)), backSince: undefined, share: 1, isLeaving: false },
+      ...{ mark: markOf(member.name.id), backSince: undefined, share: 1, isLeaving: false },
     }
     this.#byId.set(member.name.id, seat)
     this.#seats = [...this.#seats, seat].sort((a, b) => a.name.n - b.name.n)
