@@ -1,5 +1,6 @@
 import type { ApiClient } from '../client/client.ts'
 import { proxyAuth } from '../config/exposure.ts'
+import { namedInPool } from '../config/named-in-pool.ts'
 import { ConfigError, type ServiceConfig } from '../config/read-config.ts'
 import type { EgressState } from '../egress/probe.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -88,7 +89,7 @@ export async function examine(patient: Patient, parts: DoctorParts, signal: Abor
   found.push(judgeEgress(await parts.probeEgress(), isAsService ? 'service' : 'self', false))
   const usedBoxes = boxes.filter(({ id }) => config.workers.some((worker) => worker.id === id))
   found.push(...(await checkTunnels(usedBoxes, () => parts.tunnels(config.state, signal), signal)))
-  const tors = config.workers.map((worker) => checkWorkerTor(config, worker, clock, signal))
+  const tors = namedInPool(config).workers.map((worker) => checkWorkerTor(config, worker, clock, signal))
   found.push(...(await Promise.all(tors)).flat())
   return found
 }
@@ -111,16 +112,20 @@ function portOf({ port, protocol }: URL): number | undefined {
 }
 
 /** All that the configuration has the service listen on that others may come to reach: unix sockets are not. */
-function configuredPorts(config: ServiceConfig): readonly ConfiguredPort[] {
-  const { listen, auth } = config
+export function configuredPorts(config: ServiceConfig): readonly ConfiguredPort[] {
+  const { listen, auth, store, cluster } = config
   const tls = config.tls === undefined ? 'none' : config.tls === 'offloaded' ? 'offloaded' : 'own'
   const all = [
     { field: 'listen', address: listen, asksKey: auth === 'on' },
     ...proxyPorts(config).map(({ field, address }) => ({ field, address, asksKey: proxyAuth(config) === 'on' })),
   ]
-  return all.flatMap(({ field, address, asksKey }) =>
+  const ports = all.flatMap(({ field, address, asksKey }) =>
     'path' in address ? [] : [{ field, ...address, asksKey, tls } as const],
   )
+  // Mutual TLS by the secret of the pool.
+  const forPool = { field: 'cluster.worker_port', asksKey: true, tls: 'own' } as const
+  if (store !== 'embedded' && cluster.worker_port !== 'off') ports.push({ ...forPool, ...cluster.worker_port })
+  return ports
 }
 
 function proxyPorts({ proxy, tls }: ServiceConfig): readonly ProxyPort[] {

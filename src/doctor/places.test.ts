@@ -10,6 +10,7 @@ import { parseConfig } from '../config/read-config.ts'
 import { testBox } from '../tunnel/test-spec.ts'
 import { checkBoxFiles, checkTunnels, findBoxes } from './boxes.ts'
 import { checkConfiguration } from './configuration.ts'
+import { configuredPorts } from './doctor.ts'
 import type { Finding } from './finding.ts'
 import { lookAtState, runProgram } from './machine.ts'
 import { checkNames } from './names.ts'
@@ -116,6 +117,14 @@ describe('listeners of the service', () => {
     assert.match(judge('127.0.0.1', 9229)[0]?.text ?? '', /listens on tcp 127\.0\.0\.1:9229, which .* not say/)
     assert.deepEqual(show(judge('0.0.0.0', 32211)), ['wrong listeners'])
     assert.deepEqual(show(judge('0.0.0.0', 5353, 'udp')), ['wrong listeners'])
+  })
+
+  it('may be the worker port of one of several gateways, which others reach by TLS', () => {
+    const document = { store: 'redis://127.0.0.1', cluster: { worker_port: '10.0.0.11:32212' } }
+    const socket = { protocol: 'tcp', host: '10.0.0.11', port: 32_212, inode: 1 } as const
+    const judged = (more: object) => judgeOwnListeners('listeners', [socket], configuredPorts(parseConfig(more, {})))
+    assert.deepEqual(show(judged(document)), ['ok listeners'])
+    assert.deepEqual(show(judged({ ...document, store: 'embedded' })), ['wrong listeners'])
   })
 
   it('that others can reach have to ask for a key, and not in the clear', () => {

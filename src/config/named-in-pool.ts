@@ -1,5 +1,5 @@
-import { sharedWorkerId } from './cluster/placement.ts'
-import type { ServiceConfig } from './config/read-config.ts'
+import { sharedWorkerId } from '../cluster/placement.ts'
+import type { ServiceConfig } from './read-config.ts'
 
 /**
  * The configuration of one gateway of a pool as its parts use it: its local workers have its name before their own, such as
