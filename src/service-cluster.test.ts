@@ -1,6 +1,6 @@
 /** Two gateways in one process, with workers without Tor, on a real store. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -10,6 +10,7 @@ import { createApiClient } from './client/client.ts'
 import { parseConfig } from './config/read-config.ts'
 import { silentLogger } from './lib/log.ts'
 import { createService } from './service.ts'
+import { StoreError } from './store/store-error.ts'
 import { FakeDriver } from './workers/fake/fake-driver.ts'
 
 const EXITS = [{ nickname: 'exit1', fingerprint: 'A'.repeat(40), address: '203.0.113.1', country: 'de' }]
@@ -153,5 +154,20 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
 
   it('are refused with another secret', async () => {
     await assert.rejects(gateway('gw3', { cluster: { replica: 'gw3' } }), /another pool/)
+  })
+
+  it('are refused with files of the store that say nothing, in the way of a store', async () => {
+    const nothing = join(directory, 'nothing')
+    writeFileSync(nothing, '\n', { mode: 0o600 })
+    const refused = (message: RegExp) => (error: unknown) => {
+      assert.ok(error instanceof StoreError, String(error))
+      assert.match(error.message, message)
+      return true
+    }
+    const cluster = { replica: 'gw3', secret_file: join(directory, 'secret') }
+    const empty = gateway('gw3', { cluster: { ...cluster, password_file: nothing } })
+    await assert.rejects(empty, refused(/^Cannot read the password of the store/))
+    const lost = { cluster: { ...cluster, ca_file: join(directory, 'lost') }, store: 'rediss://127.0.0.1:1' }
+    await assert.rejects(gateway('gw3', lost), refused(/^Cannot read the authority of the store's certificate/))
   })
 })

@@ -1,14 +1,14 @@
 /** A gateway that shares a store with others. Loaded only there. */
 import { createHmac } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EventStream } from './cluster/event-stream.ts'
 import { HealthShare } from './cluster/health-share.ts'
 import { openStore } from './cluster/open-store.ts'
-import { poolSecret, readSecretFile } from './cluster/pool-secret.ts'
+import { poolSecret } from './cluster/pool-secret.ts'
 import type { Member } from './cluster/presence.ts'
 import { SharedRegisters } from './cluster/shared-registers.ts'
 import { SharedStore } from './cluster/shared-store.ts'
+import { readStoreAccess } from './cluster/store-access.ts'
 import { redisOptions } from './cluster/valkey-connection.ts'
 import { ValkeyLeases } from './cluster/valkey-leases.ts'
 import { ValkeyPresence } from './cluster/valkey-presence.ts'
@@ -18,23 +18,22 @@ import { faultFields } from './lib/fault-fields.ts'
 import { Seal } from './lib/seal.ts'
 import type { Cluster, ClusterParts, Shared } from './service-cluster.ts'
 import { createSharedJobs } from './service-shared-jobs.ts'
-import { StoreError } from './store/store-error.ts'
 import { SqliteWriteJournal } from './store/write-journal.ts'
 
 /** Rejects with a `StoreError` when the store cannot be had. */
 export async function together(config: ServiceConfig, parts: ClusterParts, signal: AbortSignal): Promise<Cluster> {
   const { clock, random, logger, version, storeWait } = parts
-  const { replica, prefix, secret_file, password_file, ca_file } = config.cluster
+  const { replica, prefix, secret_file } = config.cluster
   await using opened = new AsyncDisposableStack()
   const onError = (error: unknown) => logger.error({ ...faultFields(error) }, 'a part of the cluster failed')
 
+  const access = readStoreAccess({ store: config.store, cluster: config.cluster })
   const secret = poolSecret(secret_file, random)
   const link = opened.use(
     await openStore(
       {
         ...{ url: config.store, prefix, secret, replica, version, clock, random, logger },
-        password: password_file === undefined ? undefined : passwordIn(password_file),
-        ca: ca_file === undefined ? undefined : readFileSync(ca_file, 'utf8'),
+        ...{ password: access.password, ca: access.ca },
         waitMs: storeWait?.ms ?? 0,
         onWait: (reason) => storeWait?.onWait(reason),
       },
@@ -85,12 +84,6 @@ export async function together(config: ServiceConfig, parts: ClusterParts, signa
     },
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   }
-}
-
-function passwordIn(file: string): string {
-  const password = readSecretFile(file, 'the password of the store')
-  if (password !== undefined) return password
-  throw new StoreError('refused', `Cannot read the password of the store in ${file}: there is no such file`)
 }
 
 /** What is to be written for one pool is never written to another one, whatever becomes of the state directory. */
