@@ -65,16 +65,21 @@ export class WatchedWorker implements Disposable {
     this.#next()
   }
 
-  /** Streams that are open for it. */
+  /** Streams that are open for it, or are to be. */
   get streams(): number {
     return this.#streams.size
   }
 
-  /** Has the stream end with this, if not before, and tells of its exit and path when they are known. */
-  carries(stream: number, socket: Socket, connection: WorkerConnection): void {
+  /** A stream that is to be: it ends with this, if not before. False when there is one of this number. */
+  begin(stream: number, socket: Socket): boolean {
+    if (this.#streams.has(stream)) return false
     this.#streams.set(stream, socket)
     socket.once('close', () => this.#streams.delete(stream))
-    if (this.#isOver) socket.destroy()
+    return true
+  }
+
+  /** Tells of the exit and the path of the stream when they are known. */
+  tellOf(stream: number, connection: WorkerConnection): void {
     void connection.exit(KNOWN_WITHIN_MS).then((exit) => this.#say({ t: 'exit', stream, ...(exit && { exit }) }))
     void connection.path?.(KNOWN_WITHIN_MS).then((path) => this.#say({ t: 'path', stream, ...(path && { path }) }))
   }

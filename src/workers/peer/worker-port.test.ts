@@ -327,13 +327,47 @@ describe('the worker port lets nobody in', { timeout: 60_000 }, () => {
     const folder = mkdtempSync(join(tmpdir(), 'cbtor-peer-'))
     const { good } = makeCertificates(folder)
     rmSync(folder, { recursive: true })
-    const server = createTlsServer({ ...good }, (socket) => socket.on('error', silent))
+    const server = createTlsServer({ ...good }, (socket) => socket.on('error', silent).destroy())
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const { port } = server.address() as { port: number }
     await using lab = await openTestPort()
     const driver = lab.peer('gw2-tor01', { at: () => ({ host: '127.0.0.1', port }) })
     await assert.rejects(driver.start(never), /replica gw2 cannot be reached/)
+    // Whoever lets Node take any certificate does so for web sites.
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    try {
+      await assert.rejects(driver.start(never), /cannot be reached: .*_CERT$/)
+    } finally {
+      delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+    }
     await once(server.close(), 'close')
+  })
+
+  it('to more streams than it may have, those included that are yet to stand', async () => {
+    await using lab = await createPeers(silent, { isStarted: false, limits: { maxStreams: 2 } })
+    const given: AbortSignal[] = []
+    lab.worker.connect = (_target, _identity, signal) => {
+      given.push(signal)
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    }
+    const key = workerPortKey(lab.lab.secret)
+    const open = async (opening: object) => {
+      const socket = connectTls({ ...lab.lab.at, ...ofClient(key) }).on('error', silent)
+      await once(socket, 'secureConnect')
+      socket.write(`${JSON.stringify({ v: 1, to: 'gw2', session: 's', worker: 'gw2-tor01', ...opening })}\n`)
+      return socket
+    }
+    const connect = (stream: number) => open({ op: 'connect', stream, target, identity })
+    const watch = await open({ op: 'watch', from: 'gw9' })
+    await once(watch, 'data')
+    await connect(1)
+    await until(() => given.length === 1)
+    assert.match(await text(await connect(1)), /the stream is not new/)
+    await connect(2)
+    await until(() => given.length === 2)
+    assert.match(await text(await connect(3)), /as many streams as it takes/)
+    watch.destroy()
+    await until(() => given.every(({ aborted }) => aborted))
   })
 
   it('passes over what a newer version says beside what is known', async () => {

@@ -229,6 +229,8 @@ export class WorkerPort implements AsyncDisposable {
         'overloaded',
         `Cannot connect through worker ${worker.id}: it has as many streams as it takes`,
       )
+    if (!watch.begin(stream, socket))
+      throw new CbtorError('worker_unreachable', `Cannot connect through worker ${worker.id}: the stream is not new`)
     const left = new AbortController()
     const onClose = () => left.abort(new CbtorError('client_gone', 'The replica that asked closed its connection'))
     // The end of a stream is seen only by who looks for it. Bytes that come before our answer stay where they are.
@@ -247,7 +249,7 @@ export class WorkerPort implements AsyncDisposable {
       connection.socket.destroy()
       return
     }
-    watch.carries(stream, socket, connection)
+    watch.tellOf(stream, connection)
     socket.write(
       toLine({ ok: true, route, hasPath: connection.path !== undefined, ...(isUnconfirmed && { isUnconfirmed }) }),
     )
