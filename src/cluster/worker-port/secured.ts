@@ -33,6 +33,8 @@ export function ofClient(key: Buffer): ConnectionOptions {
   return {
     ...ONLY,
     ca: [],
+    // Whatever Node is told of certificates by its environment.
+    rejectUnauthorized: true,
     checkServerIdentity: () => new Error('it showed a certificate in place of the key of this pool'),
     pskCallback: () => ({ psk: key, identity: PSK_IDENTITY }),
   }
