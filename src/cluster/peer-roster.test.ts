@@ -52,6 +52,21 @@ function createRoster({ mayTake = () => true }: { mayTake?: (id: string) => bool
 }
 
 describe('the roster of peers', () => {
+  it('misses no change, at whatever moment of its work that comes', async () => {
+    for (let turns = 0; turns < 20; turns++) {
+      const { roster, log, turn, offer, configure } = createRoster()
+      await offer({ gw2: ['gw2-a'] })
+      log.length = 0
+      // In the midst of one look that finds nothing new.
+      void configure(['gw1-a', 'gw1-b'])
+      for (let n = 0; n < turns; n++) await null
+      void configure(['gw1-a', 'gw2-a'])
+      await turn()
+      assert.ok(log.includes('let go of gw2-a of gw2'), `after ${turns} turns`)
+      void roster
+    }
+  })
+
   it('takes what is offered, and lets go of what is not any more', async () => {
     const { roster, log, offer, left } = createRoster()
     await offer({ gw2: ['gw2-a', 'gw2-b'] })

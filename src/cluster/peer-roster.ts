@@ -40,9 +40,7 @@ export class PeerRoster implements AsyncDisposable {
   /** To be called when our own workers are others. */
   look(): void {
     this.#isWanted = true
-    this.#working ??= this.#converge().finally(() => {
-      this.#working = undefined
-    })
+    this.#working ??= this.#work()
   }
 
   /** Resolves when nothing is being taken or let go of. */
@@ -56,20 +54,28 @@ export class PeerRoster implements AsyncDisposable {
     await this.#working
   }
 
-  async #converge(): Promise<void> {
-    while (this.#isWanted && !this.#isOver) {
-      this.#isWanted = false
-      const options = this.#options
-      const { peers, refused } = placement(options.self, options.own(), options.announcements.announced)
-      this.#tell(refused)
-      const { added, removed } = changesOf(this.#peers, peers)
-      await Promise.all(removed.map((worker) => this.#try(worker, () => options.letGo(worker))))
-      if (this.#isOver) return
-      const taken: PeerWorker[] = []
-      for (const worker of added) if (await this.#try(worker, async () => options.take(worker))) taken.push(worker)
-      const left = this.#peers.filter((worker) => !removed.includes(worker))
-      this.#peers = [...left, ...taken]
+  async #work(): Promise<void> {
+    try {
+      while (this.#isWanted && !this.#isOver) {
+        this.#isWanted = false
+        await this.#converge()
+      }
+    } finally {
+      this.#working = undefined // in the same breath as the last look whether more is wanted
     }
+  }
+
+  async #converge(): Promise<void> {
+    const options = this.#options
+    const { peers, refused } = placement(options.self, options.own(), options.announcements.announced)
+    this.#tell(refused)
+    const { added, removed } = changesOf(this.#peers, peers)
+    await Promise.all(removed.map((worker) => this.#try(worker, () => options.letGo(worker))))
+    if (this.#isOver) return
+    const taken: PeerWorker[] = []
+    for (const worker of added) if (await this.#try(worker, async () => options.take(worker))) taken.push(worker)
+    const left = this.#peers.filter((worker) => !removed.includes(worker))
+    this.#peers = [...left, ...taken]
   }
 
   async #try(worker: PeerWorker, change: () => Promise<void>): Promise<boolean> {
