@@ -14,10 +14,14 @@ export interface SharedHooksOptions extends WebhookTryOptions {
   onBug(error: unknown): void
 }
 
+const LOST_MS = 1_000
+
 /** Sends the webhooks that BullMQ gives to this replica. One may come twice, when a replica dies after it was sent. */
 export class SharedHooks {
   readonly #options: SharedHooksOptions
   readonly #sending = new Map<string, AbortController>()
+  /** Those whose try is not over here: also while the store is yet to hear what came of it. */
+  readonly #tries = new Set<string>()
   readonly #life = new AbortController()
   #receivers: readonly LocalReceiver[]
 
@@ -43,11 +47,16 @@ export class SharedHooks {
 
   /** One try. Never rejects. */
   async send(id: string): Promise<UnitEnd> {
+    // Its lock got lost while the store was away, and not the try.
+    if (this.#tries.has(id)) return { type: 'sleep', at: this.#options.clock.now() + LOST_MS }
+    this.#tries.add(id)
     try {
       return await this.#send(id)
     } catch (error) {
       this.#options.onBug(error)
       return { type: 'leave' }
+    } finally {
+      this.#tries.delete(id)
     }
   }
 
