@@ -1,6 +1,7 @@
 /** What replicas say to each other, as text: sealed, so that only who has the pool's secret can say or read it. */
+import { isRecord, type Json, parsedJson } from '../lib/json.ts'
 import type { Seal } from '../lib/seal.ts'
-import type { Json, Member } from './presence.ts'
+import type { Member } from './presence.ts'
 
 export interface Message {
   readonly member: Member
@@ -22,8 +23,8 @@ export function writeMessage(message: Message, seal: Seal, context: string): str
 export function readMessage(text: string, seal: Seal, context: string): Message | undefined {
   const opened = seal.open(context, Buffer.from(text, 'base64'))
   if (opened === undefined) return undefined
-  const value: unknown = parsed(opened.toString())
-  if (!isObject(value) || !isMember(value.member) || !isWhole(value.number)) return undefined
+  const value: unknown = parsedJson(opened.toString())
+  if (!isRecord(value) || !isMember(value.member) || !isWhole(value.number)) return undefined
   const { replica, run, version, startedAt } = value.member
   return {
     member: { replica, run, version, startedAt },
@@ -33,16 +34,8 @@ export function readMessage(text: string, seal: Seal, context: string): Message 
   }
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 function isMember(value: unknown): value is Member {
-  if (!isObject(value)) return false
+  if (!isRecord(value)) return false
   const { replica, run, version, startedAt } = value
   return (
     isName(replica) && isName(run) && typeof version === 'string' && version.length <= MOST_NAME && isWhole(startedAt)
@@ -65,9 +58,5 @@ function isKind(value: unknown): value is Message['kind'] {
 
 /** What was read as JSON is JSON all the way down. */
 function isTopics(value: unknown): value is Readonly<Record<string, Json>> {
-  return isObject(value)
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isRecord(value)
 }

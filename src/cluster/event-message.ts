@@ -1,5 +1,6 @@
 /** An event as it lies in the store: sealed, so that only who has the pool's secret can say or read it. */
 import { EVENT_TYPES, type RecordedEvent, SEVERITIES, type ServiceEvent } from '../domain/events.ts'
+import { isRecord } from '../lib/json.ts'
 import type { Seal } from '../lib/seal.ts'
 
 /** Its id is the replica's own, and means nothing elsewhere. */
@@ -30,10 +31,10 @@ export function readEvent(text: string, seal: Seal, context: string): EventMessa
   const opened = seal.open(context, Buffer.from(text, 'base64'))
   if (opened === undefined) return undefined
   const value: unknown = JSON.parse(opened.toString())
-  if (!isObject(value)) return undefined
+  if (!isRecord(value)) return undefined
   const { replica, run, number, event } = value
   if (typeof replica !== 'string' || typeof run !== 'string' || typeof number !== 'number') return undefined
-  return { replica, run, number, event: isObject(event) ? sharedEvent(event) : undefined }
+  return { replica, run, number, event: isRecord(event) ? sharedEvent(event) : undefined }
 }
 
 function sharedEvent({ at, severity, text, event }: Readonly<Record<string, unknown>>): SharedEvent | undefined {
@@ -44,9 +45,5 @@ function sharedEvent({ at, severity, text, event }: Readonly<Record<string, unkn
 
 /** The fields are as the replica that has it wrote them, which is of the same major version. */
 function isEvent(value: unknown): value is ServiceEvent {
-  return isObject(value) && (EVENT_TYPES as readonly unknown[]).includes(value.type)
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isRecord(value) && (EVENT_TYPES as readonly unknown[]).includes(value.type)
 }

@@ -1,5 +1,5 @@
 /** What a replica tells of the workers' health with each beat. Unknown fields are left out by who does not know them. */
-import type { Json } from './presence.ts'
+import { isRecord, type Json } from '../lib/json.ts'
 
 /** Of a worker that this replica heals. `provenMsAgo`: since it was last seen to work. */
 export interface ToldWorker {
@@ -33,8 +33,8 @@ export function writeHealth({ healed, wellHere, rebootsMsAgo }: HealthReport): J
 }
 
 export function readHealth(payload: Json): HealthReport {
-  const { w, v, b } = isObject(payload) ? payload : {}
-  const rebootsMsAgo = Object.entries(isObject(b) ? b : {}).map(
+  const { w, v, b } = isRecord(payload) ? payload : {}
+  const rebootsMsAgo = Object.entries(isRecord(b) ? b : {}).map(
     ([id, all]) => [id, list(all).filter((each) => typeof each === 'number')] as const,
   )
   return {
@@ -58,8 +58,4 @@ function wholeMs(ms: number): number {
 
 function list(value: Json | undefined): readonly Json[] {
   return Array.isArray(value) ? value : []
-}
-
-function isObject(value: Json | undefined): value is { readonly [name: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

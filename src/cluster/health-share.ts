@@ -1,8 +1,9 @@
 import type { Clock } from '../lib/clock.ts'
+import type { Json } from '../lib/json.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { HealerLeases } from './healer-leases.ts'
 import { type HealthReport, readHealth, type ToldWorker, writeHealth } from './health-report.ts'
-import type { Json, Member, Presence } from './presence.ts'
+import type { Member, Presence } from './presence.ts'
 
 /** A report that a worker is well spares others a probe for so long after it was seen to work. */
 const WELL_MS = 25_000

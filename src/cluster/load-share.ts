@@ -1,4 +1,4 @@
-import type { Json } from '../lib/json.ts'
+import { isRecord, type Json } from '../lib/json.ts'
 import type { Teller } from '../limits/heard-reports.ts'
 import { fromJson, type LimitReport, toJson } from '../limits/limit-report.ts'
 import type { Presence } from './presence.ts'
@@ -49,7 +49,7 @@ export function shareLoad({ presence, pool, limits }: LoadShareOptions): Disposa
 
 /** By ids of workers. What is no count is left out. */
 function leasesOf(payload: Json): ReadonlyMap<string, number> {
-  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return new Map()
+  if (!isRecord(payload)) return new Map()
   return new Map(
     Object.entries(payload).flatMap(([id, count]) =>
       typeof count === 'number' && count > 0 && Number.isFinite(count) ? [[id, count]] : [],

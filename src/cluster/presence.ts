@@ -1,5 +1,5 @@
 /** Who else is there, and what they tell of themselves every second. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json }
+import type { Json } from '../lib/json.ts'
 
 export interface Member {
   /** Its name in the configuration, such as `gw1`. */

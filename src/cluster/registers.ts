@@ -1,5 +1,5 @@
 /** What all replicas agree on in the end: named values, of which the last one that was set wins. */
-import type { Json } from './presence.ts'
+import type { Json } from '../lib/json.ts'
 
 export interface RegisterChange {
   readonly name: string

@@ -1,6 +1,6 @@
 import { type KeyLimits, SCOPES, type Scope, type TargetRules } from '../domain/caller.ts'
 import type { StoredKey } from '../domain/key.ts'
-import type { Json } from '../lib/json.ts'
+import { isRecord, type Json } from '../lib/json.ts'
 
 const LIMITS: readonly string[] = ['rate', 'burst', 'concurrent', 'bytesPerDay']
 const TARGETS: readonly string[] = ['allow', 'deny']
@@ -28,10 +28,6 @@ export function keyOfValue(id: string, value: Json, lastUsedAt: number | undefin
   if (!isList(scopes) || !isLimits(limits) || !isTargets(targets)) return undefined
   const key = { id, name, scopes: scopes.filter(isScope), limits, targets, createdAt, expiresAt, lastUsedAt }
   return { key, digest: Buffer.from(digest, 'hex') }
-}
-
-export function isRecord(value: Json | undefined): value is { readonly [name: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isLimits(value: Json | undefined): value is KeyLimits & { readonly [name: string]: Json } {

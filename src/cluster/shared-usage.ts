@@ -1,7 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
-import type { Json } from '../lib/json.ts'
+import { isRecord, type Json } from '../lib/json.ts'
 import type { Registers } from './registers.ts'
-import { isRecord } from './shared-keys.ts'
 import type { WriteOptions } from './shared-registers.ts'
 
 interface UsageRegisters extends Pick<Registers, 'entries'> {

@@ -1,8 +1,9 @@
 import type { Clock } from '../lib/clock.ts'
+import type { Json } from '../lib/json.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Seal } from '../lib/seal.ts'
 import { type Message, readMessage, writeMessage } from './beat.ts'
-import type { Json, Member, Presence } from './presence.ts'
+import type { Member, Presence } from './presence.ts'
 import { RollCall } from './roll-call.ts'
 import type { StoreLink } from './store-link.ts'
 

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
+import { isRecord, type Json } from '../lib/json.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Announcement } from './placement.ts'
-import type { Json, Member, Presence } from './presence.ts'
+import type { Member, Presence } from './presence.ts'
 
 const TOPIC = 'workers'
 const MAX_WORKERS = 1_000
@@ -114,10 +115,6 @@ function read(payload: Json): Announcement | undefined {
     (id): id is string => typeof id === 'string' && /^[a-z][a-z0-9-]{0,31}$/.test(id),
   )
   return { at: { host, port }, workers: workers.slice(0, MAX_WORKERS) }
-}
-
-function isRecord(json: Json | undefined): json is { readonly [name: string]: Json } {
-  return typeof json === 'object' && json !== null && !Array.isArray(json)
 }
 
 function isSame(one: Announcement | undefined, other: Announcement): boolean {

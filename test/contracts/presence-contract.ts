@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Json, Member, Presence } from '../../src/cluster/presence.ts'
+import type { Member, Presence } from '../../src/cluster/presence.ts'
 import type { StoreLink } from '../../src/cluster/store-link.ts'
 import { ValkeyPresence } from '../../src/cluster/valkey-presence.ts'
 import { FakeClock } from '../../src/lib/fake-clock.ts'
+import type { Json } from '../../src/lib/json.ts'
 import { seededRandom } from '../../src/lib/random.ts'
 import { Seal } from '../../src/lib/seal.ts'
 
