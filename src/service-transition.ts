@@ -51,7 +51,18 @@ export async function changeWorkers(plan: WorkerPlan, parts: TransitionParts): P
     for (const { driver } of [...plan.come, ...plan.renew]) await driver[Symbol.asyncDispose]()
     return []
   }
-  for (const { id, driver } of plan.come) workers.add(id, driver)
+  /** False for one whose name or number somebody has, such as another gateway's worker. */
+  const take = ({ id, driver }: Coming, n?: number): boolean => {
+    try {
+      workers.add(id, driver, n)
+      return true
+    } catch (error) {
+      logger.error({ worker: id, ...faultFields(error) }, 'a worker could not be taken in')
+      void driver[Symbol.asyncDispose]().catch(tell)
+      return false
+    }
+  }
+  for (const coming of plan.come) if (!take(coming)) asTheyWere.push(coming.id)
 
   const leaving = new Set(plan.leave)
   const leave = async () => {
@@ -77,7 +88,7 @@ export async function changeWorkers(plan: WorkerPlan, parts: TransitionParts): P
         await driver[Symbol.asyncDispose]()
         continue
       }
-      workers.add(id, driver, name.n)
+      if (!take({ id, driver }, name.n)) continue
       // Of one that took no requests before nothing can be learnt.
       if (!receivesTraffic(entry)) continue
       const isWell = await until((each) => each.name.id === id && each.health === 'healthy', parts)
