@@ -30,7 +30,7 @@ it('a gateway whose worker port is taken says so, and leaves no connection behin
   const createDriver = (id: string) => new FakeDriver({ id, targets: new Map(), exits: [] })
   try {
     const starting = createService(config, { createDriver, logger: silentLogger }, AbortSignal.timeout(30_000))
-    await assert.rejects(starting, new RegExp(`^CbtorError: Cannot open the worker port at 127.0.0.1, port ${port}`))
+    await assert.rejects(starting, new RegExp(`Cannot open the worker port at 127.0.0.1, port ${port}`))
     // The one that asks.
     await eventually(async () => (await store.cli('CLIENT', 'LIST')).trim().split('\n').length === 1)
   } finally {
