@@ -1,13 +1,15 @@
 /** Two gateways in one process, with workers without Tor, on a real store. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { eventually, problemOf } from '../test/asking.ts'
 import { startValkey, type Valkey } from '../test/valkey.ts'
 import { createApiClient } from './client/client.ts'
-import { parseConfig } from './config/read-config.ts'
+import { ConfigError, parseConfig } from './config/read-config.ts'
 import { silentLogger } from './lib/log.ts'
 import { createService } from './service.ts'
 import { StoreError } from './store/store-error.ts'
@@ -150,10 +152,33 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
       await store.cli('CONFIG', 'SET', 'maxmemory', '0')
     }
     await eventually(async () => (await told()).length === 0)
+    await store.cli('ACL', 'SETUSER', 'default', '-hset')
+    try {
+      await eventually(async () => (await told())[0]?.text.includes('takes no writes'))
+    } finally {
+      await store.cli('ACL', 'SETUSER', 'default', '+@all')
+    }
+    await eventually(async () => (await told()).length === 0)
   })
 
   it('are refused with another secret', async () => {
     await assert.rejects(gateway('gw3', { cluster: { replica: 'gw3' } }), /another pool/)
+  })
+
+  it('are refused a worker port that somebody else has, as a fault of the configuration', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    try {
+      const { port } = other.address() as import('node:net').AddressInfo
+      const cluster = { replica: 'gw3', secret_file: join(directory, 'secret'), worker_port: `127.0.0.1:${port}` }
+      await assert.rejects(gateway('gw3', { cluster }), (error) => {
+        assert.ok(error instanceof ConfigError)
+        assert.match(error.message, /cluster\.worker_port: Cannot open the worker port .*EADDRINUSE; free it/)
+        return true
+      })
+    } finally {
+      other.close()
+    }
   })
 
   it('are refused with files of the store that say nothing, in the way of a store', async () => {

@@ -2,7 +2,7 @@
 import { PeerRoster } from './cluster/peer-roster.ts'
 import { WorkerAnnouncements } from './cluster/worker-announcements.ts'
 import { workerPortKey } from './cluster/worker-port/secured.ts'
-import type { ServiceConfig } from './config/read-config.ts'
+import { ConfigError, type ServiceConfig } from './config/read-config.ts'
 import type { Clock } from './lib/clock.ts'
 import { faultFields } from './lib/fault-fields.ts'
 import type { Logger } from './lib/log.ts'
@@ -28,7 +28,7 @@ export interface PeersParts {
 /** How long requests through a worker may go on whose gateway is gone. */
 const DRAIN_MS = 5_000
 
-/** Rejects with `invalid_input` when the worker port cannot be opened. Dispose it before the workers. */
+/** Rejects with a `ConfigError` when the worker port cannot be opened. Dispose it before the workers. */
 export async function openPeers(config: ServiceConfig, parts: PeersParts): Promise<AsyncDisposable> {
   await using opened = new AsyncDisposableStack()
   const { clock, random, logger, shared, workers, life } = parts
@@ -72,7 +72,10 @@ async function openWorkerPort(
   const { replica, worker_port: wanted, advertise } = config.cluster
   if (wanted === 'off') return () => undefined
   const port = opened.use(new WorkerPort({ replica, secret: shared.secret, clock, logger, orders }))
-  const at = await port.listen(wanted)
+  const at = await port.listen(wanted).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new ConfigError([`cluster.worker_port: ${why}; free it, set another one, or "off"`])
+  })
   const offered = new Map<string, Disposable>()
   const look = () => {
     const own = new Map(

@@ -149,7 +149,8 @@ Examples:
   cbtor status
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the pool is degraded (status), 4 no service answers,
-5 not fetched, but later it may be (fetch), 22 the target refused (fetch --fail), 130 interrupted.
+5 not fetched, but later it may be (fetch), 6 the shared store cannot be had (up), 22 the target refused (fetch --fail),
+130 interrupted.
 
 "cbtor COMMAND --help" has the options of a command, with examples.`
 

@@ -223,7 +223,9 @@ export class ValkeyLeases implements HealerLeases {
       await this.#ask(requests)
       this.#refusedBy(undefined)
     } catch (error) {
-      this.#refusedBy(error instanceof StoreRefuses ? error.message : undefined)
+      // What the store has against it at other times, such as rights that were taken, comes as another error.
+      const isAway = error instanceof StoreUnavailable && !(error instanceof StoreRefuses)
+      this.#refusedBy(isAway ? undefined : error instanceof Error ? error.message : String(error))
       throw error
     }
     const isReleased = requests.some(({ type }) => type === 'release')
