@@ -93,6 +93,8 @@ export class WorldLink implements Disposable {
 export class WorldWorker extends FakeDriver {
   readonly #world: WorldLink
   readonly host: WorkerHost
+  /** Resolves when it is in another state. */
+  #turned = Promise.withResolvers<void>()
 
   constructor(id: string, world: WorldLink) {
     super({ id, targets: targetsOf(id, world), exits: [] })
@@ -103,9 +105,15 @@ export class WorldWorker extends FakeDriver {
   }
 
   override async start(signal: AbortSignal): Promise<void> {
-    if (this.#world.stateOf(this.id) === 'dead')
-      throw new Error(`Cannot turn to the Tor of ${this.id}: it does not run`)
+    const state = this.#world.stateOf(this.id)
+    if (state === 'dead') throw new Error(`Cannot turn to the Tor of ${this.id}: it does not run`)
+    if (state === 'hung') {
+      await abortable(this.#turned.promise, signal)
+      return await this.start(signal)
+    }
     await super.start(signal)
+    // What it was when the gateway was started is so all the same.
+    this.blackhole(this.#world.stateOf(this.id) === 'cut')
   }
 
   /** All hosts are sites of the world. */
@@ -120,6 +128,8 @@ export class WorldWorker extends FakeDriver {
   }
 
   #become(state: WorkerState): void {
+    this.#turned.resolve()
+    this.#turned = Promise.withResolvers<void>()
     this.blackhole(state === 'cut')
     if (state === 'hung') this.freeze()
     else this.thaw()
