@@ -13,15 +13,8 @@ import type { Endpoint } from '../../src/workers/external/endpoint.ts'
 import { ExternalDriver } from '../../src/workers/external/external-driver.ts'
 import { eventually } from '../asking.ts'
 import { driverContract } from '../contracts/driver-contract.ts'
-import {
-  assertLeft,
-  type DriverSubject,
-  exitsByCountry,
-  hasCode,
-  identity,
-  isSettled,
-  never,
-} from '../contracts/driver-subject.ts'
+import { assertLeft, type DriverSubject, hasCode, identity, isSettled, never } from '../contracts/driver-subject.ts'
+import { targetOf, worldOf } from './network-world.ts'
 import { SomebodysTor } from './somebodys-tor.ts'
 import { TcpForward } from './tcp-forward.ts'
 
@@ -333,13 +326,7 @@ function subjectOf(tor: SomebodysTor, driver: ExternalDriver): DriverSubject {
   return {
     driver,
     tenure: 'foreign',
-    target: targetOf(network.urls.www),
-    refused: targetOf(network.urls.refused),
-    unknown: targetOf(network.urls.nowhere),
-    onion: targetOf(network.urls.onion),
-    exitless: { host: '2001:db8::1', port: 80 },
-    exitNicknames: network.processes().flatMap(({ name, role }) => (role === 'exit' ? [name] : [])),
-    exitIn: exitsByCountry(network.processes()),
+    ...worldOf(network),
     crash: () => tor.signal('SIGKILL'),
     freeze: () => tor.signal('SIGSTOP'),
     thaw: () => tor.signal('SIGCONT'),
@@ -358,9 +345,4 @@ function eventsButProgress(driver: ExternalDriver): DriverEvent[] {
   const events: DriverEvent[] = []
   driver.onEvent((event) => event.type !== 'progressed' && events.push(event))
   return events
-}
-
-function targetOf(url: string) {
-  const { hostname, port } = new URL(url)
-  return { host: hostname, port: Number(port || 80) }
 }

@@ -8,7 +8,7 @@ import { TorControl } from '../../src/tor/control/client.ts'
 import { torDirectory } from '../../src/tor/tor-directory.ts'
 import { LocalDriver } from '../../src/workers/local/local-driver.ts'
 import { driverContract } from '../contracts/driver-contract.ts'
-import { exitsByCountry } from '../contracts/driver-subject.ts'
+import { worldOf } from './network-world.ts'
 
 let network: TorNetwork
 let subjects = 0
@@ -41,13 +41,7 @@ driverContract('local', async () => {
   })
   return {
     driver,
-    target: targetOf(network.urls.www),
-    refused: targetOf(network.urls.refused),
-    unknown: targetOf(network.urls.nowhere),
-    onion: targetOf(network.urls.onion),
-    exitless: { host: '2001:db8::1', port: 80 },
-    exitNicknames: network.processes().flatMap(({ name, role }) => (role === 'exit' ? [name] : [])),
-    exitIn: exitsByCountry(network.processes()),
+    ...worldOf(network),
     crash: () => signal(driver, 'SIGKILL'),
     freeze: () => signal(driver, 'SIGSTOP'),
     thaw: () => signal(driver, 'SIGCONT'),
@@ -71,9 +65,4 @@ async function changeSocksPort(directory: string, flags: string): Promise<void> 
   // A listener that is open stays as it is.
   await control.setConf([['SocksPort', '0']], never)
   await control.setConf([['SocksPort', `unix:${socksSocket} ${flags}`]], never)
-}
-
-function targetOf(url: string) {
-  const { hostname, port } = new URL(url)
-  return { host: hostname, port: Number(port || 80) }
 }

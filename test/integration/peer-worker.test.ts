@@ -16,7 +16,8 @@ import { LocalDriver } from '../../src/workers/local/local-driver.ts'
 import { PeerDriver } from '../../src/workers/peer/peer-driver.ts'
 import { WorkerPort } from '../../src/workers/peer/worker-port.ts'
 import { driverContract } from '../contracts/driver-contract.ts'
-import { exitsByCountry, identity, never } from '../contracts/driver-subject.ts'
+import { identity, never } from '../contracts/driver-subject.ts'
+import { targetOf, worldOf } from './network-world.ts'
 
 let network: TorNetwork
 let subjects = 0
@@ -79,13 +80,7 @@ driverContract('peer of a real Tor', async () => {
   }
   return {
     driver,
-    target: targetOf(network.urls.www),
-    refused: targetOf(network.urls.refused),
-    unknown: targetOf(network.urls.nowhere),
-    onion: targetOf(network.urls.onion),
-    exitless: { host: '2001:db8::1', port: 80 },
-    exitNicknames: network.processes().flatMap(({ name, role }) => (role === 'exit' ? [name] : [])),
-    exitIn: exitsByCountry(network.processes()),
+    ...worldOf(network),
     tenure: 'foreign',
     crash: () => signal('SIGKILL'),
     freeze: () => signal('SIGSTOP'),
@@ -154,9 +149,4 @@ async function changeSocksPort(directory: string, flags: string): Promise<void> 
   // A listener that is open stays as it is.
   await control.setConf([['SocksPort', '0']], never)
   await control.setConf([['SocksPort', `unix:${socksSocket} ${flags}`]], never)
-}
-
-function targetOf(url: string) {
-  const { hostname, port } = new URL(url)
-  return { host: hostname, port: Number(port || 80) }
 }
