@@ -89,6 +89,7 @@ function unitOf() {
   })
   const shared: SharedWatch & { isDown: boolean } = {
     isDown: false,
+    isReachedByAll: true,
     fence: () => undefined,
     healer: () => 'gw2',
     keep() {

@@ -26,6 +26,8 @@ export interface Told {
 
 /** One worker, as its monitor has it: fits what `health` asks for. */
 export interface WorkerShare {
+  /** Whether several reach its Tor themselves. */
+  readonly isReachedByAll: boolean
   fence(): number | undefined
   healer(): string | undefined
   keep(): Disposable
@@ -85,6 +87,7 @@ export class HealthShare implements Disposable {
     const watched = this.#watchedOf(worker)
     watched.reach = reach
     return {
+      isReachedByAll: reach === 'shared',
       fence: () => this.#fence(worker),
       healer: () => (reach === 'shared' ? leases.holder(worker) : undefined) ?? this.#current(watched)?.replica,
       keep: () => (reach === 'shared' ? leases.keep(worker) : NO_KEEP),

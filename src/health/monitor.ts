@@ -56,6 +56,7 @@ export class Monitor {
   readonly #onEvent: (event: MonitorEvent) => void
   readonly #ward: Ward
   readonly #care: SharedCare
+  readonly #isReachedByAll: boolean
   readonly #outcomes: OutcomePage
   readonly #chronicle: Chronicle
   readonly #pace: ProbePace
@@ -73,7 +74,8 @@ export class Monitor {
     const { clock, random, policy = DEFAULT_POLICY, desired = 'enabled', onEvent } = options
     this.#worker = worker
     this.#clock = clock
-    this.#policy = policyFor(worker, policy)
+    this.#isReachedByAll = options.shared?.isReachedByAll === true
+    this.#policy = policyFor(worker, policy, this.#isReachedByAll)
     this.#care = new SharedCare(options.shared, options.ward ?? new PoolGovernor({ clock }).ward('worker'))
     this.#ward = this.#care.ward
     this.#outcomes = options.outcomes ?? new OutcomeLedger(clock).page('worker')
@@ -100,7 +102,7 @@ export class Monitor {
 
   /** What is decided from now on is decided by this policy; what was found out about the worker holds. */
   reconfigure(policy: HealthPolicy): void {
-    Object.assign(this.#policy, policyFor(this.#worker, policy))
+    Object.assign(this.#policy, policyFor(this.#worker, policy, this.#isReachedByAll))
     this.#pace.reconfigured(this.#now())
     this.#wake()
   }
@@ -389,6 +391,13 @@ export class Monitor {
   }
 }
 
-function policyFor(worker: Monitored, policy: HealthPolicy): HealthPolicy {
-  return { ...policy, ...(worker.reboot === undefined && { rebootAfterAttempts: null }) }
+/** A Tor that others reach was most likely up when this gateway started: one whose bootstrap stands still is not coming up. */
+const SHARED_STALL_MS = 20_000
+
+function policyFor(worker: Monitored, policy: HealthPolicy, isReachedByAll: boolean): HealthPolicy {
+  return {
+    ...policy,
+    ...(worker.reboot === undefined && { rebootAfterAttempts: null }),
+    ...(isReachedByAll && { startStallMs: Math.min(policy.startStallMs, SHARED_STALL_MS) }),
+  }
 }

@@ -13,6 +13,7 @@ function createWatch() {
   const log: string[] = []
   const world = { isWell: false, fence: undefined as number | undefined }
   const shared: SharedWatch = {
+    isReachedByAll: true,
     fence: () => world.fence,
     healer: () => (world.fence === undefined ? 'gw2' : 'gw1'),
     keep: () => ({ [Symbol.dispose]() {} }),
@@ -72,6 +73,14 @@ describe('a gateway that is given a worker to heal', () => {
     await watch.clock.advance(10_000)
     assert.equal(watch.monitor.health.status, 'healthy')
     assert.deepEqual([...new Set(watch.log)], ['passed'])
+  })
+
+  it('does not take one that was ill before this gateway started for one that is coming up', async () => {
+    await using watch = createWatch()
+    watch.hold(7)
+    await watch.clock.advance(30_000)
+    assert.equal(watch.monitor.health.status, 'healthy')
+    assert.ok(watch.log.includes('restarted under 7'))
   })
 
   it('heals it at once when it finds it ill, under its lease', async () => {

@@ -1,5 +1,7 @@
 /** What a monitor has of a worker that several gateways reach: one of them heals it, and what one sees the others hear. */
 export interface SharedWatch {
+  /** Whether its Tor is no process of any gateway: it was most likely up before this one started. */
+  readonly isReachedByAll: boolean
   /** The token of the lease to heal it; undefined while it is another's to heal, or nobody's. Free to call. */
   fence(): number | undefined
   /** Who heals it, as far as is known. */
