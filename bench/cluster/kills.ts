@@ -64,8 +64,9 @@ export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
   const [hit, otherwise] = partition(of('POST'), (each) => !each.isTold && done.some((kill) => isHitBy(each, kill)))
   // What a replica itself says of a POST, whose worker broke under it: that it may have been sent.
   const [told, lost] = partition(otherwise, ({ failure }) => isWorkersEnd(failure))
-  const takenOver = breaks.filter(({ at, healer }) =>
-    done.some((kill) => isAtKill(at, kill) && kill.replica === healer),
+  const takenOver = breaks.filter(
+    ({ ailment, at, healer }) =>
+      ailment === 'dead' && done.some((kill) => isAtKill(at, kill) && kill.replica === healer),
   )
   const delays = takenOver.map(delayOf)
   const dead = breaks.filter(({ ailment }) => ailment === 'dead').map(delayOf)

@@ -1,8 +1,9 @@
 /** What the processes of the harness say to each other. Over the world's socket: an object of JSON a line. */
 
 /** `dead`: its Tor has ended; `hung`: it answers nothing; `cut`: it answers, and reaches no relay. */
-export const AILMENTS = ['dead', 'hung', 'cut'] as const
-export type Ailment = (typeof AILMENTS)[number]
+export type Ailment = 'dead' | 'hung' | 'cut'
+/** What breaks by itself. What takes a reboot, after six attempts, takes longer than a gateway lives where one is killed every 20 s. */
+export const AILMENTS: readonly Ailment[] = ['dead', 'hung']
 export type WorkerState = 'well' | Ailment
 
 /** A replica says who it is, what it orders, and whose check it makes. */
