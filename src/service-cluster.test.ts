@@ -161,7 +161,19 @@ describe('two gateways of one pool', { timeout: 120_000 }, () => {
     await eventually(async () => (await told()).length === 0)
   })
 
+  it('are told of as long as two of them have one name', async () => {
+    await using first = await gateway('gw1')
+    const codes = () => first.backend.problems().map(({ code }) => code)
+    {
+      const cluster = { replica: 'gw1', secret_file: join(directory, 'secret') }
+      await using _ = await gateway('gw2', { cluster })
+      await eventually(async () => codes().includes('replica_name_taken'))
+    }
+    await eventually(async () => !codes().includes('replica_name_taken'))
+  })
+
   it('are refused with another secret', async () => {
+    await using _ = await gateway('gw1')
     await assert.rejects(gateway('gw3', { cluster: { replica: 'gw3' } }), /another pool/)
   })
 

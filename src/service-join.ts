@@ -54,6 +54,20 @@ export function joinCluster(parts: JoinParts): Joined {
   joined.use(link.onChange(tellOfStore))
   joined.use(leases.onRefusal(tellOfStore))
 
+  // With each beat: nobody tells of it.
+  const tellOfNamesake = () => {
+    if (!presence.hasNamesake) return told.problems.close('replica_name_taken')
+    const { replica } = presence.self
+    const text = `Another gateway of the pool is called ${replica}, too, so that names of workers may mean two of them: give one of the two another cluster.replica`
+    told.problems.open('replica_name_taken', { severity: 'error', text })
+  }
+  joined.use(
+    presence.report('name', () => {
+      tellOfNamesake()
+      return undefined
+    }),
+  )
+
   let known = new Map(presence.members().map(({ run, replica }) => [run, replica]))
   const tellOfMembers = () => {
     const members = presence.members()

@@ -23,6 +23,7 @@ import { createBackend } from './service-backend.ts'
 import { openListenerTls } from './service-certificate.ts'
 import { CheckShare } from './service-checks.ts'
 import { clusterGauges, openCluster, type StoreWait } from './service-cluster.ts'
+import { keepDirectories } from './service-directories.ts'
 import { ServiceEvents } from './service-events.ts'
 import { createJobs, openJobStore, type ServiceJobs } from './service-jobs.ts'
 import { joinCluster } from './service-join.ts'
@@ -108,6 +109,8 @@ export async function createService(
     ),
   )
   const { store } = cluster
+  // From here on nobody else uses the state directory.
+  keepDirectories(written)
   const jobStore = cluster.shared ?? parts.use(overrides.jobStore ?? openJobStore(config))
   const secret = store.poolSecret(() => random.bytes(32))
   const identities = new Identities(secret, () => random.bytes(32))

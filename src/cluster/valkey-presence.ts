@@ -11,6 +11,8 @@ const BEAT_MS = 1_000
 /** From one beat to the next at the least, when a newcomer brings it forward. */
 const GREET_MS = 200
 const MOST_NAMESAKES = 100
+/** So long after its last beat another one of our name is taken to live. */
+const NAMESAKE_MS = 5_000
 
 export interface PresenceOptions {
   readonly link: Pick<StoreLink, 'isUp' | 'key' | 'call' | 'subscribe'>
@@ -42,6 +44,7 @@ export class ValkeyPresence implements Presence {
   readonly #topics = new Map<string, Listeners<Heard>>()
   readonly #reports = new Map<string, () => Json | undefined>()
   readonly #namesakes = new Set<string>()
+  #namesakeAt = Number.NEGATIVE_INFINITY
   readonly #subscription: Disposable
   #timer: Disposable | undefined
   #number = 0
@@ -59,6 +62,11 @@ export class ValkeyPresence implements Presence {
     this.#changes = new Listeners(onError)
     this.#subscription = link.subscribe(this.#channel, (text) => this.#hear(text))
     this.#beat()
+  }
+
+  /** Whether another one that lives has our name, so that one of the two is to be renamed. */
+  get hasNamesake(): boolean {
+    return this.#options.clock.monotonic() - this.#namesakeAt < NAMESAKE_MS
   }
 
   members(): readonly Member[] {
@@ -162,7 +170,9 @@ export class ValkeyPresence implements Presence {
   }
 
   #meetNamesake({ member, kind }: Message): void {
-    if (kind !== 'beat' || this.#namesakes.has(member.run)) return
+    if (kind !== 'beat') return
+    this.#namesakeAt = this.#options.clock.monotonic()
+    if (this.#namesakes.has(member.run)) return
     if (this.#namesakes.size >= MOST_NAMESAKES) this.#namesakes.clear()
     this.#namesakes.add(member.run)
     this.#options.onNamesake?.(member)

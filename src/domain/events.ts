@@ -17,6 +17,7 @@ export const SERVICE_PROBLEMS = [
   'no_worker',
   'store_unwritable',
   'store_unreachable',
+  'replica_name_taken',
   'clock_skew',
   'tor_version',
   'certificate',

@@ -80,8 +80,8 @@ function limitOf({ limit }: Flags): { readonly limit?: number } {
 }
 
 /** Times are UTC, as everywhere. */
-export function lineOf({ id, at, severity, worker, text }: Event): string {
-  const about = worker === null ? '' : `${worker}: `
+export function lineOf({ id, at, severity, worker, replica, text }: Event): string {
+  const about = `${replica === null ? '' : `at ${replica}: `}${worker === null ? '' : `${worker}: `}`
   return `${at.slice(0, 19)}Z  ${severity.padEnd(5)}  ${id}  ${about}${visible(text).replaceAll('\n', ' ')}`
 }
 

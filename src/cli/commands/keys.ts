@@ -161,6 +161,10 @@ function resetAdminCommand(parts: ServiceParts): Command {
       const text = resetAdminKey(ring, file)
       parts.err.write(`The admin key is another one from now on. It is kept in ${file}:\n`)
       parts.out.write(`${text}\n`)
+      if (existsSync(join(state, 'unsent.db')))
+        parts.err.write(
+          'This gateway has shared a store with others. While it does, their keys hold and this one is of no use: see docs/operations.md, "The shared store"\n',
+        )
     })
 }
 
