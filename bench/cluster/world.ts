@@ -66,7 +66,11 @@ process.on('message', (told: ToWorldParent) => {
 createServer((socket) => {
   socket.on('error', () => {})
   socket.on('close', () => replicas.delete(socket))
-  createInterface(socket).on('line', (line) => hear(socket, JSON.parse(line) as ToWorld))
+  createInterface(socket)
+    .on('error', () => {}) // a replica that is killed resets its connection,
+    .on('line', (line) => {
+      if (line.endsWith('}')) hear(socket, JSON.parse(line) as ToWorld) // and may have been in the middle of a line
+    })
   for (const [worker, { state }] of boxes) tell(socket, { type: 'state', worker, state })
 }).listen(`${options.directory}/world.sock`)
 const site = createHttpServer((request, response) => void answer(request, response))
