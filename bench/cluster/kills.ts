@@ -47,9 +47,7 @@ export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
     await replica.kill()
     done.push({ replica: replica.name, at })
     say(`killed ${replica.name}`)
-    const step = Math.max(1, Math.floor(lab.workers.length / BROKEN_AT_KILL))
-    for (let each = n % step; each < lab.workers.length; each += step)
-      lab.tell({ type: 'break', worker: lab.workers[each] ?? '', ailment: 'dead' })
+    lab.tell({ type: 'break-of', replica: replica.name, most: BROKEN_AT_KILL })
     await sleep(downMs)
     backMs.push(await replica.start())
   }

@@ -27,6 +27,8 @@ export type FromWorld =
 /** What the harness asks of the world (by the channel of a forked process). */
 export type ToWorldParent =
   | { readonly type: 'break'; readonly worker: string; readonly ailment: Ailment }
+  /** Some that are well and that this replica checked last: their Tor ends. */
+  | { readonly type: 'break-of'; readonly replica: string; readonly most: number }
   /** One after the other from now on, each after so long at most; 0: no more. */
   | { readonly type: 'break-each'; readonly everyMs: number }
   | { readonly type: 'report' }

@@ -59,6 +59,7 @@ let breakEveryMs = 0
 process.on('disconnect', () => process.exit()) // its parent has gone
 process.on('message', (told: ToWorldParent) => {
   if (told.type === 'break') breakOne(told.worker, told.ailment)
+  else if (told.type === 'break-of') breakSomeOf(told.replica, told.most)
   else if (told.type === 'break-each') breakEveryMs = told.everyMs
   else process.send?.(report())
 })
@@ -125,6 +126,11 @@ function breakOne(worker: string, ailment: Ailment): void {
   box.orders = []
   breaks.push(broken)
   become(worker, box, ailment)
+}
+
+function breakSomeOf(replica: string, most: number): void {
+  const its = [...boxes].filter(([, { state, healer }]) => state === 'well' && healer === replica)
+  for (const [worker] of its.slice(0, most)) breakOne(worker, 'dead')
 }
 
 function become(worker: string, box: Box, state: WorkerState): void {
