@@ -22,7 +22,7 @@ interface Kill {
   readonly at: number
 }
 
-/** Workers that break at the moment of a kill: of each healer about as many. */
+/** Workers that break at the moment of a kill: of those that the killed one checked last. */
 const BROKEN_AT_KILL = 9
 /** The healer is to be taken over in 10 s. */
 const TAKEN_OVER_MS = 10_000
