@@ -15,6 +15,10 @@ interface AxeResults {
 
 /** What axe-core finds wrong, a line each. The context of the page has to bypass its content security policy. */
 export async function violations(page: Page): Promise<readonly string[]> {
+  // What has just changed is drawn by then: until it is, colours of before and after are mixed.
+  await page.evaluate(
+    () => new Promise<void>((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve()))),
+  )
   const isThere = await page.evaluate(() => 'axe' in window)
   if (!isThere) await page.evaluate(SOURCE)
   const results = await page.evaluate(
