@@ -52,7 +52,7 @@ const CASES: Readonly<Record<string, ClusterCase>> = {
     title: `the store is stopped for ${isShort ? 12 : 60} s`,
     run: (lab, say) =>
       outage(lab, {
-        ...{ beforeMs: 3_000, downMs: isShort ? 12_000 : 60_000, afterMs: 15_000 },
+        ...{ beforeMs: 3_000, downMs: isShort ? 12_000 : 60_000, afterMs: 60_000 },
         ...{ perSecond: 60, postShare: 0.2, say },
       }),
   },

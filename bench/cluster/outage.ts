@@ -50,7 +50,9 @@ export async function outage(lab: Lab, options: OutageOptions): Promise<Outcome>
     if (views.every(({ mode, desired }) => mode === 'random' && desired === 'drained')) agreedAt = Date.now()
     await sleep(100)
   }
-  await sleep(Math.max(0, backAt + afterMs - Date.now()))
+  // As soon as all that broke is well, or when that has had its time.
+  for (let isIll = true; isIll && Date.now() < backAt + afterMs; await sleep(250))
+    isIll = (await lab.report()).breaks.some(({ at, wellAt }) => at >= quietFrom && wellAt === undefined)
   const fetches = await load.stop()
   const { orders, breaks, visits } = await lab.report()
   const failed = fetches.filter(({ failure }) => failure !== undefined)
