@@ -63,7 +63,7 @@ export interface Cluster extends AsyncDisposable {
   view(workers: readonly ClusterWorker[]): ReplicasView
 }
 
-export type ClusterWorker = Pick<WorkerUnit, 'name' | 'kind' | 'isShared'>
+export type ClusterWorker = Pick<WorkerUnit, 'name' | 'reach'>
 
 /** Rejects with a `StoreError` when a shared store is wanted and cannot be had. */
 export async function openCluster(config: ServiceConfig, parts: ClusterParts, signal: AbortSignal): Promise<Cluster> {

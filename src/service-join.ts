@@ -80,7 +80,6 @@ export function joinCluster(parts: JoinParts): Joined {
     known = living
   }
   joined.use(presence.onChange(tellOfMembers))
-  tellOfMembers()
 
   joined.use(told.events.onAdded((event) => events.add(event)))
   joined.use(events.onEvent((replica, event) => told.events.hear(replica, event)))
@@ -101,5 +100,5 @@ export function joinCluster(parts: JoinParts): Joined {
 }
 
 function sharedIds(pool: Pool<WorkerUnit>): readonly string[] {
-  return pool.entries().flatMap(({ name, member }) => (member.isShared ? [name.id] : []))
+  return pool.entries().flatMap(({ name, member }) => (member.reach === 'shared' ? [name.id] : []))
 }

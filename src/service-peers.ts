@@ -97,5 +97,5 @@ async function openWorkerPort(
 
 /** Those that are no other gateway's. */
 function ownIds({ pool }: ServiceWorkers): readonly string[] {
-  return pool.entries().flatMap(({ name, member }) => (member.kind === 'peer' ? [] : [name.id]))
+  return pool.entries().flatMap(({ name, member }) => (member.reach === 'peer' ? [] : [name.id]))
 }

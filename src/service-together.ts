@@ -70,9 +70,9 @@ export async function together(config: ServiceConfig, parts: ClusterParts, signa
     store,
     shared: { link, secret, registers, presence, leases, events, health, createJobs },
     leads: () => presence.members()[0]?.run === run,
-    heals: ({ name, kind, isShared }) => (isShared ? leases.held(name.id) !== undefined : kind !== 'peer'),
+    heals: ({ name, reach }) => (reach === 'shared' ? leases.held(name.id) !== undefined : reach === 'own'),
     view(workers) {
-      const healers = workers.flatMap(({ name, isShared }) => (isShared ? [leases.holder(name.id)] : []))
+      const healers = workers.flatMap(({ name, reach }) => (reach === 'shared' ? [leases.holder(name.id)] : []))
       return {
         store: { kind: 'shared', isUp: link.isUp, downSince: link.downSince, pending: registers.pending },
         replicas: presence.members().map((member) => ({

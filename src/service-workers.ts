@@ -1,6 +1,6 @@
 import type { HealthShare } from './cluster/health-share.ts'
 import type { ServiceConfig } from './config/read-config.ts'
-import type { WorkerName } from './domain/worker.ts'
+import { reachOf, type WorkerName } from './domain/worker.ts'
 import type { Fetcher } from './fetch/fetcher.ts'
 import type { MonitorEvent } from './health/monitored.ts'
 import { OutcomeLedger } from './health/outcome-ledger.ts'
@@ -89,7 +89,7 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
       desired: desired.get(id) ?? 'enabled',
       ward: governor.ward(id),
       outcomes: outcomes.page(id),
-      shared: options.share?.watch(id, placeOf(driver.kind)),
+      shared: options.share?.watch(id, reachOf(driver.kind)),
       probe: (signal) => options.probe(id, signal),
       onEvent(event) {
         told.ofWorker(id, event)
@@ -183,12 +183,6 @@ export function createWorkers(config: ServiceConfig, options: ServiceWorkersOpti
       for (const { member } of pool.entries()) ends.use(member)
     },
   }
-}
-
-/** Whose a worker is, to be watched over and healed: whoever has the lease, this gateway, or another one. */
-function placeOf(kind: WorkerDriver['kind']): 'shared' | 'own' | 'peer' {
-  if (kind === 'local') return 'own'
-  return kind === 'peer' ? 'peer' : 'shared'
 }
 
 function isMonitorEvent(event: Parameters<ServiceEvents['ofWorker']>[1]): event is MonitorEvent {

@@ -287,8 +287,6 @@ export async function createService(
       await openPeers(config, {
         ...{ clock, random, logger, workers, shared: cluster.shared, life: life.signal },
         orders: {
-          follow: async (id, desired, until) =>
-            desired === 'stopped' ? await backend.stopTor(id, until) : await backend.startTor(id, until),
           restart: (id, until) => backend.restartTor(id, until),
         },
       }),

@@ -2,7 +2,7 @@ import type { WorkerView } from './api/views.ts'
 import { CbtorError } from './domain/errors.ts'
 import type { Identity } from './domain/identity.ts'
 import { PROBLEMS, type ProblemCode } from './domain/problems.ts'
-import type { DesiredState, Target, WorkerName } from './domain/worker.ts'
+import { type DesiredState, type Reach, reachOf, type Target, type WorkerName } from './domain/worker.ts'
 import { Monitor, type MonitorOptions } from './health/monitor.ts'
 import type { MonitorEvent, ProbeResult } from './health/monitored.ts'
 import type { HealthPolicy } from './health/policy.ts'
@@ -88,18 +88,13 @@ export class WorkerUnit implements AsyncDisposable {
     this.#watch = this.#monitor.run(this.#life.signal)
   }
 
-  get kind(): WorkerDriver['kind'] {
-    return this.#driver.kind
+  get reach(): Reach {
+    return reachOf(this.#driver.kind)
   }
 
-  /** As other gateways may use it, if it is one of a kind that they cannot reach without us. */
+  /** As other gateways may use it; undefined for one that is not ours to offer. */
   get offered(): OfferedWorker | undefined {
-    return this.#driver.kind === 'local' ? this.#driver : undefined
-  }
-
-  /** Whether other gateways reach it, too: it is no process of this one. */
-  get isShared(): boolean {
-    return this.#driver.kind !== 'local' && this.#driver.kind !== 'peer'
+    return this.reach === 'own' ? this.#driver : undefined
   }
 
   connect(

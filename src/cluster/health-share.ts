@@ -1,3 +1,4 @@
+import type { Reach } from '../domain/worker.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Json } from '../lib/json.ts'
 import { Listeners } from '../lib/listeners.ts'
@@ -42,9 +43,6 @@ export interface WorkerShare {
   report(make: () => Told | undefined): Disposable
   tell(news: 'failing' | 'lost'): void
 }
-
-/** `shared`: all reach it, and the lease says who heals it. `own`: ours alone to heal. `peer`: another replica's own. */
-export type Reach = 'shared' | 'own' | 'peer'
 
 export interface HealthShareOptions {
   readonly presence: Pick<Presence, 'members' | 'onChange' | 'report' | 'tell' | 'onReport'>

@@ -1,6 +1,17 @@
 /** What manages a worker: see the table of kinds in ARCHITECTURE.md. */
 export type WorkerKind = 'local' | 'openwrt' | 'external' | 'peer' | 'fake'
 
+/**
+ * Whose a worker is where several gateways share a pool. `shared`: all reach it; `own`: it is this gateway's, and others reach it
+ * through this one; `peer`: another gateway's own.
+ */
+export type Reach = 'shared' | 'own' | 'peer'
+
+export function reachOf(kind: WorkerKind): Reach {
+  if (kind === 'local') return 'own'
+  return kind === 'peer' ? 'peer' : 'shared'
+}
+
 /** What the operator asked for. Never changed by health. */
 export const DESIRED_STATES = ['enabled', 'drained', 'stopped'] as const
 export type DesiredState = (typeof DESIRED_STATES)[number]

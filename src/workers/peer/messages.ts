@@ -7,7 +7,6 @@
 import { z } from 'zod'
 import { CbtorError } from '../../domain/errors.ts'
 import { PROBLEMS, type ProblemCode } from '../../domain/problems.ts'
-import { DESIRED_STATES } from '../../domain/worker.ts'
 import { printable } from '../../lib/printable.ts'
 
 export const PROTOCOL = 1
@@ -121,7 +120,6 @@ export const order = z.discriminatedUnion('op', [
   z.object({ op: z.literal('inspect') }),
   z.object({ op: z.literal('warm-up') }),
   z.object({ op: z.literal('resolve'), host: hosts, identity }),
-  z.object({ op: z.literal('follow'), desired: z.enum(DESIRED_STATES) }),
   z.object({ op: z.literal('restart') }),
 ])
 export type Order = z.infer<typeof order>

@@ -1,4 +1,3 @@
-import type { DesiredState } from '../../domain/worker.ts'
 import type { WorkerDriver } from '../driver.ts'
 
 /** A worker of ours as other replicas may use it: they cannot start or stop its Tor, but for what `WorkerOrders` lets through. */
@@ -18,8 +17,7 @@ export type OfferedWorker = Pick<
   | 'onEvent'
 >
 
-/** What an operator asks for at another replica. Both reject as the same order here does. */
+/** What an operator asks for at another replica, which is not a wish that all replicas know. It rejects as the same order here does. */
 export interface WorkerOrders {
-  follow(worker: string, desired: DesiredState, signal: AbortSignal): Promise<void>
   restart(worker: string, signal: AbortSignal): Promise<void>
 }

@@ -1,7 +1,7 @@
 import type { PortAddress } from '../../cluster/worker-port/secured.ts'
 import { CbtorError } from '../../domain/errors.ts'
 import type { Identity } from '../../domain/identity.ts'
-import type { DesiredState, Target } from '../../domain/worker.ts'
+import type { Target } from '../../domain/worker.ts'
 import { deadline } from '../../lib/abort.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Listeners } from '../../lib/listeners.ts'
@@ -160,11 +160,6 @@ export class PeerDriver implements WorkerDriver {
 
   async warmUp(signal: AbortSignal): Promise<void> {
     await this.#linked('warm up').ask({ op: 'warm-up' }, signal)
-  }
-
-  /** Has its replica do what an operator has asked for here, whether it is turned to or not. Rejects as the same order there does. */
-  async follow(desired: DesiredState, signal: AbortSignal): Promise<void> {
-    await this.#give({ op: 'follow', desired }, signal)
   }
 
   /** Has its replica restart its Tor, which ends what goes through it. Rejects as the same order there does. */

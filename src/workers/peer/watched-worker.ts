@@ -181,9 +181,6 @@ export class WatchedWorker implements Disposable {
         return null
       case 'resolve':
         return { address: await worker.resolve(order.host, order.identity, signal) }
-      case 'follow':
-        await this.#ordersFor(worker.id).follow(worker.id, order.desired, signal)
-        return null
       case 'restart':
         await this.#ordersFor(worker.id).restart(worker.id, signal)
         return null
