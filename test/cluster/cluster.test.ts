@@ -11,6 +11,8 @@ import { type Lab, startLab } from '../../bench/cluster/lab.ts'
 import { outage } from '../../bench/cluster/outage.ts'
 import type { Outcome } from '../../bench/cluster/outcome.ts'
 
+/** What takes longer than this, in seconds, will never be. */
+const HANGS_S = 60
 const LOAD = { perSecond: 40, postShare: 0.2 }
 
 describe('three gateways of one pool', { timeout: 240_000 }, () => {
@@ -38,8 +40,8 @@ async function inLab(run: (lab: Lab) => Promise<Outcome>): Promise<void> {
     config: { jobs: { max_jobs: 1_000, max_jobs_per_key: 1_000 } },
   })
   const { findings, notes } = await run(lab)
-  // How long something took says more of the machine than of the gateways: the bench looks at that.
-  const isTime = (got: unknown, wanted: string) => wanted.startsWith('≤') && Number.isFinite(got)
-  const wrong = findings.filter(({ isMet, got, wanted }) => !isMet && !isTime(got, wanted))
+  // How long something took says more of the machine than of the gateways: the bench looks at that, and here it may not hang.
+  const isInTime = (got: unknown, wanted: string) => wanted.startsWith('≤') && typeof got === 'number' && got <= HANGS_S
+  const wrong = findings.filter(({ isMet, got, wanted }) => !isMet && !isInTime(got, wanted))
   assert.deepEqual(wrong, [], notes.join('\n'))
 }
