@@ -49,10 +49,10 @@ const CASES: Readonly<Record<string, ClusterCase>> = {
           }),
       },
   outage: {
-    title: `the store is stopped for ${isShort ? 12 : 60} s`,
+    title: `the store is stopped for ${isShort ? 15 : 60} s`,
     run: (lab, say) =>
       outage(lab, {
-        ...{ beforeMs: 3_000, downMs: isShort ? 12_000 : 60_000, afterMs: 60_000 },
+        ...{ beforeMs: 3_000, downMs: isShort ? 15_000 : 60_000, afterMs: 60_000 },
         ...{ perSecond: 60, postShare: 0.2, say },
       }),
   },

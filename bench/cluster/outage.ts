@@ -29,7 +29,8 @@ export async function outage(lab: Lab, options: OutageOptions): Promise<Outcome>
   const downAt = Date.now()
   await lab.store.stop()
   say('the store is stopped')
-  await sleep(Math.min(LEASES_END_MS + 1_000, downMs / 2))
+  // Until then who has a lease may heal: what breaks later waits for the store.
+  await sleep(LEASES_END_MS + 1_000)
   const quietFrom = Date.now()
   await first?.setMode('random')
   await second?.drain(drained)

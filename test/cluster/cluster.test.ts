@@ -25,7 +25,7 @@ describe('three gateways of one pool', { timeout: 240_000 }, () => {
 
   it('serve and agree when their store is stopped and comes back', async (t) => {
     const say = (what: string) => t.diagnostic(what)
-    await inLab((lab) => outage(lab, { beforeMs: 2_000, downMs: 10_000, afterMs: 60_000, ...LOAD, say }))
+    await inLab((lab) => outage(lab, { beforeMs: 2_000, downMs: 15_000, afterMs: 60_000, ...LOAD, say }))
   })
 
   it('bring each job to one end, whoever of them is killed', async (t) => {
