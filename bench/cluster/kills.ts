@@ -14,6 +14,8 @@ export interface KillOptions {
   readonly postShare: number
   /** A worker breaks so often, by itself. */
   readonly breakEveryMs: number
+  /** How many times what things take of themselves they may take: 1, and more where much else is going on. */
+  readonly patience: number
   readonly say: (what: string) => void
 }
 
@@ -28,12 +30,14 @@ const BROKEN_AT_KILL = 9
 const TAKEN_OVER_MS = 10_000
 /** As `docs/health.md` says when what is noticed, and some time for the kills. */
 const HEALED_WITHIN_MS = { dead: 20_000, hung: 30_000, cut: 120_000 }
+/** From a kill until haproxy gives the killed one nothing more. */
+const SEEN_WITHIN_MS = 250
 /** From a kill until haproxy has told the last who was hit. */
 const TOLD_WITHIN_MS = 3_000
 
 /** Kills one replica after the other, under load, while workers break. */
 export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
-  const { seconds, killEveryMs, downMs, perSecond, postShare, say } = options
+  const { seconds, killEveryMs, downMs, perSecond, postShare, patience, say } = options
   const done: Kill[] = []
   const backMs: number[] = []
   const load = new Load({ url: lab.url, perSecond, postShare })
@@ -52,14 +56,18 @@ export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
     backMs.push(await replica.start())
   }
   lab.tell({ type: 'break-each', everyMs: 0 })
-  await sleep(TAKEN_OVER_MS + 5_000)
+  // Until all is well, or what is not has had its time.
+  const isPending = (each: Break) => each.wellAt === undefined && !isLate(each, patience)
+  while ((await lab.report()).breaks.some(isPending)) await sleep(250)
   const fetches = await load.stop()
-  const endedAt = Date.now()
   const { orders, breaks, visits, checks } = await lab.report()
 
   const failed = fetches.filter(({ failure }) => failure !== undefined)
   const of = (method: Fetched['method']) => failed.filter((each) => each.method === method)
-  const [hit, otherwise] = partition(of('POST'), (each) => !each.isTold && done.some((kill) => isHitBy(each, kill)))
+  const [hit, otherwise] = partition(
+    of('POST'),
+    (each) => !each.isTold && done.some((kill) => isHitBy(each, kill, patience)),
+  )
   // What a replica itself says of a POST, whose worker broke under it: that it may have been sent.
   const [told, lost] = partition(otherwise, ({ failure }) => isWorkersEnd(failure))
   const takenOver = breaks.filter(
@@ -84,7 +92,7 @@ export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
         delays.length === 0 ? 'not measured' : Math.max(...delays) / 1_000,
         delays.length > 0 && Math.max(...delays) <= TAKEN_OVER_MS,
       ),
-      none('workers that broke and were not healed in time', breaks.filter((each) => isLate(each, endedAt)).length),
+      none('workers that broke and were not healed in time', breaks.filter((each) => isLate(each, patience)).length),
     ],
     notes: [
       `${done.length} kills, ${breaks.length} breaks, ${orders.length} orders (${orders.filter(({ isStale }) => isStale).length} refused for an old token); checks ${JSON.stringify(checks)}`,
@@ -97,12 +105,12 @@ export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
   }
 }
 
-function isLate({ ailment, at, wellAt }: Break, endedAt: number): boolean {
-  return wellAt === undefined && endedAt - at > HEALED_WITHIN_MS[ailment]
+function isLate({ ailment, at, wellAt = Date.now() }: Break, patience: number): boolean {
+  return wellAt - at > HEALED_WITHIN_MS[ailment] * patience
 }
 
-function isHitBy({ beganAt, endedAt }: Fetched, { at }: Kill): boolean {
-  return beganAt <= at + 250 && endedAt >= at && endedAt <= at + TOLD_WITHIN_MS
+function isHitBy({ beganAt, endedAt }: Fetched, { at }: Kill, patience: number): boolean {
+  return beganAt <= at + SEEN_WITHIN_MS * patience && endedAt >= at && endedAt <= at + TOLD_WITHIN_MS * patience
 }
 
 function isAtKill(at: number, kill: Kill): boolean {

@@ -36,7 +36,7 @@ const CASES: Readonly<Record<string, ClusterCase>> = {
         title: 'kill -9 of one of three each 10 s, for 20 s',
         run: (lab, say) =>
           kills(lab, {
-            ...{ seconds: 20, killEveryMs: 10_000, downMs: 4_000, breakEveryMs: 3_000 },
+            ...{ seconds: 20, killEveryMs: 10_000, downMs: 4_000, breakEveryMs: 3_000, patience: 1 },
             ...{ perSecond: 60, postShare: 0.2, say },
           }),
       }
@@ -44,7 +44,7 @@ const CASES: Readonly<Record<string, ClusterCase>> = {
         title: 'kill -9 of one of three each 20 s, for 5 minutes',
         run: (lab, say) =>
           kills(lab, {
-            ...{ seconds: 300, killEveryMs: 20_000, downMs: 8_000, breakEveryMs: 3_000 },
+            ...{ seconds: 300, killEveryMs: 20_000, downMs: 8_000, breakEveryMs: 3_000, patience: 1 },
             ...{ perSecond: 100, postShare: 0.2, say },
           }),
       },

@@ -2,7 +2,8 @@
 export interface Finding {
   readonly what: string
   readonly wanted: string
-  readonly got: string
+  /** A number to two decimals. */
+  readonly got: number | string
   readonly isMet: boolean
 }
 
@@ -13,7 +14,7 @@ export interface Outcome {
 }
 
 export function finding(what: string, wanted: string, got: number | string, isMet: boolean): Finding {
-  return { what, wanted, got: typeof got === 'number' ? `${Math.round(got * 100) / 100}` : got, isMet }
+  return { what, wanted, got: typeof got === 'number' ? Math.round(got * 100) / 100 : got, isMet }
 }
 
 export const none = (what: string, got: number): Finding => finding(what, '0', got, got === 0)
