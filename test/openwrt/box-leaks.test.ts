@@ -241,6 +241,16 @@ function faultsOf({ state }: BoxService): readonly (readonly [name: string, act:
       },
     ],
     [
+      // As it is for a moment when wg0 goes: its address is still there, and its route is not.
+      "the box's route into the tunnel is deleted",
+      async (box) => {
+        const route = `10.201.${box.n}.0/24 dev wg0`
+        await box.read(`ip route del ${route}`)
+        await hold()
+        await box.read(`ip route add ${route}`)
+      },
+    ],
+    [
       "the box's firewall is dropped",
       async (box) => {
         await box.dropFirewall()

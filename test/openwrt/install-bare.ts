@@ -31,6 +31,7 @@ export function bareBox(lab: () => InstallLab): void {
       writeFileSync(join(older, 'crontab'), '*/2 * * * * /usr/local/bin/tor-health-check.sh\n')
       appendFileSync(join(older, 'manifest'), '0755 old-script.sh /usr/local/bin/old-script.sh\n')
       writeFileSync(join(older, 'old-script.sh'), '#!/bin/sh\n')
+      appendFileSync(join(older, 'hotplug.d/99-cbtor'), '# older\n')
       const began = performance.now()
       const argv = ['install', box.address, '--accept-host-key', box.hostKey]
       const first = done(await bench.worker(argv, { payloadDirectory: older }))
@@ -38,14 +39,17 @@ export function bareBox(lab: () => InstallLab): void {
       assert.match(first.out, /cbtor tunnel up tor01\n/)
       assert.match(first.out, /- kind: openwrt\n +id: tor01\n/)
 
+      // As the lock of version 1.1 was.
+      await box.read('nft flush chain inet cbtor output && nft delete chain inet cbtor output')
       const outdated = await bench.worker(['check', 'tor01'])
       assert.match(outdated.out, /^WRONG +version +0\.9\.0\+\w+, and this CBTOR has \d/m)
-      assert.match(outdated.failure ?? '', /wrong on tor01: .*version/)
+      assert.match(outdated.failure ?? '', /wrong on tor01: .*version.*lock/)
       const upgraded = done(await bench.worker(['upgrade', 'tor01']))
+      assert.match(upgraded.out, /^ {2}~ \/etc\/hotplug\.d\/iface\/99-cbtor /m)
       assert.match(upgraded.out, /^ {2}~ \/etc\/cbtor\/version \(6 B -> 6 B\)$/m)
       assert.match(upgraded.out, /^ {2}- \/etc\/crontabs\/root: \*\/2 \* \* \* \* /m)
       assert.match(upgraded.out, /^ {2}- \/usr\/local\/bin\/old-script\.sh \(of an earlier version\)$/m)
-      assert.doesNotMatch(upgraded.out, /wg0|package/)
+      assert.doesNotMatch(upgraded.out, /network\.wg0|package/)
       assert.notEqual((await box.exec('test -e /usr/local/bin/old-script.sh')).code, 0)
       assert.doesNotMatch(await box.read('cat /etc/crontabs/root'), /\*\/2/)
       await bench.checkedRight('tor01')

@@ -111,7 +111,7 @@ export function judgeRunning(running: Running, { tunnel, hostPublicKey }: Runnin
     finding(
       'lock',
       running.isLocked,
-      running.isLocked ? 'holds' : 'table inet cbtor, which lets nothing out of the tunnel, is not there',
+      running.isLocked ? 'holds' : 'table inet cbtor, which lets nothing out of the tunnel, is not there as a whole',
       'On the box: ifup wg0 (its hotplug script makes the table)',
     ),
     finding(
