@@ -65,6 +65,41 @@ describe('OutcomeLedger', { timeout: 10_000 }, () => {
       B fails v   > `)
   })
 
+  it('blames no target for what a Tor said that is another one now', () => {
+    assertVerdicts(`
+      A fails y   > 
+      B fails y   > 
+      B forgets   > 
+      A fails x   > 
+      A fails z   > suspect`)
+  })
+
+  it('blames a target that fails on two workers, however often on one of them', () => {
+    assertVerdicts(`
+      B fails x   > 
+      A fails x   > 
+      A fails x   > 
+      A fails x   > 
+      A fails y   > 
+      A fails x   > `)
+  })
+
+  it('blames no target for what was more than 30 s ago', async () => {
+    const clock = new FakeClock(0)
+    const ledger = new OutcomeLedger(clock)
+    const [x, y] = [
+      { host: 'x.test', port: 80 },
+      { host: 'y.test', port: 80 },
+    ]
+    ledger.page('B').failed(x)
+    await clock.advance(20_000)
+    ledger.page('C').failed(y)
+    await clock.advance(11_000)
+    const verdicts = [x, x, y, y].map((target) => ledger.page('A').failed(target))
+    assert.deepEqual(verdicts, [false, false, false, false])
+    assert.equal(ledger.page('A').failed({ host: 'z.test', port: 80 }), true)
+  })
+
   it('suspects a worker that fails half of ten requests within 30 s', async () => {
     const clock = new FakeClock(0)
     const page = new OutcomeLedger(clock).page('A')
@@ -102,7 +137,7 @@ describe('OutcomeLedger', { timeout: 10_000 }, () => {
   })
 })
 
-/** Replays the left half of each `<worker> fails|passes <target> > <verdict>` line and checks the right half. */
+/** Replays the left half of each `<worker> fails|passes|forgets <target> > <verdict>` line and checks the right half. */
 function assertVerdicts(transcript: string): void {
   const ledger = new OutcomeLedger(new FakeClock(0))
   const expected = transcript
@@ -115,6 +150,7 @@ function assertVerdicts(transcript: string): void {
     const target = host === undefined ? undefined : { host, port: 80 }
     const page = ledger.page(worker)
     if (verb === 'passes') page.passed(target)
+    if (verb === 'forgets') page.forget()
     return `${deed} >${verb === 'fails' && page.failed(target) ? ' suspect' : ''}`
   })
   assert.deepEqual(actual, expected)

@@ -41,10 +41,9 @@ interface Failure {
   readonly at: number
   /** Undefined where it is not known: taken for one of its own. */
   readonly target: string | undefined
+  readonly worker: string
   /** It has made the worker suspect once; from then on it is evidence about its target only. */
   isSettled: boolean
-  /** The target has since answered through some worker: it was not at fault. */
-  isTargetWell: boolean
 }
 
 interface Account {
@@ -67,6 +66,11 @@ export class OutcomeLedger {
   readonly #clock: Clock
   readonly #policy: OutcomePolicy
   readonly #accounts = new Map<string, Account>()
+  /**
+   * By target that no worker has had an answer of since: the last failure of each worker with it. What failed last is last, and
+   * what is older than the window goes.
+   */
+  readonly #unanswered = new Map<string, Failure[]>()
 
   constructor(clock: Clock, policy = DEFAULT_OUTCOME_POLICY) {
     this.#clock = clock
@@ -77,7 +81,7 @@ export class OutcomeLedger {
     return {
       passed: (target) => this.#passed(worker, target),
       failed: (target) => this.#failed(worker, target),
-      forget: () => void this.#accounts.delete(worker),
+      forget: () => this.#forget(worker),
     }
   }
 
@@ -92,16 +96,14 @@ export class OutcomeLedger {
       account.successes.delete(at)
     }
     const name = nameOf(target)
-    if (name === undefined) return
-    for (const { failures } of this.#accounts.values()) {
-      for (const failure of failures) if (failure.target === name) failure.isTargetWell = true
-    }
+    if (name !== undefined) this.#unanswered.delete(name)
   }
 
   #failed(worker: string, target: Target | undefined): boolean {
     const account = this.#account(worker)
     const at = this.#clock.monotonic()
-    const failure: Failure = { at, target: nameOf(target), isSettled: false, isTargetWell: false }
+    const failure: Failure = { at, target: nameOf(target), worker, isSettled: false }
+    this.#remember(failure)
     account.failures = [...this.#recent(account.failures), failure].slice(-MAX_FAILURES)
     account.row = [...this.#recent(account.row), failure].slice(-MAX_FAILURES)
     if (!this.#isTooMany(account)) return false
@@ -126,11 +128,28 @@ export class OutcomeLedger {
   }
 
   #isTargetAtFault({ target }: Failure): boolean {
-    if (target === undefined) return false
-    const failing = [...this.#accounts.values()].filter(({ failures }) =>
-      this.#recent(failures).some((failure) => failure.target === target && !failure.isTargetWell),
-    )
-    return failing.length >= this.#policy.workersToBlameTarget
+    return this.#recent(this.#unanswered.get(target ?? '') ?? []).length >= this.#policy.workersToBlameTarget
+  }
+
+  #remember(failure: Failure): void {
+    const { target, worker } = failure
+    if (target === undefined) return
+    const before = this.#recent(this.#unanswered.get(target) ?? [])
+    this.#unanswered.delete(target)
+    this.#unanswered.set(target, [...before.filter((each) => each.worker !== worker), failure])
+    for (const [name, failures] of this.#unanswered) {
+      if (this.#recent(failures.slice(-1)).length > 0) break
+      this.#unanswered.delete(name)
+    }
+  }
+
+  #forget(worker: string): void {
+    this.#accounts.delete(worker)
+    for (const [target, failures] of this.#unanswered) {
+      const others = failures.filter((failure) => failure.worker !== worker)
+      if (others.length === 0) this.#unanswered.delete(target)
+      else this.#unanswered.set(target, others)
+    }
   }
 
   #recent(failures: readonly Failure[]): Failure[] {
