@@ -14,6 +14,8 @@ describe('explainFailure()', () => {
     const away = await explainFailure(new StoreError('unreachable', 'Cannot reach it'), undefined)
     assert.equal(away.exitCode, 6)
     assert.match(away.text, /^Cannot reach it\. .*--wait-for-store/)
+    const waitedFor = new StoreError('unreachable', 'Cannot reach it', { isWaitedFor: true })
+    assert.deepEqual(await explainFailure(waitedFor, undefined), { exitCode: 6, text: 'Cannot reach it' })
     const refused = await explainFailure(new StoreError('refused', 'Cannot use it'), undefined)
     assert.deepEqual(refused, { exitCode: 6, text: 'Cannot use it' })
   })

@@ -23,8 +23,8 @@ export async function explainFailure(error: unknown, api: ApiClient | undefined)
   const text = error instanceof Error ? error.message : String(error)
   if (error instanceof ApiUnreachable) return { exitCode: EXIT.unreachable, text: `${text}. ${WHERE_SERVICES_ARE}` }
   if (error instanceof StoreError) {
-    const isAway = error.kind === 'unreachable'
-    return { exitCode: EXIT.store, text: isAway ? `${text}. ${STORES_ARE_WAITED_FOR}` : text }
+    const isWorthWaiting = error.kind === 'unreachable' && !error.isWaitedFor
+    return { exitCode: EXIT.store, text: isWorthWaiting ? `${text}. ${STORES_ARE_WAITED_FOR}` : text }
   }
   if (error instanceof ApiProblem) return { exitCode: EXIT.failed, text: `${text}${await hint(error, api)}` }
   return { exitCode: isUsage(error) ? EXIT.usage : EXIT.failed, text }

@@ -45,7 +45,9 @@ export async function openStore(options: OpenStoreOptions, signal: AbortSignal):
     } catch (error) {
       signal.throwIfAborted()
       const fault = asStoreError(error)
-      if (fault.kind === 'refused' || clock.monotonic() >= until) throw fault
+      if (fault.kind === 'refused') throw fault
+      if (clock.monotonic() >= until)
+        throw waitMs === 0 ? fault : new StoreError('unreachable', fault.message, { cause: fault, isWaitedFor: true })
       if (told !== fault.message) onWait?.(fault.message)
       told = fault.message
       await clock.sleep(Math.min(RETRY_MS, until - clock.monotonic()), signal)

@@ -174,7 +174,9 @@ describe('opening the store', { timeout }, () => {
       openFor(store),
       isStoreError('unreachable', /^Cannot reach the shared store at \/.*ENOENT|ECONNREFUSED/),
     )
+    await assert.rejects(openFor(store), { isWaitedFor: false })
     await assert.rejects(openFor(store, { waitMs: 50 }), isStoreError('unreachable', /Cannot reach/))
+    await assert.rejects(openFor(store, { waitMs: 50 }), { isWaitedFor: true })
     const reasons: string[] = []
     const { promise: waits, resolve } = Promise.withResolvers<void>()
     const onWait = (reason: string) => {

@@ -85,7 +85,7 @@ export const PROBLEMS = {
   internal: { status: 500, fault: 'service', retryable: false, title: 'An error of this service' },
   overloaded: { status: 503, fault: 'service', retryable: true, title: 'All workers have as much as they can take' },
   shutting_down: { status: 503, fault: 'service', retryable: true, title: 'The service is shutting down' },
-  store_unavailable: { status: 503, fault: 'service', retryable: true, title: 'The shared store cannot be reached' },
+  store_unavailable: { status: 503, fault: 'service', retryable: true, title: 'The shared store cannot be used' },
 
   // the workers: mend the pool
   no_worker: worker(503, 'No worker can take the request'),

@@ -6,9 +6,16 @@ export class StoreError extends Error {
   override readonly name = 'StoreError'
   /** `unreachable`: it may come by itself. `refused`: something has to be mended first. */
   readonly kind: 'unreachable' | 'refused'
+  /** Somebody waited for it, and it did not come. */
+  readonly isWaitedFor: boolean
 
-  constructor(kind: StoreError['kind'], message: string, options?: ErrorOptions) {
+  constructor(
+    kind: StoreError['kind'],
+    message: string,
+    { isWaitedFor = false, ...options }: ErrorOptions & { readonly isWaitedFor?: boolean } = {},
+  ) {
     super(message, options)
     this.kind = kind
+    this.isWaitedFor = isWaitedFor
   }
 }

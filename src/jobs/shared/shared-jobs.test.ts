@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
 import { jobsContract } from '../../../test/contracts/jobs-contract.ts'
 import { startValkey } from '../../../test/valkey.ts'
-import { createTestWorld } from '../test-jobs.ts'
+import { ALICE, createTestWorld, testOrder } from '../test-jobs.ts'
 import { openTestReplica } from './test-replica.ts'
 
 jobsContract(
@@ -19,3 +21,16 @@ jobsContract(
   },
   createTestWorld,
 )
+
+it('tell a store that takes nothing more from one that is away', { timeout: 60_000 }, async () => {
+  await using store = await startValkey()
+  await using replica = await openTestReplica(store.url, createTestWorld())
+  const ordered = () => replica.jobs.submit(ALICE, testOrder('a'))
+  await store.cli('CONFIG', 'SET', 'maxmemory', '1')
+  await assert.rejects(ordered(), {
+    code: 'store_unavailable',
+    message: /does not take that now: its memory may be full/,
+  })
+  await store.stop()
+  await assert.rejects(ordered(), { code: 'store_unavailable', message: /cannot be reached/ })
+})

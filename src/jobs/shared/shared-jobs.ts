@@ -1,5 +1,5 @@
 import type { RedisOptions } from 'ioredis'
-import { type StoreLink, StoreUnavailable } from '../../cluster/store-link.ts'
+import { type StoreLink, StoreRefuses, StoreUnavailable } from '../../cluster/store-link.ts'
 import { type Caller, mayUse } from '../../domain/caller.ts'
 import { CbtorError } from '../../domain/errors.ts'
 import type { JobFetchView, JobOrder, JobView, Page } from '../../domain/job.ts'
@@ -292,7 +292,8 @@ export class SharedJobs implements AsyncDisposable {
       return await ask()
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
-      throw new CbtorError('store_unavailable', 'Cannot ask for jobs: the shared store cannot be reached', {
+      const why = error instanceof StoreRefuses ? 'does not take that now: its memory may be full' : 'cannot be reached'
+      throw new CbtorError('store_unavailable', `Cannot ask for jobs: the shared store ${why}`, {
         retryAfterMs: UNAVAILABLE_FOR_MS,
       })
     }
