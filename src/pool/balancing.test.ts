@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { MODES } from '../domain/exchange.ts'
+import { MODES, type Mode } from '../domain/exchange.ts'
 import type { HealthState } from '../domain/worker.ts'
 import { seededRandom } from '../lib/random.ts'
-import type { Candidate, Candidates, Choose } from './candidate.ts'
-import { choose } from './choose.ts'
+import { type Candidate, type Candidates, type Choose, isSome, type Turn } from './candidate.ts'
+import { bestTier, choose as chooseFrom } from './choose.ts'
 import { failover } from './failover.ts'
 import { leastConnections } from './least-connections.ts'
 import { random } from './random.ts'
@@ -203,6 +203,11 @@ describe('choose()', () => {
     }
   })
 })
+
+function choose(candidates: readonly Candidate[], mode: Mode, by: Turn): Candidate | undefined {
+  const tier = bestTier(candidates, mode)
+  return isSome(tier) ? chooseFrom(tier, mode, by) : undefined
+}
 
 function candidate(n: number, more: Partial<Omit<Candidate, 'name'>> & { id?: string } = {}): Candidate {
   const { id = `tor0${n}`, ...rest } = more

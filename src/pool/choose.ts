@@ -38,32 +38,21 @@ function alike({ health }: Candidate): number {
 }
 
 /**
- * Chooses by `mode` from the best tier that has anybody; undefined when no candidate takes traffic. There is no panic
- * rule that would ask the dead: with too few workers left, those are asked, up to their limits, and then nobody. Who may not be asked
- * for other reasons is left out by `mayTake`. `room` is what it works in: whoever chooses often keeps one.
+ * Those that are asked now, as a list that is a candidate's order still; empty when none takes traffic. There is no panic rule that would
+ * ask the dead: with too few workers left, those are asked, up to their limits, and then nobody. Who may not be asked for other reasons is
+ * left out by `mayTake`. In one pass: there may be a thousand candidates. `room` is what it works in: whoever asks often keeps one.
  */
-export function choose<C extends Candidate>(
+export function bestTier<C extends Candidate>(
   candidates: readonly C[],
   mode: Mode,
-  turn: Turn,
   mayTake: (candidate: C) => boolean = () => true,
   room: C[] = [],
-): C | undefined {
-  const tier = bestTier(candidates, mode === 'sticky' ? alike : tierOf, mayTake, room)
-  return isSome(tier) ? CHOOSERS[mode](present(tier, mode, turn), turn) : undefined
-}
-
-/** In one pass, and in `room`: there may be a thousand candidates. */
-function bestTier<C extends Candidate>(
-  candidates: readonly C[],
-  tierOfOne: (candidate: C) => number,
-  mayTake: (candidate: C) => boolean,
-  room: C[],
 ): readonly C[] {
+  const rankOf = mode === 'sticky' ? alike : tierOf
   let best = NONE
   let size = 0
   for (const candidate of candidates) {
-    const own = tierOfOne(candidate)
+    const own = rankOf(candidate)
     if (own > best || own === NONE || !mayTake(candidate)) continue
     if (own < best) size = 0
     best = own
@@ -73,11 +62,25 @@ function bestTier<C extends Candidate>(
   return room
 }
 
-/** Those that take this turn. A tier is not left while it has anybody; and a key's worker is the same from the first moment on. */
-function present<C extends Candidate>(tier: Candidates<C>, mode: Mode, { random }: Turn): Candidates<C> {
-  if (mode === 'sticky' || tier.every(({ share }) => share >= 1)) return tier
-  const taking = tier.filter(({ share }) => share >= 1 || random.float() < share)
-  return isSome(taking) ? taking : tier
+/** Whether the candidate, if it may be asked, goes with those of this tier: undefined when the tier would be another one. */
+export function isOfTier<C extends Candidate>(tier: Candidates<C>, mode: Mode, candidate: C): boolean | undefined {
+  const rankOf = mode === 'sticky' ? alike : tierOf
+  const [own, its] = [rankOf(candidate), rankOf(tier[0])]
+  return own < its ? undefined : own === its
+}
+
+/**
+ * Chooses by `mode` from a tier, which is not left while it has anybody. Who takes a part of its turns only leaves the others to those
+ * beside it; but a key's worker is the same from the first moment on.
+ */
+export function choose<C extends Candidate>(tier: Candidates<C>, mode: Mode, turn: Turn): C {
+  for (let left = tier; ; ) {
+    const chosen = CHOOSERS[mode](left, turn)
+    if (mode === 'sticky' || chosen.share >= 1 || turn.random.float() < chosen.share) return chosen
+    const others = left.filter((other) => other !== chosen)
+    if (!isSome(others)) return CHOOSERS[mode](tier, turn)
+    left = others
+  }
 }
 
 export function takesTraffic(health: HealthState): boolean {

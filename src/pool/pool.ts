@@ -4,8 +4,10 @@ import type { DesiredState, HealthState, WorkerName } from '../domain/worker.ts'
 import { abortable } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
-import { choose, takesTraffic } from './choose.ts'
+import { isSome } from './candidate.ts'
+import { bestTier, choose, isOfTier, takesTraffic } from './choose.ts'
 import { Elsewhere } from './elsewhere.ts'
+import { placeAfter } from './round-robin.ts'
 import { shareOfTurns } from './slow-start.ts'
 import { markOf } from './sticky.ts'
 import { BUSY, FULL, type Ids, whyNone, whyNot } from './why-none.ts'
@@ -86,8 +88,12 @@ export class Pool<W extends { readonly name: WorkerName }> {
   /** By number. */
   #seats: readonly Seat<W>[] = []
   readonly #byId = new Map<string, Seat<W>>()
-  /** Of `choose`, so that it makes none for each request. */
+  /** By mode, those that are asked as long as no seat changes in what `bestTier` looks at: there may be a thousand. */
+  readonly #tiers = new Map<Mode, Seat<W>[]>()
+  /** Of `bestTier` where some may not be asked, so that it makes none for each request. */
   readonly #room: Seat<W>[] = []
+  /** Those that do not take all their turns yet. */
+  readonly #returning = new Set<Seat<W>>()
   readonly #clock: Clock
   readonly #random: Random
   readonly #retryAfterMs: number
@@ -128,6 +134,8 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const gone = this.#find(id)
     this.#seats = this.#seats.filter((seat) => seat !== gone)
     this.#byId.delete(id)
+    this.#returning.delete(gone)
+    this.#tiers.clear()
     this.#tell({ type: 'left', worker: gone.name.id })
     // Who waits for it learns that it is gone, and may go elsewhere.
     this.#onRoom(gone.name)
@@ -176,16 +184,11 @@ export class Pool<W extends { readonly name: WorkerName }> {
     if (workerId !== undefined) return this.#grant(this.#pinned(workerId, tried, busy))
 
     if (this.#elsewhere.isOver) this.#weigh()
-    const mayTake = (seat: Seat<W>) => {
-      if (seat.desired !== 'enabled' || seat.isFull) return false
-      if ((tried.size > 0 || busy.size > 0) && whyNot(seat, tried, busy) !== undefined) return false
-      if (seat.backSince !== undefined) this.#slowStart(seat, seat.backSince)
-      return true
-    }
-    const turn = { key, after: this.#last.get(mode) ?? 0, random: this.#random }
-    const chosen = choose(this.#seats, mode, turn, mayTake, this.#room)
-    if (chosen === undefined)
+    for (const seat of this.#returning) this.#slowStart(seat)
+    const tier = this.#asked(mode, tried, busy)
+    if (!isSome(tier))
       throw this.#noWorker(`Cannot choose a worker: ${whyNone(this.#seats, tried, busy)}`, this.#seats, tried, busy)
+    const chosen = choose(tier, mode, { key, after: this.#last.get(mode) ?? 0, random: this.#random })
     this.#last.set(mode, chosen.name.n)
     return this.#grant(chosen)
   }
@@ -199,10 +202,13 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const from = seat.health
     seat.health = health
     if (from === health) return
+    this.#tiers.clear()
     const { slowStart = from === 'dead' || from === 'recovery' } = options
     if (health === 'healthy') {
       seat.backSince = slowStart ? this.#clock.monotonic() : undefined
       seat.share = 1
+      if (slowStart) this.#returning.add(seat)
+      else this.#returning.delete(seat)
       seat.isDoubted = false
     }
     this.#tell({ type: 'health-changed', worker: seat.name.id, from, to: health })
@@ -215,7 +221,10 @@ export class Pool<W extends { readonly name: WorkerName }> {
    * becomes healthy is in no doubt.
    */
   setDoubt(id: string, isDoubted: boolean): void {
-    this.#find(id).isDoubted = isDoubted
+    const seat = this.#find(id)
+    if (seat.isDoubted === isDoubted) return
+    seat.isDoubted = isDoubted
+    this.#tiers.clear()
   }
 
   /** How many leases each worker has of this replica, by id: those that have any. */
@@ -245,6 +254,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const from = seat.desired
     seat.desired = desired
     if (from === desired) return
+    this.#tiers.clear()
     this.#tell({ type: 'desired-changed', worker: seat.name.id, from, to: desired })
     this.#onRoom(seat.name)
   }
@@ -304,16 +314,48 @@ export class Pool<W extends { readonly name: WorkerName }> {
     throw this.#noWorker(message, [seat], tried, busy)
   }
 
-  #slowStart(seat: Seat<W>, backSince: number): void {
-    seat.share = shareOfTurns(this.#clock.monotonic() - backSince)
-    if (seat.share >= 1) seat.backSince = undefined
+  #asked(mode: Mode, tried: ReadonlySet<string>, busy: Ids): readonly Seat<W>[] {
+    if (tried.size > 0 || busy.size > 0)
+      return bestTier(this.#seats, mode, (seat) => whyNot(seat, tried, busy) === undefined, this.#room)
+    const known = this.#tiers.get(mode)
+    if (known !== undefined) return known
+    const tier: Seat<W>[] = []
+    bestTier(this.#seats, mode, (seat) => whyNot(seat, NONE, NONE) === undefined, tier)
+    this.#tiers.set(mode, tier)
+    return tier
+  }
+
+  /** A seat has become full, or has room again. That comes with every other request of a busy worker: tiers are not made anew for it. */
+  #resize(seat: Seat<W>): void {
+    if (this.#byId.get(seat.name.id) !== seat) return
+    for (const [mode, tier] of this.#tiers) {
+      const place = placeAfter(tier, seat.name.n - 1)
+      if (seat.isFull) {
+        if (tier[place] === seat) tier.splice(place, 1)
+        if (!isSome(tier)) this.#tiers.delete(mode)
+      } else if (whyNot(seat, NONE, NONE) === undefined) {
+        const belongs = isSome(tier) ? isOfTier(tier, mode, seat) : undefined
+        if (belongs === undefined) this.#tiers.delete(mode)
+        else if (belongs) tier.splice(place, 0, seat)
+      }
+    }
+  }
+
+  #slowStart(seat: Seat<W>): void {
+    seat.share = seat.backSince === undefined ? 1 : shareOfTurns(this.#clock.monotonic() - seat.backSince)
+    if (seat.share < 1) return
+    seat.backSince = undefined
+    this.#returning.delete(seat)
   }
 
   #count(seat: Seat<W>, leases: number, standing: number): void {
     seat.leases += leases
     seat.load += leases
     seat.standing += standing
-    seat.isFull = seat.leases - seat.standing >= this.#maxLeases
+    const isFull = seat.leases - seat.standing >= this.#maxLeases
+    if (isFull === seat.isFull) return
+    seat.isFull = isFull
+    this.#resize(seat)
   }
 
   #weigh(): void {
