@@ -100,9 +100,19 @@ export async function kills(lab: Lab, options: KillOptions): Promise<Outcome> {
       `failed: ${count(failed.map(({ method, failure }) => `${method} ${failure}`))}; GET that came twice: ${visits.getsTwice}`,
       `ms of a fetch: p50 ${quantile(took, 0.5).toFixed(0)}, p99 ${quantile(took, 0.99).toFixed(0)}, longest ${Math.max(...took).toFixed(0)}`,
       `s until somebody sets to work on a worker that has ended, p50 ${(quantile(dead, 0.5) / 1_000).toFixed(1)}, longest ${(Math.max(...dead) / 1_000).toFixed(1)}`,
+      `s until a worker that broke is well, longest: ${longest(breaks)}`,
       `s until a replica is back with its workers well: ${backMs.map((ms) => (ms / 1_000).toFixed(1)).join(' ')}`,
     ],
   }
+}
+
+/** By ailment. */
+function longest(breaks: readonly Break[]): string {
+  const tell = ([ailment, all]: readonly [string, readonly Break[]]) => {
+    const seconds = all.map(({ at, wellAt = Number.POSITIVE_INFINITY }) => (wellAt - at) / 1_000)
+    return `${ailment} ${Math.max(...seconds).toFixed(1)}`
+  }
+  return [...Map.groupBy(breaks, ({ ailment }) => ailment)].map(tell).join(', ')
 }
 
 function isLate({ ailment, at, wellAt = Date.now() }: Break, patience: number): boolean {
