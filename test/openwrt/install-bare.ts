@@ -39,8 +39,11 @@ export function bareBox(lab: () => InstallLab): void {
       assert.match(first.out, /cbtor tunnel up tor01\n/)
       assert.match(first.out, /- kind: openwrt\n +id: tor01\n/)
 
+      // Its own network alone: other parts of 10.201.0.0/16 may be the LAN.
+      const lock = await box.read('nft list chain inet cbtor postrouting')
+      assert.deepEqual(lock.match(/10\.201\.\S+/g), ['10.201.1.0/24', '10.201.1.0/24'])
       // As the lock of version 1.1 was.
-      await box.read('nft flush chain inet cbtor output && nft delete chain inet cbtor output')
+      await box.read('nft flush chain inet cbtor postrouting && nft delete chain inet cbtor postrouting')
       const outdated = await bench.worker(['check', 'tor01'])
       assert.match(outdated.out, /^WRONG +version +0\.9\.0\+\w+, and this CBTOR has \d/m)
       assert.match(outdated.failure ?? '', /wrong on tor01: .*version.*lock/)

@@ -14,7 +14,7 @@ export interface Running {
   readonly handshakeAtS: number
   /** Whether the kernel would forward what comes out of the tunnel. */
   readonly isForwarding: boolean
-  /** Whether a table of its own, which no restart of the firewall touches, drops what would be forwarded out of the tunnel. */
+  /** Whether a table of its own, which no restart of the firewall touches, drops what would be forwarded out of the tunnel or go beside it. */
   readonly isLocked: boolean
   readonly addresses: readonly string[]
   readonly listeners: readonly Listener[]
@@ -112,7 +112,7 @@ export function judgeRunning(running: Running, { tunnel, hostPublicKey }: Runnin
       'lock',
       running.isLocked,
       running.isLocked ? 'holds' : 'table inet cbtor, which lets nothing out of the tunnel, is not there as a whole',
-      'On the box: ifup wg0 (its hotplug script makes the table)',
+      'cbtor workers upgrade, if its files are of an earlier version; else on the box: ifup wg0 (its hotplug script makes the table)',
     ),
     finding(
       'redirects',

@@ -165,7 +165,7 @@ crond=$(pidof crond) && echo "crond $crond"
 echo "wireguard $(wg show wg0 listen-port 2>/dev/null) $(wg show wg0 peers 2>/dev/null | tr '\n' ' ')"
 echo "forwarding $(cat /proc/sys/net/ipv4/conf/wg0/forwarding 2>/dev/null)"
 ! nft list chain inet cbtor forward 2>/dev/null | grep -q 'iifname "wg0".*drop' ||
-  ! nft list chain inet cbtor output 2>/dev/null | grep -q 'ip daddr 10.201.*drop' || echo 'lock holds'
+  ! nft list chain inet cbtor postrouting 2>/dev/null | grep -q 'ip daddr .*drop' || echo 'lock holds'
 wg show wg0 latest-handshakes 2>/dev/null | while read -r _ at; do echo "handshake $at"; done
 ip -4 -o addr show dev wg0 2>/dev/null | while read -r _ _ _ address _; do echo "address $address"; done
 netstat -ltun 2>/dev/null | while read -r protocol _ _ local _; do

@@ -29,7 +29,7 @@ it('tell a store that takes nothing more from one that is away', { timeout: 60_0
   await store.cli('CONFIG', 'SET', 'maxmemory', '1')
   await assert.rejects(ordered(), {
     code: 'store_unavailable',
-    message: /does not take that now: its memory may be full/,
+    message: /does not take that now: its memory or disk may be full/,
   })
   await store.stop()
   await assert.rejects(ordered(), { code: 'store_unavailable', message: /cannot be reached/ })

@@ -292,7 +292,8 @@ export class SharedJobs implements AsyncDisposable {
       return await ask()
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
-      const why = error instanceof StoreRefuses ? 'does not take that now: its memory may be full' : 'cannot be reached'
+      const why =
+        error instanceof StoreRefuses ? 'does not take that now: its memory or disk may be full' : 'cannot be reached'
       throw new CbtorError('store_unavailable', `Cannot ask for jobs: the shared store ${why}`, {
         retryAfterMs: UNAVAILABLE_FOR_MS,
       })
