@@ -258,10 +258,10 @@ export class TestBox {
     await this.read('ip link delete wg0')
   }
 
-  /** By the box's own configuration. Resolves when the interface is there. */
+  /** By the box's own configuration. Resolves when the interface is there as a whole: addresses come last, after peers. */
   async restoreWg(): Promise<void> {
     await this.read('ifup wg0')
-    await this.#until('wg0 is up', async () => (await this.exec('wg show wg0')).code === 0)
+    await this.#until('wg0 is up', async () => (await this.exec('ip -4 addr show dev wg0 | grep -q inet')).code === 0)
   }
 
   /** Not a byte more fits into `/tmp`, which is memory. */
