@@ -38,7 +38,7 @@ function alike({ health }: Candidate): number {
 }
 
 /**
- * Those that are asked now, as a list that is a candidate's order still; empty when none takes traffic. There is no panic rule that would
+ * Those that are asked now, in their order; empty when none takes traffic. There is no panic rule that would
  * ask the dead: with too few workers left, those are asked, up to their limits, and then nobody. Who may not be asked for other reasons is
  * left out by `mayTake`. In one pass: there may be a thousand candidates. `room` is what it works in: whoever asks often keeps one.
  */

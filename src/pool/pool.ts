@@ -5,11 +5,11 @@ import { abortable } from '../lib/abort.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
 import { isSome } from './candidate.ts'
-import { bestTier, choose, isOfTier, takesTraffic } from './choose.ts'
+import { bestTier, choose, takesTraffic } from './choose.ts'
 import { Elsewhere } from './elsewhere.ts'
-import { placeAfter } from './round-robin.ts'
 import { shareOfTurns } from './slow-start.ts'
 import { markOf } from './sticky.ts'
+import { Tiers } from './tiers.ts'
 import { BUSY, FULL, type Ids, whyNone, whyNot } from './why-none.ts'
 
 export interface PoolOptions {
@@ -88,8 +88,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
   /** By number. */
   #seats: readonly Seat<W>[] = []
   readonly #byId = new Map<string, Seat<W>>()
-  /** By mode, those that are asked as long as no seat changes in what `bestTier` looks at: there may be a thousand. */
-  readonly #tiers = new Map<Mode, Seat<W>[]>()
+  readonly #tiers = new Tiers<Seat<W>>({ mayTake: (seat) => whyNot(seat, NONE, NONE) === undefined })
   /** Of `bestTier` where some may not be asked, so that it makes none for each request. */
   readonly #room: Seat<W>[] = []
   /** Those that do not take all their turns yet. */
@@ -317,28 +316,7 @@ export class Pool<W extends { readonly name: WorkerName }> {
   #asked(mode: Mode, tried: ReadonlySet<string>, busy: Ids): readonly Seat<W>[] {
     if (tried.size > 0 || busy.size > 0)
       return bestTier(this.#seats, mode, (seat) => whyNot(seat, tried, busy) === undefined, this.#room)
-    const known = this.#tiers.get(mode)
-    if (known !== undefined) return known
-    const tier: Seat<W>[] = []
-    bestTier(this.#seats, mode, (seat) => whyNot(seat, NONE, NONE) === undefined, tier)
-    this.#tiers.set(mode, tier)
-    return tier
-  }
-
-  /** A seat has become full, or has room again. That comes with every other request of a busy worker: tiers are not made anew for it. */
-  #resize(seat: Seat<W>): void {
-    if (this.#byId.get(seat.name.id) !== seat) return
-    for (const [mode, tier] of this.#tiers) {
-      const place = placeAfter(tier, seat.name.n - 1)
-      if (seat.isFull) {
-        if (tier[place] === seat) tier.splice(place, 1)
-        if (!isSome(tier)) this.#tiers.delete(mode)
-      } else if (whyNot(seat, NONE, NONE) === undefined) {
-        const belongs = isSome(tier) ? isOfTier(tier, mode, seat) : undefined
-        if (belongs === undefined) this.#tiers.delete(mode)
-        else if (belongs) tier.splice(place, 0, seat)
-      }
-    }
+    return this.#tiers.of(mode, this.#seats)
   }
 
   #slowStart(seat: Seat<W>): void {
@@ -355,7 +333,8 @@ export class Pool<W extends { readonly name: WorkerName }> {
     const isFull = seat.leases - seat.standing >= this.#maxLeases
     if (isFull === seat.isFull) return
     seat.isFull = isFull
-    this.#resize(seat)
+    // One that is gone may still have given a lease back.
+    if (this.#byId.get(seat.name.id) === seat) this.#tiers.resized(seat)
   }
 
   #weigh(): void {
